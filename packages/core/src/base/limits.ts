@@ -1,0 +1,91 @@
+/**
+ * Every bound in one place, with its unit in the name and its reason beside it. Nothing in Quorate
+ * grows without one of these.
+ */
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+export const limits = {
+  /** A partition key or a sort key, encoded. LMDB keys end at 1,978 bytes; token, table and both keys must fit. */
+  keyBytesMax: 900,
+  /** One row's encoded document. Larger ones stall everything that shares the connection and the sync. */
+  valueBytesMax: 1 * MiB,
+  /** Concurrent values of one row; past it writes are refused with TOO_MANY_SIBLINGS, never pruned. */
+  siblingsMax: 64,
+  /** Seen intervals of one cell: actors × restarts that wrote this row. */
+  intervalsMax: 4096,
+  /** One frame on the wire: the largest cell (all siblings at moderate size) and its envelope. */
+  frameBytesMax: 16 * MiB,
+  /** One encoded cell: it must fit in a frame. */
+  cellBytesMax: 12 * MiB,
+  /** Nesting of a document. The codec recurses; 64 is far past any real document. */
+  documentDepthMax: 64,
+  /** Elements in any list on the wire: an allocation made before its content has arrived is bounded. */
+  listLengthMax: 1_000_000,
+  /** Unsent bytes for one peer before frames to it are dropped: a dead peer must not eat the heap. */
+  sendBufferBytesMax: 64 * MiB,
+  /** Connections one node accepts. Each costs buffers; 1,000 clients is far past a pool per process. */
+  connectionsMax: 1024,
+
+  /** Reservation of the clock's upper bound: one write per this long, and the skip ahead at restart. */
+  clockReserveMs: 3_000,
+  /** Stamps further ahead than this are refused, not absorbed. Must exceed clockReserveMs. */
+  clockDriftMaxMs: 10_000,
+
+  /** Requests one node coordinates at once; above it OVERLOADED is answered before any work. */
+  coordinatingMax: 8192,
+  /** Batches handed to the store whose sync is outstanding, in bytes. */
+  storeInFlightBytesMax: 64 * MiB,
+  /** The request's whole life when the caller names none. */
+  requestTimeoutMs: 5_000,
+  /** Longest deadline a caller may ask for. */
+  requestTimeoutMaxMs: 120_000,
+  /** After this long without a home replica's answer its write becomes a hint. */
+  replicaTimeoutMs: 1_000,
+
+  /** One write-ahead log segment; at the checkpoint a new one starts. */
+  segmentBytesMax: 32 * MiB,
+  /** Memtable size that starts a checkpoint. Two of them may be alive: one filling, one draining. */
+  memtableBytesMax: 16 * MiB,
+  /** Writes per transaction into the table while checkpointing. */
+  checkpointBatchBytes: 4 * MiB,
+
+  /** Hints for one target: count, bytes and age. Past them the sweep repairs instead. */
+  hintCountMax: 200_000,
+  hintBytesMax: 256 * MiB,
+  hintAgeMaxMs: 3 * 3_600_000,
+  /** Hints replayed to one returning node per second, and in flight at once. */
+  hintReplayPerSecond: 20_000,
+  hintReplayInFlight: 128,
+
+  /** Hedged reads may add this share of extra read requests. */
+  hedgeBudgetShare: 0.05,
+
+  /** Rows one sweep session may repair per second. */
+  sweepRowsPerSecond: 20_000,
+  /** Leaves of a Merkle tree per partition: between these, by the number of partitions. */
+  sweepLeavesMax: 4096,
+  sweepLeavesMin: 16,
+  /** All leaves of one table on one node; 24 bytes each. */
+  sweepLeavesPerTable: 262_144,
+  /** Cells the scrub re-reads per second. */
+  scrubCellsPerSecond: 5_000,
+  /** Tombstones proposed for collection in one round of one partition. */
+  tombstonesPerRound: 1_000,
+
+  /** Rows in one page of a query or scan, and its bytes. */
+  pageRowsMax: 1_000,
+  pageBytesMax: 4 * MiB,
+
+  /** Ledger entries one node keeps before the oldest are dropped (and counted as dropped). */
+  ledgerEntriesMax: 1_000_000,
+
+  /** Value of one register: the members and tables of a cluster must fit. */
+  registerBytesMax: 1 * MiB,
+  /** Operation ids one register remembers to recognise a retry. */
+  registerOperationsMax: 64,
+  /** Tables of one cluster, and nodes. */
+  tablesMax: 1_000,
+  membersMax: 100,
+} as const

@@ -1,0 +1,36 @@
+/**
+ * First byte of every key in the store: who owns it, and what a damaged value there means.
+ *
+ * Rows and what is derived from rows can be healed from replicas; everything else is a promise this
+ * node made to others (acceptor states, clock bounds, identity): losing one silently is amnesia, so a
+ * bad checksum there ends the store.
+ */
+
+import type { ByteString } from '../base/ids.ts'
+
+export const keyspaces = {
+  /** Acceptor states of registers. */
+  acceptor: 'a',
+  /** Damage marks: rows whose stored cell was bad and is not healed yet. */
+  damage: 'd',
+  /** Collection fences and watermarks per partition. */
+  fence: 'f',
+  /** Hints by target and row. */
+  hint: 'h',
+  /** Hints by target and age (newest first). */
+  hintOrder: 'i',
+  /** Ledger entries. */
+  ledger: 'l',
+  /** Identity, clock bound, genesis, configuration of the node. */
+  meta: 'm',
+  /** Rows: table, token, partition key, sort key. */
+  row: 'r',
+  /** Merkle leaf pages. */
+  tree: 't',
+} as const
+
+const HEALABLE: ReadonlySet<string> = new Set([keyspaces.row, keyspaces.tree, keyspaces.ledger, keyspaces.hint, keyspaces.hintOrder])
+
+export function healable(key: ByteString): boolean {
+  return HEALABLE.has(key.charAt(0))
+}
