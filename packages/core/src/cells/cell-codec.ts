@@ -1,0 +1,116 @@
+/**
+ * Bytes of a cell: what is stored, sent and digested. Canonical: equal cells have equal bytes, so
+ * replicas can be compared by digest; the decoder refuses every other form.
+ *
+ * Layout: format (1) · actors: count, each 8 bytes and its intervals (count, from and length of each) ·
+ * values: count, each actor index, stamp, operation (16 bytes), 0 or 1 + document.
+ */
+
+import { murmur3OfBytes, murmur3OfString } from '../base/murmur3.ts'
+import { compareStrings, type ByteString, type Incarnation, type OperationId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import { type ActorHistory, contextHas } from '../causality/context.ts'
+import { ByteReader } from '../wire/byte-reader.ts'
+import { ByteWriter } from '../wire/byte-writer.ts'
+import { type Cell, type CellValue, compareDots } from './cell.ts'
+
+const FORMAT = 1
+export const INCARNATION_BYTES = 8
+export const OPERATION_BYTES = 16
+
+const writer = new ByteWriter(1024)
+
+export function encodeCell(cell: Cell): Uint8Array {
+  writeCell(writer, cell)
+  return writer.take()
+}
+
+export function writeContext(out: ByteWriter, context: readonly ActorHistory[]): void {
+  out.varint(context.length)
+  for (const { actor, intervals } of context) {
+    out.rawByteString(actor)
+    out.varint(intervals.length / 2)
+    for (let i = 0; i < intervals.length; i += 2) {
+      out.stamp(intervals[i]!)
+      out.varint(intervals[i + 1]! - intervals[i]!)
+    }
+  }
+}
+
+function writeCell(out: ByteWriter, cell: Cell): void {
+  out.u8(FORMAT)
+  writeContext(out, cell.context)
+  out.varint(cell.values.length)
+  for (const value of cell.values) {
+    out.varint(cell.context.findIndex(history => history.actor === value.actor))
+    out.stamp(value.stamp)
+    out.rawByteString(value.operation)
+    if (value.value === undefined) {
+      out.u8(0)
+    } else {
+      out.u8(1)
+      out.bytes(value.value)
+    }
+  }
+}
+
+export function readContext(reader: ByteReader): ActorHistory[] {
+  const context: ActorHistory[] = []
+  const actors = reader.count(limits.intervalsMax, INCARNATION_BYTES + 9)
+  for (let a = 0; a < actors; a++) {
+    const actor = reader.rawByteString(INCARNATION_BYTES) as string as Incarnation
+    if (a > 0 && compareStrings(context[a - 1]!.actor, actor) >= 0) reader.fail('actors are not in order')
+    const count = reader.count(limits.intervalsMax, 8)
+    if (count === 0) reader.fail('an actor has no interval')
+    const intervals: number[] = []
+    for (let i = 0; i < count; i++) {
+      const from = reader.stamp()
+      const to = from + reader.varint()
+      if (!Number.isSafeInteger(to)) reader.fail('an interval ends past 2^53')
+      if (i > 0 && from <= intervals[2 * i - 1]! + 1) reader.fail('intervals are not in order')
+      intervals.push(from, to)
+    }
+    context.push({ actor, intervals })
+  }
+  return context
+}
+
+/** Decodes and checks every invariant of `cell.ts`; throws BAD_FRAME. Values are views into `bytes`. */
+export function decodeCell(bytes: Uint8Array): Cell {
+  const reader = new ByteReader(bytes)
+  if (reader.u8() !== FORMAT) reader.fail('unknown cell format')
+  const context = readContext(reader)
+  const count = reader.count(limits.listLengthMax, 1 + 7 + OPERATION_BYTES + 1)
+  const values: CellValue[] = []
+  for (let i = 0; i < count; i++) {
+    const actor = context[reader.varint()]?.actor ?? reader.fail('a value names an actor that is not there')
+    const stamp = reader.stamp()
+    const operation = reader.rawByteString(OPERATION_BYTES) as string as OperationId
+    const flag = reader.u8()
+    if (flag > 1) reader.fail('a value has an unknown flag')
+    const value: CellValue = { actor, stamp, operation, value: flag === 0 ? undefined : reader.bytes(limits.valueBytesMax) }
+    if (i > 0 && compareDots(values[i - 1]!, value) >= 0) reader.fail('values are not in order')
+    if (!contextHas(context, actor, stamp)) reader.fail('a value is outside its context')
+    values.push(value)
+  }
+  reader.end()
+  return { context, values }
+}
+
+/** A 128-bit fingerprint in four lanes, added lane by lane in Merkle leaves. */
+export type Digest = readonly [number, number, number, number]
+
+const LANE_SEEDS = [0x9747b28c, 0x3c6ef372, 0x1b873593, 0x85ebca6b] as const
+
+/** Fingerprint of a row: of its key and its canonical bytes. */
+export function digestCell(key: ByteString, bytes: Uint8Array): Digest {
+  const lane = (seed: number): number => murmur3OfBytes(bytes, murmur3OfString(key, seed))
+  return [lane(LANE_SEEDS[0]), lane(LANE_SEEDS[1]), lane(LANE_SEEDS[2]), lane(LANE_SEEDS[3])]
+}
+
+export const digestsEqual = (a: Digest, b: Digest): boolean =>
+  a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3]
+
+export function describeDigest(digest: Digest): string {
+  return digest.map(lane => lane.toString(16).padStart(8, '0')).join('')
+}

@@ -1,0 +1,70 @@
+/**
+ * Cells: the mergeable state of one row, a dotted version vector set (Almeida et al., DAIS 2014).
+ *
+ * A cell holds the values that no seen write supersedes, each under its own dot (actor, stamp), and the
+ * context of all dots seen. A dot in the context without a value is superseded. Merge keeps a value when
+ * both sides have it, or one has it and the other has not seen its dot. A delete is a dot without a value:
+ * the context stays behind as the tombstone.
+ *
+ * Invariants: every value's dot is in the context; values sorted by (stamp, actor), dots distinct;
+ * equal dots mean equal values.
+ */
+
+import { compareStrings, type Incarnation, type OperationId, type Stamp } from '../base/ids.ts'
+import { type Context, contextHas, mergeContexts } from '../causality/context.ts'
+
+export interface Dot {
+  readonly actor: Incarnation
+  readonly stamp: Stamp
+}
+
+export interface CellValue extends Dot {
+  readonly operation: OperationId
+  /** Encoded document; undefined is a deletion that competes as a value (rule `lww`). */
+  readonly value: Uint8Array | undefined
+}
+
+export interface Cell {
+  readonly context: Context
+  readonly values: readonly CellValue[]
+}
+
+export const emptyCell: Cell = { context: [], values: [] }
+
+export function compareDots(a: Dot, b: Dot): number {
+  return a.stamp - b.stamp || compareStrings(a.actor, b.actor)
+}
+
+export const sameDot = (a: Dot, b: Dot): boolean => a.stamp === b.stamp && a.actor === b.actor
+
+export function mergeCells(a: Cell, b: Cell): Cell {
+  const values: CellValue[] = []
+  for (const value of a.values) {
+    if (!contextHas(b.context, value.actor, value.stamp) || b.values.some(other => sameDot(other, value))) {
+      values.push(value)
+    }
+  }
+  for (const value of b.values) {
+    if (!contextHas(a.context, value.actor, value.stamp)) values.push(value)
+  }
+  if (values.length > 1) values.sort(compareDots)
+  return { context: mergeContexts(a.context, b.context), values }
+}
+
+/** Nothing to read: no values, or only deletions. */
+export function isTombstone(cell: Cell): boolean {
+  return cell.values.every(value => value.value === undefined)
+}
+
+/** The values a reader sees: deletions left out, one per operation (a retried write has two dots). */
+export function liveValues(cell: Cell): readonly CellValue[] {
+  if (cell.values.length === 1) return cell.values[0]!.value === undefined ? [] : cell.values
+  const seen = new Set<OperationId>()
+  const out: CellValue[] = []
+  for (const value of cell.values) {
+    if (value.value === undefined || seen.has(value.operation)) continue
+    seen.add(value.operation)
+    out.push(value)
+  }
+  return out
+}

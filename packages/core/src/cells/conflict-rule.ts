@@ -1,0 +1,47 @@
+/**
+ * The one interface behind which a table's conflicts are settled.
+ *
+ * Laws, for every rule (checked by `cells.laws.test.ts`): `merge` is commutative, associative and
+ * idempotent on reachable states; `decode(encode(s))` is `s`; equal states have equal bytes and equal
+ * digests; a retried operation changes nothing.
+ */
+
+import type { OperationId, Stamp } from '../base/ids.ts'
+import type { Context } from '../causality/context.ts'
+import type { Cell, CellValue, Dot } from './cell.ts'
+
+export interface WriteOperation {
+  readonly operation: OperationId
+  /** Encoded document; undefined deletes. */
+  readonly value: Uint8Array | undefined
+  /** What the writer had seen; undefined: nothing was said (see each rule). */
+  readonly context: Context | undefined
+}
+
+export interface WriteResult {
+  readonly cell: Cell
+  /** The write's dot; that of the first try when the operation was already here. */
+  readonly dot: Dot
+  readonly repeated: boolean
+  /** Values that this write discarded without their having been seen by it: they go to the ledger. */
+  readonly discarded: readonly CellValue[]
+}
+
+export interface MergeResult {
+  readonly cell: Cell
+  readonly discarded: readonly CellValue[]
+}
+
+export interface ConflictRule {
+  readonly kind: string
+  /** May `write` and `merge` discard acknowledged values (into the ledger)? */
+  readonly discards: boolean
+  /**
+   * Applies a write at a coordinator. `dot` is fresh; `memoryFrom` says since when its actor remembers
+   * its own writes of this row (see `extendOwn`). Throws TOO_MANY_SIBLINGS, not applied.
+   */
+  write(base: Cell | undefined, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult
+  merge(a: Cell, b: Cell): MergeResult
+  /** Encoded documents to give to a reader, in a deterministic order; more than one is a conflict. */
+  read(cell: Cell): readonly Uint8Array[]
+}

@@ -1,0 +1,44 @@
+/**
+ * Rule `lww`: one value, the one with the greatest (stamp, actor).
+ *
+ * Problem: last-write-wins loses concurrent writes; the harm is that it does so in silence. A single
+ * "timestamp it was based on" cannot tell: a winner based on 7 may never have met a loser stamped 5.
+ * Mechanism: the cell keeps the full context of what was seen, so a value dropped by a winner that had
+ * not seen its dot is known to be a concurrent loser and is handed out as `discarded`, for the ledger.
+ * A deletion that loses is a discarded write too. The same operation under
+ * two dots (a retry) is no loss.
+ */
+
+import type { Stamp } from '../base/ids.ts'
+import { contextHas, extendOwn, mergeContexts } from '../causality/context.ts'
+import { type Cell, type Dot, emptyCell, liveValues, mergeCells } from './cell.ts'
+import type { ConflictRule, MergeResult, WriteOperation, WriteResult } from './conflict-rule.ts'
+
+export const lwwRule: ConflictRule = {
+  kind: 'lww',
+  discards: true,
+
+  /** Without a context the write is taken to replace what its coordinator sees. */
+  write(base: Cell = emptyCell, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult {
+    const earlier = base.values.find(value => value.operation === write.operation)
+    if (earlier !== undefined) return { cell: base, dot: earlier, repeated: true, discarded: [] }
+
+    const seen = write.context ?? base.context
+    const discarded = base.values.filter(value => !contextHas(seen, value.actor, value.stamp))
+    const context = extendOwn(mergeContexts(base.context, seen), dot.actor, dot.stamp, memoryFrom)
+    const values = [{ ...dot, operation: write.operation, value: write.value }]
+    return { cell: { context, values }, dot, repeated: false, discarded }
+  },
+
+  merge(a: Cell, b: Cell): MergeResult {
+    const both = mergeCells(a, b)
+    if (both.values.length <= 1) return { cell: both, discarded: [] }
+    const winner = both.values.at(-1)!
+    const discarded = both.values.filter(value => value.operation !== winner.operation)
+    return { cell: { context: both.context, values: [winner] }, discarded }
+  },
+
+  read(cell: Cell): readonly Uint8Array[] {
+    return liveValues(cell).map(value => value.value!)
+  },
+}

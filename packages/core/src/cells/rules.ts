@@ -1,0 +1,23 @@
+import { QuorateError } from '../base/errors.ts'
+import type { ConflictRule } from './conflict-rule.ts'
+import { lwwRule } from './lww.ts'
+import { mergeFunctions, mergeRule } from './merge-functions.ts'
+import { siblingsRule } from './siblings.ts'
+
+const byKind = new Map<string, ConflictRule>([
+  ['lww', lwwRule],
+  ['siblings', siblingsRule],
+  ...Object.keys(mergeFunctions).map((name): [string, ConflictRule] => [`merge:${name}`, mergeRule(name)]),
+])
+
+export const conflictRuleKinds: readonly string[] = [...byKind.keys()]
+
+export function conflictRule(kind: string): ConflictRule {
+  const rule = byKind.get(kind)
+  if (rule === undefined) {
+    throw new QuorateError('BAD_TABLE', `unknown conflict rule "${kind}"; known: ${conflictRuleKinds.join(', ')}`, {
+      data: { field: 'conflict.kind' },
+    })
+  }
+  return rule
+}

@@ -1,0 +1,56 @@
+/**
+ * Rule `siblings`: nothing is lost. Concurrent values stand side by side until a write whose context
+ * has seen them replaces them. A put without context is concurrent with everything; a delete without
+ * context deletes what this coordinator sees. Siblings are capped (limits.siblingsMax): past the cap
+ * writes are refused, never pruned; merges are never refused, since what they bring was acknowledged.
+ */
+
+import { QuorateError } from '../base/errors.ts'
+import type { Stamp } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import { contextHas, contextIntervals, extendOwn, mergeContexts } from '../causality/context.ts'
+import { type Cell, type CellValue, type Dot, emptyCell, liveValues, mergeCells } from './cell.ts'
+import type { ConflictRule, MergeResult, WriteOperation, WriteResult } from './conflict-rule.ts'
+
+const nothing: readonly CellValue[] = []
+
+export const siblingsRule: ConflictRule = {
+  kind: 'siblings',
+  discards: false,
+
+  write(base: Cell = emptyCell, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult {
+    const earlier = base.values.find(value => value.operation === write.operation)
+    if (earlier !== undefined) return { cell: base, dot: earlier, repeated: true, discarded: nothing }
+
+    const seen = write.context ?? (write.value === undefined ? base.context : [])
+    const values = base.values.filter(value => !contextHas(seen, value.actor, value.stamp))
+    if (write.value !== undefined) values.push({ ...dot, operation: write.operation, value: write.value })
+    const context = extendOwn(mergeContexts(base.context, seen), dot.actor, dot.stamp, memoryFrom)
+    const cell = { context, values }
+    refuseTooMany(cell)
+    return { cell, dot, repeated: false, discarded: nothing }
+  },
+
+  merge(a: Cell, b: Cell): MergeResult {
+    return { cell: mergeCells(a, b), discarded: nothing }
+  },
+
+  read(cell: Cell): readonly Uint8Array[] {
+    return liveValues(cell).map(value => value.value!)
+  },
+}
+
+function refuseTooMany(cell: Cell): void {
+  if (cell.values.length > limits.siblingsMax && liveValues(cell).length > limits.siblingsMax) {
+    throw new QuorateError(
+      'TOO_MANY_SIBLINGS',
+      `the row already has ${limits.siblingsMax} concurrent values; read it and write back with the context it gives`,
+      { data: { siblings: cell.values.length - 1, limit: limits.siblingsMax } },
+    )
+  }
+  if (contextIntervals(cell.context) > limits.intervalsMax) {
+    throw new QuorateError('TOO_MANY_SIBLINGS', `the row's history has more than ${limits.intervalsMax} intervals`, {
+      data: { limit: limits.intervalsMax },
+    })
+  }
+}

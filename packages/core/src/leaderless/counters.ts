@@ -1,0 +1,66 @@
+/** What this node did, counted; shown in status and metrics. Monotonic within one life of the process. */
+export interface Counters {
+  writes: number
+  reads: number
+  ranges: number
+  forwarded: number
+  writesShort: number
+  readsShort: number
+  overloaded: number
+  staleMap: number
+  replicaWrites: number
+  replicaReads: number
+  hintsStored: number
+  hintsReplayed: number
+  hintsReceived: number
+  hintsDropped: number
+  hintsExpired: number
+  readRepairs: number
+  hedges: number
+  hedgesWithheld: number
+  sweepExchanges: number
+  sweepRowsCompared: number
+  sweepRowsRepaired: number
+  sweepFalseAlarms: number
+  scrubbedCells: number
+  damagedCells: number
+  healedCells: number
+  tombstonesCollected: number
+  discarded: number
+  driftRefused: number
+  fenced: number
+}
+
+export function newCounters(): Counters {
+  return {
+    writes: 0,
+    reads: 0,
+    ranges: 0,
+    forwarded: 0,
+    writesShort: 0,
+    readsShort: 0,
+    overloaded: 0,
+    staleMap: 0,
+    replicaWrites: 0,
+    replicaReads: 0,
+    hintsStored: 0,
+    hintsReplayed: 0,
+    hintsReceived: 0,
+    hintsDropped: 0,
+    hintsExpired: 0,
+    readRepairs: 0,
+    hedges: 0,
+    hedgesWithheld: 0,
+    sweepExchanges: 0,
+    sweepRowsCompared: 0,
+    sweepRowsRepaired: 0,
+    sweepFalseAlarms: 0,
+    scrubbedCells: 0,
+    damagedCells: 0,
+    healedCells: 0,
+    tombstonesCollected: 0,
+    discarded: 0,
+    driftRefused: 0,
+    fenced: 0,
+  }
+}

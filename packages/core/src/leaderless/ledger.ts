@@ -1,0 +1,108 @@
+/**
+ * The ledger: everything a conflict rule discarded, with its value. An entry is written in the same batch
+ * as the state that no longer holds the value, so there is no moment in which it is in neither. The key is
+ * the dot: several replicas that drop the same write record it once each, and readers count dots.
+ */
+
+import { hexToString, prefixEnd, stringToHex, stringToU32, stringToU64, u32ToString, u64ToString } from '../base/bytes.ts'
+import type { ByteString, NodeId, Stamp, TableId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import type { TableWrite } from '../ports/table.ts'
+import type { CellValue } from '../cells/cell.ts'
+import { decodeDocument, encodeDocument } from '../cells/document.ts'
+import { keyspaces } from '../store/keyspace.ts'
+import { DAMAGED, type Store } from '../store/store-face.ts'
+
+export type LedgerReason = 'concurrent-loser' | 'expired-hint' | 'hint-overflow'
+
+export interface LedgerEntry {
+  readonly table: TableId
+  readonly rowKey: ByteString
+  /** Name of the discarded write. */
+  readonly dot: { readonly actor: string; readonly stamp: Stamp }
+  readonly operation: string
+  /** Encoded document; undefined for a discarded delete. */
+  readonly value: Uint8Array | undefined
+  readonly reason: LedgerReason
+  readonly node: NodeId
+}
+
+export class Ledger {
+  readonly #store: Store
+  readonly #self: NodeId
+  #count = 0
+  /** Entries dropped because the ledger was full. */
+  dropped = 0
+
+  constructor(store: Store, self: NodeId) {
+    this.#store = store
+    this.#self = self
+    for (const _ of store.scan(keyspaces.ledger as ByteString, prefixEnd(keyspaces.ledger))) this.#count++
+  }
+
+  /** Entries on this node. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** The writes to add to the batch that discards. */
+  entries(table: TableId, rowKey: ByteString, discarded: readonly CellValue[], reason: LedgerReason): TableWrite[] {
+    const writes: TableWrite[] = []
+    for (const loser of discarded) {
+      const key = (keyspaces.ledger + u32ToString(table) + u64ToString(loser.stamp) + loser.actor) as ByteString
+      if (this.#store.get(key) !== undefined) continue
+      this.#count++
+      writes.push({
+        key,
+        value: encodeDocument({
+          rowKey: stringToHex(rowKey),
+          operation: stringToHex(loser.operation),
+          value: loser.value ?? null,
+          reason,
+        }),
+      })
+    }
+    if (this.#count > limits.ledgerEntriesMax) this.#count -= this.#dropOldest(writes)
+    return writes
+  }
+
+  #dropOldest(writes: TableWrite[]): number {
+    for (const [key] of this.#store.scan(keyspaces.ledger as ByteString, prefixEnd(keyspaces.ledger), { limit: 1 })) {
+      writes.push({ key, value: undefined })
+      this.dropped++
+      return 1
+    }
+    return 0
+  }
+
+  /** Entries of one table (or all), oldest first, from `since` on. */
+  *list(table: TableId | undefined, since: Stamp, limit: number): Generator<LedgerEntry> {
+    const prefix = keyspaces.ledger + (table === undefined ? '' : u32ToString(table))
+    const from = (table === undefined ? prefix : prefix + u64ToString(since)) as ByteString
+    let left = limit
+    for (const [key, value] of this.#store.scan(from, prefixEnd(prefix))) {
+      if (left <= 0) return
+      if (value === DAMAGED) continue
+      const entry = decodeEntry(key, value, this.#self)
+      if (entry.dot.stamp < since) continue
+      left--
+      yield entry
+    }
+  }
+}
+
+function decodeEntry(key: ByteString, bytes: Uint8Array, node: NodeId): LedgerEntry {
+  const document = decodeDocument(bytes) as { rowKey: string; operation: string; value: Uint8Array | null; reason: LedgerReason }
+  return {
+    table: keyTable(key),
+    rowKey: hexToString(document.rowKey),
+    dot: { actor: stringToHex(key.slice(13)), stamp: keyStamp(key) },
+    operation: document.operation,
+    value: document.value ?? undefined,
+    reason: document.reason,
+    node,
+  }
+}
+
+const keyTable = (key: ByteString): TableId => stringToU32(key, 1) as TableId
+const keyStamp = (key: ByteString): Stamp => stringToU64(key, 5) as Stamp

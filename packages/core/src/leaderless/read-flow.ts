@@ -1,0 +1,314 @@
+/**
+ * One read at its coordinator: ask R replicas, merge what they say, repair what was stale.
+ *
+ * The coordinator's own copy counts when it is a home that is ready. Replicas that fail, refuse (a damaged
+ * cell, a rebuild) or are slower than the recent p95 are made up for by asking another; only distinct
+ * nodes count. On sloppy tables, when homes run out, fallbacks answer from their hints and are named.
+ * Every answer rests on durable state only: each replica waits for the sync of what it read.
+ *
+ * Repair sends the merged cell to homes that lacked something. A rule that discards must see the losing
+ * cell itself at a replica (which writes the ledger), so there the original cells are sent instead.
+ * `blocking`: the reply waits until R homes hold the merged state (monotonic quorum reads).
+ */
+
+import { bytesEqual } from '../base/bytes.ts'
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { emptyContext } from '../causality/context.ts'
+import type { Cell } from '../cells/cell.ts'
+import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import type { Timer } from '../ports/clock.ts'
+import { replicaReadMessage, replicaWriteMessage, type WireReceipt } from '../wire/messages.ts'
+import type { LatencyTracker } from './latency-tracker.ts'
+import type { NodeContext } from './node-context.ts'
+
+export interface ReadFlowOptions {
+  readonly context: NodeContext
+  readonly view: TableView
+  readonly partition: Partition
+  readonly key: ByteString
+  readonly needed: number
+  readonly hops: number
+  readonly deadline: number
+  readonly latency: LatencyTracker
+  readonly onResult: (cell: Cell | undefined, receipt: WireReceipt) => void
+  readonly onError: (error: QuorateError) => void
+  readonly onDone: () => void
+}
+
+interface Answer {
+  readonly node: NodeId
+  readonly fallback: boolean
+  readonly cell: Uint8Array | undefined
+}
+
+export class ReadFlow {
+  readonly #options: ReadFlowOptions
+  readonly #node: NodeContext
+  readonly #answers: Answer[] = []
+  readonly #candidates: { node: NodeId; fallback: boolean }[]
+  readonly #attempts: string[] = []
+  readonly #repaired: NodeId[] = []
+  #asOf: Stamp = 0 as Stamp
+  #asked = 0
+  #hedged = false
+  #answered = false
+  #open = 0
+  #timer: Timer | undefined
+  #hedgeTimer: Timer | undefined
+
+  constructor(options: ReadFlowOptions) {
+    this.#options = options
+    this.#node = options.context
+    this.#candidates = this.#order()
+  }
+
+  /** Self first, then homes that seem alive, then suspected homes, then fallbacks. */
+  #order(): { node: NodeId; fallback: boolean }[] {
+    const { partition, view } = this.#options
+    const { self } = this.#node
+    const homes = partition.replicas.filter(home => home !== self)
+    const alive = homes.filter(home => !this.#node.isSuspected(home))
+    const suspected = homes.filter(home => this.#node.isSuspected(home))
+    const own = partition.replicas.includes(self) && this.#node.isReady(view, partition) ? [self] : []
+    const fallbacks = view.descriptor.replication.sloppy
+      ? partition.preference.slice(partition.replicas.length).filter(node => !this.#node.isSuspected(node))
+      : []
+    return [
+      ...[...own, ...alive, ...suspected].map(node => ({ node, fallback: false })),
+      ...fallbacks.map(node => ({ node, fallback: true })),
+    ]
+  }
+
+  start(): void {
+    const { deadline, needed, latency } = this.#options
+    const { clock } = this.#node
+    this.#asOf = this.#node.hybrid.peek()
+    this.#open = 1
+    this.#askUntil(needed)
+    if (!this.#answered && needed > this.#answers.length) {
+      this.#timer = clock.setTimer(Math.max(1, deadline - clock.monotonicMs()), () => this.#fail('the deadline passed'))
+      latency.readStarted()
+      this.#hedgeTimer = clock.setTimer(latency.hedgeAfterMs(), () => this.#hedge())
+    }
+    this.#close()
+  }
+
+  /** Asks further replicas until `count` answers are here or on their way. */
+  #askUntil(count: number): void {
+    while (this.#answers.length + this.#outstanding < count) {
+      const next = this.#candidates[this.#asked]
+      if (next === undefined) {
+        if (this.#outstanding === 0) this.#fail('no further replica could be asked')
+        return
+      }
+      this.#asked++
+      this.#ask(next.node, next.fallback)
+      if (this.#answered) return
+    }
+  }
+
+  #outstanding = 0
+
+  #ask(node: NodeId, fallback: boolean): void {
+    this.#outstanding++
+    this.#open++
+    if (node === this.#node.self) return this.#askSelf(fallback)
+    const { view, key, latency, deadline } = this.#options
+    const { clock } = this.#node
+    const askedAt = clock.monotonicMs()
+    const hedge = this.#hedged
+    const timeoutMs = Math.min(limits.replicaTimeoutMs, Math.max(1, deadline - askedAt))
+    const message = { table: view.descriptor.id, mapVersion: view.map.version, key, fallback }
+    this.#node.rpc.call([node as string as PeerId], replicaReadMessage, message, timeoutMs, (_, reply, error) => {
+      this.#outstanding--
+      if (error === undefined) {
+        if (!hedge) latency.record(clock.monotonicMs() - askedAt)
+        // The frame is reused by nobody, but the answer must outlive it.
+        this.#answer({ node, fallback, cell: reply!.cell })
+      } else this.#refused(node, error)
+      this.#close()
+    })
+  }
+
+  #askSelf(fallback: boolean): void {
+    const { key } = this.#options
+    const { rows, store, self } = this.#node
+    try {
+      const cell = rows.read(key)
+      store.whenDurable(rows.positionOf(key), () => {
+        this.#outstanding--
+        this.#answer({ node: self, fallback, cell })
+        this.#close()
+      })
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      this.#outstanding--
+      this.#refused(self, error)
+      this.#close()
+    }
+  }
+
+  #refused(node: NodeId, error: QuorateError): void {
+    this.#attempts.push(`${node}: ${error.code}`)
+    if (!this.#answered) this.#askUntil(this.#options.needed)
+  }
+
+  #hedge(): void {
+    if (this.#answered || this.#candidates[this.#asked] === undefined) return
+    if (!this.#options.latency.take()) {
+      this.#node.counters.hedgesWithheld++
+      return
+    }
+    this.#node.counters.hedges++
+    this.#hedged = true
+    this.#askUntil(this.#answers.length + this.#outstanding + 1)
+  }
+
+  #answer(answer: Answer): void {
+    this.#answers.push(answer)
+    if (this.#answered) {
+      // A late answer cannot change the reply, but a stale replica it reveals is worth repairing.
+      return
+    }
+    if (this.#answers.length >= this.#options.needed) this.#conclude()
+  }
+
+  #conclude(): void {
+    this.#answered = true
+    this.#timer?.cancel()
+    this.#hedgeTimer?.cancel()
+    const answers = this.#answers
+    const first = answers[0]!.cell
+    if (answers.every(answer => sameBytes(answer.cell, first))) {
+      this.#reply(first === undefined ? undefined : decodeCell(first))
+      return
+    }
+    const { view } = this.#options
+    let merged: Cell | undefined
+    let discards = false
+    for (const { cell } of answers) {
+      if (cell === undefined) continue
+      const decoded = decodeCell(cell)
+      if (merged === undefined) merged = decoded
+      else {
+        const result = view.rule.merge(merged, decoded)
+        merged = result.cell
+        discards ||= result.discarded.length > 0
+      }
+    }
+    this.#repair(merged!, discards)
+  }
+
+  #repair(merged: Cell, discards: boolean): void {
+    const { view } = this.#options
+    const mergedBytes = encodeCell(merged)
+    const distinct: Uint8Array[] = []
+    for (const { cell } of this.#answers) {
+      if (cell !== undefined && !distinct.some(other => bytesEqual(other, cell))) distinct.push(cell)
+    }
+    const stale = this.#answers.filter(answer => !answer.fallback && !sameBytes(answer.cell, mergedBytes))
+    const blocking = view.descriptor.replication.readRepair === 'blocking'
+    let waiting = stale.length
+    let failed = 0
+    const done = (ok: boolean): void => {
+      waiting--
+      if (!ok) failed++
+      if (blocking && waiting === 0) {
+        if (failed === 0) this.#reply(merged)
+        else this.#failBlocking()
+      }
+    }
+    for (const answer of stale) {
+      const cells = view.rule.discards || discards ? distinct.filter(cell => !sameBytes(cell, answer.cell)) : [mergedBytes]
+      this.#repaired.push(answer.node)
+      this.#node.counters.readRepairs++
+      this.#push(answer.node, cells, done)
+    }
+    if (!blocking || stale.length === 0) this.#reply(merged)
+  }
+
+  #push(node: NodeId, cells: readonly Uint8Array[], done: (ok: boolean) => void): void {
+    const { view, key } = this.#options
+    this.#open++
+    let left = cells.length
+    let ok = true
+    const one = (fine: boolean): void => {
+      ok &&= fine
+      if (--left > 0) return
+      done(ok)
+      this.#close()
+    }
+    for (const cell of cells) {
+      if (node === this.#node.self) this.#mergeHere(cell, one)
+      else {
+        const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'repair' as const, key, cell, asOf: this.#asOf }
+        this.#node.rpc.call([node as string as PeerId], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
+          one(error === undefined)
+        })
+      }
+    }
+  }
+
+  #mergeHere(cell: Uint8Array, done: (ok: boolean) => void): void {
+    const { view, key, partition } = this.#options
+    try {
+      this.#node.fences.check(view.descriptor.id, partition, 'repair', this.#asOf)
+      const applied = this.#node.rows.merge(view, key, cell)
+      this.#node.store.whenDurable(applied.position, () => done(true))
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      done(false)
+    }
+  }
+
+  #reply(cell: Cell | undefined): void {
+    this.#node.counters.reads++
+    const { view, partition, needed, hops, onResult } = this.#options
+    onResult(cell, {
+      coordinator: this.#node.self,
+      mapVersion: view.map.version,
+      needed,
+      replicas: partition.replicas.length,
+      homes: this.#answers.filter(answer => !answer.fallback).map(answer => answer.node),
+      fallbacks: this.#answers.filter(answer => answer.fallback).map(answer => ({ node: answer.node, for: answer.node })),
+      hinted: [],
+      repaired: [...this.#repaired],
+      forwarded: hops > 0,
+      hedged: this.#hedged,
+    })
+  }
+
+  #failBlocking(): void {
+    this.#node.counters.readsShort++
+    const message = 'stale replicas were found and could not be repaired in time; answering could make a later read go back'
+    this.#options.onError(new QuorateError('READ_SHORT', message, { attempts: this.#attempts }))
+  }
+
+  #fail(why: string): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#timer?.cancel()
+    this.#hedgeTimer?.cancel()
+    this.#node.counters.readsShort++
+    const { needed } = this.#options
+    const message = `${why}: ${this.#answers.length} of the ${needed} answers asked for`
+    this.#options.onError(
+      new QuorateError('READ_SHORT', message, { data: { answered: this.#answers.length, needed }, attempts: this.#attempts }),
+    )
+  }
+
+  #close(): void {
+    if (--this.#open === 0) this.#options.onDone()
+  }
+}
+
+function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return bytesEqual(a, b)
+}
+
+export const contextOf = (cell: Cell | undefined): Cell['context'] => cell?.context ?? emptyContext

@@ -1,0 +1,225 @@
+/**
+ * The rows of this node: the only place that reads and changes cells.
+ *
+ * Between the read of a cell and the commit of its successor there is no `await`, so no update is lost
+ * inside a node. Every change is one batch: the row, what the rule discarded (ledger), and for derived
+ * state the tree, which is told at once. `position` names what an answer rests on.
+ *
+ * A cell whose checksum is bad is *unknown*, not absent: it is marked durably, reads of it are refused
+ * (so it never counts towards a quorum), merges go on, and the mark goes only when the row has been
+ * healed from its replicas. From the moment of damage this actor no longer has continuous memory.
+ */
+
+import { bytesEqual, prefixEnd } from '../base/bytes.ts'
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, Stamp } from '../base/ids.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { contextMax, mergeContexts, type Context } from '../causality/context.ts'
+import type { HybridClock } from '../causality/hybrid-clock.ts'
+import { type Cell, type CellValue, emptyCell } from '../cells/cell.ts'
+import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
+import { limits } from '../base/limits.ts'
+import type { WriteOperation } from '../cells/conflict-rule.ts'
+import { describeKey } from '../base/key-encoding.ts'
+import { rowKeyParts } from '../partitioning/row-key.ts'
+import type { TableWrite } from '../ports/table.ts'
+import { keyspaces } from '../store/keyspace.ts'
+import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
+import type { Trees } from '../sweep/trees.ts'
+import type { Ledger } from './ledger.ts'
+import type { RecentOperations } from './recent-operations.ts'
+
+export interface Applied {
+  /** Canonical bytes of the row as it is now. */
+  readonly bytes: Uint8Array
+  readonly position: Position
+  readonly changed: boolean
+}
+
+export interface Written extends Applied {
+  /** What the writer has now seen: its own context and this write. */
+  readonly context: Context
+  readonly repeated: boolean
+  /**
+   * The cell must not travel before its batch is durable: its context covers a value whose only other
+   * record is the ledger entry in that batch, or in one before it that is still in flight.
+   */
+  readonly holdBack: boolean
+}
+
+export interface RowStoreOptions {
+  readonly store: Store
+  readonly hybrid: HybridClock
+  readonly ledger: Ledger
+  readonly trees: Trees
+  readonly recent: RecentOperations
+  /** Stamp since which this store remembers all it minted: the clock's floor at this start. */
+  readonly memoryFrom: Stamp
+}
+
+export class RowStore {
+  readonly #store: Store
+  readonly #hybrid: HybridClock
+  readonly #ledger: Ledger
+  readonly #trees: Trees
+  readonly #recent: RecentOperations
+  readonly #damaged = new Set<ByteString>()
+  #memoryFrom: Stamp
+  /** Called once for each row found damaged. */
+  onDamaged: (key: ByteString) => void = () => {}
+
+  constructor(options: RowStoreOptions) {
+    this.#store = options.store
+    this.#hybrid = options.hybrid
+    this.#ledger = options.ledger
+    this.#trees = options.trees
+    this.#recent = options.recent
+    this.#memoryFrom = options.memoryFrom
+    for (const [key] of this.#store.scan(keyspaces.damage as ByteString, prefixEnd(keyspaces.damage))) {
+      this.#damaged.add(key.slice(1) as ByteString)
+    }
+  }
+
+  get damagedKeys(): ReadonlySet<ByteString> {
+    return this.#damaged
+  }
+
+  positionOf(key: ByteString): Position {
+    return this.#store.positionOf(key)
+  }
+
+  /** Bytes of the row, or undefined. Throws DAMAGED_CELL when this replica does not know. */
+  read(key: ByteString): Uint8Array | undefined {
+    const stored = this.#store.get(key)
+    if (stored === DAMAGED) this.markDamaged(key)
+    if (this.#damaged.size > 0 && this.#damaged.has(key)) {
+      throw new QuorateError('DAMAGED_CELL', `this replica's copy of ${describeRow(key)} failed its checksum and is being healed`)
+    }
+    return stored as Uint8Array | undefined
+  }
+
+  markDamaged(key: ByteString): void {
+    if (this.#damaged.has(key)) return
+    this.#damaged.add(key)
+    this.#memoryFrom = this.#hybrid.peek()
+    this.#store.commit([{ key: damageKey(key), value: new Uint8Array(0) }])
+    this.onDamaged(key)
+  }
+
+  /** Applies a write as coordinator. */
+  write(view: TableView, key: ByteString, write: WriteOperation): Written {
+    const before = this.read(key)
+    const base = before === undefined ? emptyCell : decodeCell(before)
+    if (write.context !== undefined) this.#hybrid.refuseDrift(contextMax(write.context), 'the context')
+    this.#hybrid.observe(contextMax(base.context), 'the stored row')
+    if (write.context !== undefined) this.#hybrid.observe(contextMax(write.context), 'the context')
+    if (this.#recent.has(write.operation) && !base.values.some(value => value.operation === write.operation)) {
+      return {
+        bytes: before ?? encodeCell(base),
+        position: this.#store.positionOf(key),
+        changed: false,
+        context: write.context ?? [],
+        repeated: true,
+        holdBack: false,
+      }
+    }
+    const dot = { actor: this.#store.incarnation, stamp: this.#hybrid.mint() }
+    const result = view.rule.write(base, write, dot, this.#memoryFrom)
+    const seen: Context = mergeContexts(write.context ?? [], [
+      { actor: result.dot.actor, intervals: [result.dot.stamp, result.dot.stamp] },
+    ])
+    if (result.repeated) {
+      return { bytes: before!, position: this.#store.positionOf(key), changed: false, context: seen, repeated: true, holdBack: false }
+    }
+    const bytes = encodeBounded(result.cell, key)
+    const baseInFlight = view.rule.discards && this.#store.positionOf(key) > 0
+    const position = this.#commit(view, key, before, bytes, result.discarded)
+    this.#recent.add(write.operation)
+    return { bytes, position, changed: true, context: seen, repeated: false, holdBack: baseInFlight || result.discarded.length > 0 }
+  }
+
+  /** Merges a cell that came from a peer. Throws BAD_FRAME or CLOCK_DRIFT; nothing is changed then. */
+  merge(view: TableView, key: ByteString, incoming: Uint8Array): Applied {
+    const stored = this.#store.get(key)
+    if (stored === DAMAGED) this.markDamaged(key)
+    const before = stored === DAMAGED ? undefined : stored
+    if (before !== undefined && bytesEqual(before, incoming)) {
+      return { bytes: before, position: this.#store.positionOf(key), changed: false }
+    }
+    const theirs = decodeCell(incoming)
+    this.#hybrid.observe(contextMax(theirs.context), 'a cell from a peer')
+    for (const value of theirs.values) this.#recent.add(value.operation)
+    if (before === undefined) {
+      // The frame is shared with other messages; what is kept must be a copy.
+      const bytes = incoming.slice()
+      return { bytes, position: this.#commit(view, key, undefined, bytes, []), changed: true }
+    }
+    const merged = view.rule.merge(decodeCell(before), theirs)
+    const bytes = encodeCell(merged.cell)
+    if (bytesEqual(bytes, before) && merged.discarded.length === 0) {
+      return { bytes: before, position: this.#store.positionOf(key), changed: false }
+    }
+    return { bytes, position: this.#commit(view, key, before, bytes, merged.discarded), changed: true }
+  }
+
+  /** Merges what all replicas know into a damaged row and lifts the mark, in one batch. */
+  heal(view: TableView, key: ByteString, copies: readonly Uint8Array[]): Position {
+    const stored = this.#store.get(key)
+    let cell: Cell = stored === undefined || stored === DAMAGED ? emptyCell : decodeCell(stored)
+    const discarded: CellValue[] = []
+    for (const copy of copies) {
+      const merged = view.rule.merge(cell, decodeCell(copy))
+      cell = merged.cell
+      discarded.push(...merged.discarded)
+    }
+    const batch: TableWrite[] = [{ key: damageKey(key), value: undefined }]
+    batch.push(...this.#ledger.entries(view.descriptor.id, key, discarded, 'concurrent-loser'))
+    const empty = cell.context.length === 0
+    batch.push({ key, value: empty ? undefined : encodeCell(cell) })
+    const position = this.#store.commit(batch)
+    this.#damaged.delete(key)
+    this.#trees.recount(view.descriptor.id, key)
+    return position
+  }
+
+  /** Removes a tombstone whose collection is proved, with other writes in the same batch. */
+  remove(view: TableView, key: ByteString, before: Uint8Array): TableWrite {
+    this.#trees.applied(view.descriptor.id, key, digestCell(key, before), undefined)
+    return { key, value: undefined }
+  }
+
+  #commit(
+    view: TableView,
+    key: ByteString,
+    before: Uint8Array | undefined,
+    after: Uint8Array,
+    discarded: readonly CellValue[],
+  ): Position {
+    const table = view.descriptor.id
+    const batch: TableWrite[] = [{ key, value: after }]
+    if (discarded.length > 0) batch.push(...this.#ledger.entries(table, key, discarded, 'concurrent-loser'))
+    const position = this.#store.commit(batch)
+    if (this.#damaged.size > 0 && this.#damaged.has(key)) this.#trees.recount(table, key)
+    else this.#trees.applied(table, key, before === undefined ? undefined : digestCell(key, before), digestCell(key, after))
+    return position
+  }
+}
+
+function damageKey(key: ByteString): ByteString {
+  return (keyspaces.damage + key) as ByteString
+}
+
+function encodeBounded(cell: Cell, key: ByteString): Uint8Array {
+  const bytes = encodeCell(cell)
+  if (bytes.length > limits.cellBytesMax) {
+    throw new QuorateError('TOO_MANY_SIBLINGS', `${describeRow(key)} would be ${bytes.length} bytes with all its siblings`, {
+      data: { cellBytes: bytes.length, limitBytes: limits.cellBytesMax },
+    })
+  }
+  return bytes
+}
+
+export function describeRow(key: ByteString): string {
+  const { partitionKey, sortKey } = rowKeyParts(key)
+  return sortKey === '' ? `row ${describeKey(partitionKey)}` : `row ${describeKey(partitionKey)} / ${describeKey(sortKey)}`
+}

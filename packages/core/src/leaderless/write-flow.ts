@@ -1,0 +1,258 @@
+/**
+ * One write at its coordinator (Dynamo §4.5): apply here, send the cell to the other homes, answer after W.
+ *
+ * The dot is minted and the cell committed first; the cell then travels while the sync is in flight
+ * (stamps are reserved, so a crash cannot make one dot name two writes) except when the rule discarded
+ * something (see `Written.holdBack`). A home that does not answer gets a hint: held by a fallback, which
+ * counts towards W on sloppy tables and is named in the receipt, or by this coordinator, which never counts.
+ *
+ * Invariants: exactly one reply; success only when W distinct homes (or their named stand-ins) said
+ * "durable"; after the local commit no reply says `not-applied`; the client never waits for, nor fails by, a hint.
+ */
+
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { decodeContextToken, encodeContextToken } from '../cells/context-token.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import type { Timer } from '../ports/clock.ts'
+import { QuorumTally } from '../quorum/quorum-tally.ts'
+import { replicaWriteMessage, storeHintMessage, type WireReceipt, type WriteReply, type WriteRequest } from '../wire/messages.ts'
+import type { Respond } from '../wire/rpc.ts'
+import { answersNeeded } from './levels.ts'
+import type { NodeContext } from './node-context.ts'
+import type { Written } from './row-store.ts'
+
+const peer = (node: NodeId): PeerId => node as string as PeerId
+
+export interface WriteFlowOptions {
+  readonly context: NodeContext
+  readonly view: TableView
+  readonly partition: Partition
+  readonly key: ByteString
+  readonly request: WriteRequest
+  readonly respond: Respond<WriteReply>
+  /** On this node's monotonic clock. */
+  readonly deadline: number
+  readonly onDone: () => void
+}
+
+export class WriteFlow {
+  readonly #options: WriteFlowOptions
+  readonly #node: NodeContext
+  readonly #needed: number
+  readonly #sloppy: boolean
+  readonly #tally: QuorumTally<NodeId>
+  readonly #fallbacks: { node: NodeId; for: NodeId }[] = []
+  readonly #hinted: NodeId[] = []
+  readonly #attempts: string[] = []
+  /** Fallbacks tried or in use. */
+  readonly #used = new Set<NodeId>()
+  #open = 0
+  #written: Written | undefined
+  #asOf = 0 as Stamp
+  #timer: Timer | undefined
+  #answered = false
+
+  constructor(options: WriteFlowOptions) {
+    this.#options = options
+    this.#node = options.context
+    const { replication } = options.view.descriptor
+    this.#needed = answersNeeded(options.request.level, options.partition.replicas.length, replication.w, 'w')
+    this.#sloppy = replication.sloppy && !options.request.strict
+    this.#tally = new QuorumTally([{ members: options.partition.replicas, needed: this.#needed }])
+  }
+
+  start(): void {
+    const { view, key, request, partition, deadline } = this.#options
+    const node = this.#node
+    this.#refuseHopeless(partition)
+    const context = request.context === undefined ? undefined : decodeContextToken(request.context)
+    const isHome = partition.replicas.includes(node.self)
+    const operation = { operation: request.operation, value: request.value?.slice(), context }
+    this.#asOf = node.hybrid.peek()
+    if (isHome) this.#written = node.rows.write(view, key, operation)
+    else throw new QuorateError('NOT_REPLICA', `${node.self} is not a home of this row`)
+    this.#timer = node.clock.setTimer(Math.max(1, deadline - node.clock.monotonicMs()), () => this.#timeUp())
+    const { position, holdBack } = this.#written
+    this.#open++
+    node.store.whenDurable(position, () => {
+      this.#tally.ack(node.self)
+      if (holdBack) this.#sendToHomes()
+      this.#settled()
+    })
+    if (!holdBack) this.#sendToHomes()
+  }
+
+  /** Refuses before anything is applied when too few homes are up for what was asked. */
+  #refuseHopeless(partition: Partition): void {
+    if (this.#sloppy) return
+    const up = partition.replicas.filter(home => home === this.#node.self || !this.#node.isSuspected(home))
+    if (up.length >= this.#needed) return
+    throw new QuorateError(
+      'UNAVAILABLE',
+      `w=${this.#needed} was asked, but only ${up.length} of ${partition.replicas.length} home replicas are up (${up.join(', ') || 'none'})`,
+      { data: { needed: this.#needed, up: up.length, n: partition.replicas.length } },
+    )
+  }
+
+  #sendToHomes(): void {
+    const { partition, view, key } = this.#options
+    const alive: PeerId[] = []
+    for (const home of partition.replicas) {
+      if (home === this.#node.self) continue
+      if (this.#node.isSuspected(home)) {
+        this.#attempts.push(`${home}: suspected down`)
+        this.#standIn(home)
+      } else alive.push(peer(home))
+    }
+    if (alive.length === 0) return
+    this.#open += alive.length
+    const message = {
+      table: view.descriptor.id,
+      mapVersion: view.map.version,
+      kind: 'write' as const,
+      key,
+      cell: this.#written!.bytes,
+      asOf: this.#asOf,
+    }
+    this.#node.rpc.call(alive, replicaWriteMessage, message, limits.replicaTimeoutMs, (from, _, error) => {
+      const home = from as string as NodeId
+      if (error === undefined) this.#tally.ack(home)
+      else if (error.code === 'FENCED') this.#sendAgain(home)
+      else {
+        this.#attempts.push(`${home}: ${error.code}`)
+        this.#standIn(home)
+      }
+      this.#settled()
+    })
+  }
+
+  /** A collection raised its fence between our read and its arrival: what we hold now is newer than the cut. */
+  #sendAgain(home: NodeId): void {
+    const { view, key } = this.#options
+    const asOf = this.#node.hybrid.mint()
+    const cell = this.#node.rows.read(key)
+    if (cell === undefined) return
+    this.#open++
+    const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'write' as const, key, cell, asOf }
+    this.#node.rpc.call([peer(home)], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
+      if (error === undefined) this.#tally.ack(home)
+      else this.#standIn(home)
+      this.#settled()
+    })
+  }
+
+  /** Finds someone to keep the write for `home`. */
+  #standIn(home: NodeId): void {
+    const fallback = this.#sloppy ? this.#nextFallback() : undefined
+    if (fallback === undefined) {
+      this.#tally.fail(home)
+      this.#hintHere(home)
+      return
+    }
+    const { view, key } = this.#options
+    this.#open++
+    const message = {
+      table: view.descriptor.id,
+      mapVersion: view.map.version,
+      target: home,
+      key,
+      cell: this.#written!.bytes,
+      asOf: this.#asOf,
+    }
+    this.#node.rpc.call([peer(fallback)], storeHintMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
+      if (error === undefined) {
+        if (this.#tally.ack(home)) this.#fallbacks.push({ node: fallback, for: home })
+        this.#hinted.push(home)
+      } else {
+        this.#attempts.push(`${fallback} for ${home}: ${error.code}`)
+        this.#standIn(home)
+      }
+      this.#settled()
+    })
+  }
+
+  #nextFallback(): NodeId | undefined {
+    const { preference, replicas } = this.#options.partition
+    for (const candidate of preference.slice(replicas.length)) {
+      if (candidate === this.#node.self || this.#used.has(candidate) || this.#node.isSuspected(candidate)) continue
+      this.#used.add(candidate)
+      return candidate
+    }
+    return undefined
+  }
+
+  /** Kept here, never counted: this coordinator's own copy is already one of the homes. */
+  #hintHere(home: NodeId): void {
+    const { key } = this.#options
+    try {
+      const position = this.#node.hints.put(home, key, this.#written!.bytes, this.#asOf, this.#node.hybrid.peek())
+      if (position !== undefined) this.#hinted.push(home)
+    } catch (error) {
+      // A hint is an optimisation over the sweep: a store that cannot take it must not fail the write.
+      this.#attempts.push(`hint for ${home}: ${error instanceof Error ? error.message : String(error)}`)
+      this.#node.counters.hintsDropped++
+    }
+  }
+
+  #settled(): void {
+    this.#open--
+    if (!this.#answered) {
+      const state = this.#tally.state()
+      if (state === 'reached') this.#succeed()
+      else if (state === 'impossible') this.#fallShort('too few replicas acknowledged')
+    }
+    if (this.#open === 0) this.#finish()
+  }
+
+  #succeed(): void {
+    this.#answered = true
+    this.#timer?.cancel()
+    this.#node.counters.writes++
+    const { context, repeated } = this.#written!
+    this.#options.respond.ok({ receipt: this.#receipt(), context: encodeContextToken(context), repeated })
+  }
+
+  #timeUp(): void {
+    if (!this.#answered) this.#fallShort('the deadline passed')
+  }
+
+  #fallShort(why: string): void {
+    this.#answered = true
+    this.#timer?.cancel()
+    this.#node.counters.writesShort++
+    const acked = this.#tally.acked()
+    this.#options.respond.fail(
+      new QuorateError(
+        'WRITE_SHORT',
+        `${why}: ${acked.length} of the ${this.#needed} acknowledgements asked for; the write is on ${acked.join(', ') || 'no disk for certain'} and may yet reach the others`,
+        { outcome: 'unknown', data: { acked: acked.length, needed: this.#needed }, attempts: this.#attempts },
+      ),
+    )
+  }
+
+  #finish(): void {
+    if (!this.#answered) this.#fallShort('every replica has answered')
+    this.#timer?.cancel()
+    this.#options.onDone()
+  }
+
+  #receipt(): WireReceipt {
+    const { view, partition, request } = this.#options
+    const standIns = new Set(this.#fallbacks.map(fallback => fallback.for))
+    return {
+      coordinator: this.#node.self,
+      mapVersion: view.map.version,
+      needed: this.#needed,
+      replicas: partition.replicas.length,
+      homes: this.#tally.acked().filter(home => !standIns.has(home)),
+      fallbacks: [...this.#fallbacks],
+      hinted: [...this.#hinted],
+      repaired: [],
+      forwarded: request.hops > 0,
+      hedged: false,
+    }
+  }
+}

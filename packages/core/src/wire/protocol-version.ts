@@ -1,0 +1,10 @@
+/**
+ * Version of the wire protocol. Peers of another version are refused at the first frame, by name.
+ *
+ * History:
+ *   1  first version: leaderless tables, registers, sweeps.
+ */
+export const PROTOCOL_VERSION = 1
+
+/** First bytes of a connection, before the first length: tells Quorate from anything else. */
+export const PROTOCOL_MAGIC = 'QRT1'

@@ -1,0 +1,294 @@
+/**
+ * Requests over a transport that promises nothing.
+ *
+ * One frame format for nodes, clients and simulator: kind, call id, then for a request its type, the
+ * milliseconds its sender will still wait, and the body. A call may go to several peers at once: the
+ * frame is encoded once and shared. Replies are matched by (call id, peer), so a late or doubled reply
+ * falls on nothing. Deadlines are kept in coarse buckets: one timer serves thousands of calls.
+ *
+ * Invariants: each (call, peer) gets exactly one outcome: a reply, the peer's error, UNREACHABLE, or
+ * DEADLINE; none after `close`. A malformed body is answered with BAD_FRAME and harms nothing else. A
+ * request whose sender has stopped waiting is dropped before any work.
+ */
+
+import { assert } from '../base/assert.ts'
+import { QuorateError, isQuorateError } from '../base/errors.ts'
+import type { PeerId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import type { Clock, Timer } from '../ports/clock.ts'
+import type { Transport } from '../ports/transport.ts'
+import { ByteReader } from './byte-reader.ts'
+import { ByteWriter } from './byte-writer.ts'
+import { asQuorateError, errorSchema } from './error-schema.ts'
+import type { Message } from './messages.ts'
+
+const KIND_REQUEST = 0
+const KIND_REPLY = 1
+const KIND_ERROR = 2
+const KIND_ONE_WAY = 3
+
+/** Granularity of deadlines. */
+const BUCKET_MS = 25
+
+export type OnReply<Reply> = (peer: PeerId, reply: Reply | undefined, error: QuorateError | undefined) => void
+
+export interface Respond<Reply> {
+  ok(reply: Reply): void
+  fail(error: unknown): void
+}
+
+/** `deadline` is on this node's monotonic clock. */
+export type Handler<Request, Reply> = (request: Request, respond: Respond<Reply>, from: PeerId, deadline: number) => void
+
+interface PendingCall {
+  readonly message: Message<unknown, unknown>
+  readonly peers: readonly PeerId[]
+  /** Peers not answered yet, by position. */
+  readonly open: boolean[]
+  openCount: number
+  readonly onReply: OnReply<unknown>
+}
+
+export interface RpcCounters {
+  sent: number
+  received: number
+  badFrames: number
+  expired: number
+}
+
+export class Rpc {
+  readonly #transport: Transport
+  readonly #clock: Clock
+  readonly #pending = new Map<number, PendingCall>()
+  readonly #buckets = new Map<number, number[]>()
+  readonly #handlers = new Map<number, { message: Message<unknown, unknown>; handler: Handler<unknown, unknown> }>()
+  readonly #writer = new ByteWriter(4096)
+  readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
+  #nextId = 1
+  #timer: Timer | undefined
+  #lastBucket: number
+  #closed = false
+  onUnreachable: (peer: PeerId) => void = () => {}
+
+  constructor(transport: Transport, clock: Clock) {
+    this.#transport = transport
+    this.#clock = clock
+    this.#lastBucket = Math.floor(clock.monotonicMs() / BUCKET_MS)
+    transport.serve({
+      frame: (from, frame) => this.#frame(from, frame),
+      unreachable: peer => this.#unreachable(peer),
+    })
+  }
+
+  route(peer: PeerId, address: string): void {
+    this.#transport.route(peer, address)
+  }
+
+  handle<Request, Reply>(message: Message<Request, Reply>, handler: Handler<Request, Reply>): void {
+    assert(!this.#handlers.has(message.type), 'one handler per message type', message.name)
+    this.#handlers.set(message.type, {
+      message: message as Message<unknown, unknown>,
+      handler: handler as Handler<unknown, unknown>,
+    })
+  }
+
+  /** One frame, several peers, one outcome each. */
+  call<Request, Reply>(
+    peers: readonly PeerId[],
+    message: Message<Request, Reply>,
+    request: Request,
+    timeoutMs: number,
+    onReply: OnReply<Reply>,
+  ): void {
+    if (peers.length === 0) return
+    if (this.#closed) throw new QuorateError('CANCELLED', 'this node is shutting down')
+    const id = this.#nextId++
+    const writer = this.#writer
+    writer.u8(KIND_REQUEST)
+    writer.varint(id)
+    writer.u8(message.type)
+    writer.varint(Math.max(0, Math.ceil(timeoutMs)))
+    message.request.write(writer, request)
+    const frame = writer.take()
+    if (frame.length > limits.frameBytesMax) throw tooLarge(message.name, frame.length)
+    this.#pending.set(id, {
+      message: message as Message<unknown, unknown>,
+      peers,
+      open: peers.map(() => true),
+      openCount: peers.length,
+      onReply: onReply as OnReply<unknown>,
+    })
+    this.#expireAt(id, this.#clock.monotonicMs() + timeoutMs)
+    this.counters.sent += peers.length
+    for (const peer of peers) this.#transport.send(peer, frame)
+  }
+
+  request<Request, Reply>(peer: PeerId, message: Message<Request, Reply>, request: Request, timeoutMs: number): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      this.call([peer], message, request, timeoutMs, (_, reply, error) => {
+        if (error !== undefined) reject(error)
+        else resolve(reply as Reply)
+      })
+    })
+  }
+
+  /** Fire and forget. */
+  tell<Request>(peer: PeerId, message: Message<Request, unknown>, request: Request): void {
+    if (this.#closed) return
+    const writer = this.#writer
+    writer.u8(KIND_ONE_WAY)
+    writer.varint(0)
+    writer.u8(message.type)
+    writer.varint(limits.requestTimeoutMs)
+    message.request.write(writer, request)
+    this.counters.sent++
+    this.#transport.send(peer, writer.take())
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+    this.#pending.clear()
+    this.#buckets.clear()
+  }
+
+  get inFlight(): number {
+    return this.#pending.size
+  }
+
+  #frame(from: PeerId, frame: Uint8Array): void {
+    if (this.#closed) return
+    this.counters.received++
+    const reader = new ByteReader(frame)
+    let id = 0
+    let kind = -1
+    try {
+      kind = reader.u8()
+      id = reader.varint()
+      if (kind === KIND_REQUEST || kind === KIND_ONE_WAY) this.#request(from, kind, id, reader)
+      else if (kind === KIND_REPLY || kind === KIND_ERROR) this.#reply(from, kind, id, reader)
+      else reader.fail(`unknown frame kind ${kind}`)
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      this.counters.badFrames++
+      if (kind === KIND_REQUEST || kind === -1) this.#answer(from, id, undefined, undefined, error)
+    }
+  }
+
+  #request(from: PeerId, kind: number, id: number, reader: ByteReader): void {
+    const type = reader.u8()
+    const waitMs = reader.varint()
+    const entry = this.#handlers.get(type)
+    if (entry === undefined) reader.fail(`unknown message type ${type}`)
+    const request = entry.message.request.read(reader)
+    reader.end()
+    const respond: Respond<unknown> =
+      kind === KIND_ONE_WAY
+        ? silent
+        : {
+            ok: reply => this.#answer(from, id, entry.message, reply, undefined),
+            fail: error => this.#answer(from, id, undefined, undefined, asQuorateError(error)),
+          }
+    const deadline = this.#clock.monotonicMs() + Math.min(waitMs, limits.requestTimeoutMaxMs)
+    try {
+      entry.handler(request, respond, from, deadline)
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      respond.fail(error)
+    }
+  }
+
+  #answer(
+    to: PeerId,
+    id: number,
+    message: Message<unknown, unknown> | undefined,
+    reply: unknown,
+    error: QuorateError | undefined,
+  ): void {
+    if (this.#closed) return
+    const writer = this.#writer
+    writer.u8(error === undefined ? KIND_REPLY : KIND_ERROR)
+    writer.varint(id)
+    if (error === undefined) message!.reply.write(writer, reply)
+    else errorSchema.write(writer, error)
+    this.#transport.send(to, writer.take())
+  }
+
+  #reply(from: PeerId, kind: number, id: number, reader: ByteReader): void {
+    const call = this.#pending.get(id)
+    const position = call === undefined ? -1 : call.peers.indexOf(from)
+    if (call === undefined || position < 0 || !call.open[position]) return
+    let reply: unknown
+    let error: QuorateError | undefined
+    try {
+      if (kind === KIND_ERROR) error = errorSchema.read(reader)
+      else reply = call.message.reply.read(reader)
+      reader.end()
+    } catch (cause) {
+      if (!isQuorateError(cause)) throw cause
+      this.counters.badFrames++
+      reply = undefined
+      error = new QuorateError('BAD_FRAME', `the answer to ${call.message.name} is malformed`, { outcome: 'unknown', cause })
+    }
+    this.#settle(id, call, position, reply, error)
+  }
+
+  #settle(id: number, call: PendingCall, position: number, reply: unknown, error: QuorateError | undefined): void {
+    call.open[position] = false
+    if (--call.openCount === 0) this.#pending.delete(id)
+    call.onReply(call.peers[position]!, reply, error)
+  }
+
+  #unreachable(peer: PeerId): void {
+    if (this.#closed) return
+    for (const [id, call] of [...this.#pending]) {
+      const position = call.peers.indexOf(peer)
+      if (position >= 0 && call.open[position]) {
+        const message = `${peer} cannot be reached; ${call.message.name} may or may not have arrived`
+        this.#settle(id, call, position, undefined, new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } }))
+      }
+    }
+    this.onUnreachable(peer)
+  }
+
+  #expireAt(id: number, at: number): void {
+    const bucket = Math.max(this.#lastBucket + 1, Math.ceil(at / BUCKET_MS))
+    const ids = this.#buckets.get(bucket)
+    if (ids === undefined) this.#buckets.set(bucket, [id])
+    else ids.push(id)
+    this.#timer ??= this.#clock.setTimer(BUCKET_MS, () => this.#tick())
+  }
+
+  #tick(): void {
+    this.#timer = undefined
+    const now = Math.floor(this.#clock.monotonicMs() / BUCKET_MS)
+    for (let bucket = this.#lastBucket + 1; bucket <= now && this.#buckets.size > 0; bucket++) {
+      const ids = this.#buckets.get(bucket)
+      if (ids === undefined) continue
+      this.#buckets.delete(bucket)
+      for (const id of ids) this.#expire(id)
+    }
+    this.#lastBucket = Math.max(this.#lastBucket, now)
+    if (this.#buckets.size > 0 && !this.#closed) this.#timer ??= this.#clock.setTimer(BUCKET_MS, () => this.#tick())
+  }
+
+  #expire(id: number): void {
+    const call = this.#pending.get(id)
+    if (call === undefined) return
+    this.counters.expired++
+    for (let position = 0; position < call.peers.length; position++) {
+      if (!call.open[position]) continue
+      const message = `${call.peers[position]} did not answer ${call.message.name} in time`
+      const error = new QuorateError('DEADLINE', message, { outcome: 'unknown', data: { peer: call.peers[position]! } })
+      this.#settle(id, call, position, undefined, error)
+    }
+  }
+}
+
+const silent: Respond<unknown> = { ok: () => {}, fail: () => {} }
+
+function tooLarge(name: string, frameBytes: number): QuorateError {
+  return new QuorateError('VALUE_TOO_LARGE', `a ${name} message of ${frameBytes} bytes is past the frame limit`, {
+    data: { frameBytes, limitBytes: limits.frameBytesMax },
+  })
+}
