@@ -24,6 +24,9 @@ export function stampAt(wallMs: number, counter = 0): Stamp {
   return Math.max(0, (Math.floor(wallMs) - EPOCH_MS) * COUNTER + counter) as Stamp
 }
 
+/** A length of time in stamps. */
+export const stampSpan = (ms: number): number => Math.floor(ms) * COUNTER
+
 /** Milliseconds since 1970 that a stamp stands for. */
 export const stampMs = (stamp: Stamp): number => Math.floor(stamp / COUNTER) + EPOCH_MS
 

@@ -16,7 +16,6 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { emptyContext } from '../causality/context.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -43,6 +42,8 @@ interface Answer {
   readonly node: NodeId
   readonly fallback: boolean
   readonly cell: Uint8Array | undefined
+  /** Clock of the store it was read from. */
+  readonly asOf: Stamp
 }
 
 export class ReadFlow {
@@ -52,8 +53,8 @@ export class ReadFlow {
   readonly #candidates: { node: NodeId; fallback: boolean }[]
   readonly #attempts: string[] = []
   readonly #repaired: NodeId[] = []
-  #asOf: Stamp = 0 as Stamp
   #asked = 0
+  #outstanding = 0
   #hedged = false
   #answered = false
   #open = 0
@@ -86,7 +87,6 @@ export class ReadFlow {
   start(): void {
     const { deadline, needed, latency } = this.#options
     const { clock } = this.#node
-    this.#asOf = this.#node.hybrid.peek()
     this.#open = 1
     this.#askUntil(needed)
     if (!this.#answered && needed > this.#answers.length) {
@@ -111,8 +111,6 @@ export class ReadFlow {
     }
   }
 
-  #outstanding = 0
-
   #ask(node: NodeId, fallback: boolean): void {
     this.#outstanding++
     this.#open++
@@ -127,8 +125,7 @@ export class ReadFlow {
       this.#outstanding--
       if (error === undefined) {
         if (!hedge) latency.record(clock.monotonicMs() - askedAt)
-        // The frame is reused by nobody, but the answer must outlive it.
-        this.#answer({ node, fallback, cell: reply!.cell })
+        this.#answer({ node, fallback, ...reply! })
       } else this.#refused(node, error)
       this.#close()
     })
@@ -138,10 +135,11 @@ export class ReadFlow {
     const { key } = this.#options
     const { rows, store, self } = this.#node
     try {
+      const asOf = this.#node.hybrid.peek()
       const cell = rows.read(key)
       store.whenDurable(rows.positionOf(key), () => {
         this.#outstanding--
-        this.#answer({ node: self, fallback, cell })
+        this.#answer({ node: self, fallback, cell, asOf })
         this.#close()
       })
     } catch (error) {
@@ -169,11 +167,8 @@ export class ReadFlow {
   }
 
   #answer(answer: Answer): void {
+    if (this.#answered) return
     this.#answers.push(answer)
-    if (this.#answered) {
-      // A late answer cannot change the reply, but a stale replica it reveals is worth repairing.
-      return
-    }
     if (this.#answers.length >= this.#options.needed) this.#conclude()
   }
 
@@ -206,6 +201,7 @@ export class ReadFlow {
   #repair(merged: Cell, discards: boolean): void {
     const { view } = this.#options
     const mergedBytes = encodeCell(merged)
+    const asOf = Math.min(...this.#answers.map(answer => answer.asOf)) as Stamp
     const distinct: Uint8Array[] = []
     for (const { cell } of this.#answers) {
       if (cell !== undefined && !distinct.some(other => bytesEqual(other, cell))) distinct.push(cell)
@@ -226,12 +222,12 @@ export class ReadFlow {
       const cells = view.rule.discards || discards ? distinct.filter(cell => !sameBytes(cell, answer.cell)) : [mergedBytes]
       this.#repaired.push(answer.node)
       this.#node.counters.readRepairs++
-      this.#push(answer.node, cells, done)
+      this.#push(answer.node, cells, asOf, done)
     }
     if (!blocking || stale.length === 0) this.#reply(merged)
   }
 
-  #push(node: NodeId, cells: readonly Uint8Array[], done: (ok: boolean) => void): void {
+  #push(node: NodeId, cells: readonly Uint8Array[], asOf: Stamp, done: (ok: boolean) => void): void {
     const { view, key } = this.#options
     this.#open++
     let left = cells.length
@@ -243,9 +239,9 @@ export class ReadFlow {
       this.#close()
     }
     for (const cell of cells) {
-      if (node === this.#node.self) this.#mergeHere(cell, one)
+      if (node === this.#node.self) this.#mergeHere(cell, asOf, one)
       else {
-        const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'repair' as const, key, cell, asOf: this.#asOf }
+        const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'repair' as const, key, cell, asOf }
         this.#node.rpc.call([node as string as PeerId], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
           one(error === undefined)
         })
@@ -253,10 +249,10 @@ export class ReadFlow {
     }
   }
 
-  #mergeHere(cell: Uint8Array, done: (ok: boolean) => void): void {
+  #mergeHere(cell: Uint8Array, asOf: Stamp, done: (ok: boolean) => void): void {
     const { view, key, partition } = this.#options
     try {
-      this.#node.fences.check(view.descriptor.id, partition, 'repair', this.#asOf)
+      this.#node.fences.check(view.descriptor.id, partition, 'repair', asOf)
       const applied = this.#node.rows.merge(view, key, cell)
       this.#node.store.whenDurable(applied.position, () => done(true))
     } catch (error) {
@@ -310,5 +306,3 @@ function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolea
   if (a === undefined || b === undefined) return a === b
   return bytesEqual(a, b)
 }
-
-export const contextOf = (cell: Cell | undefined): Cell['context'] => cell?.context ?? emptyContext

@@ -12,22 +12,24 @@
 
 import { bytesEqual, prefixEnd } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, Stamp } from '../base/ids.ts'
+import type { ByteString, Stamp, TableId } from '../base/ids.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { contextMax, mergeContexts, type Context } from '../causality/context.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
-import { type Cell, type CellValue, emptyCell } from '../cells/cell.ts'
+import { type Cell, type CellValue, emptyCell, isTombstone } from '../cells/cell.ts'
 import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
 import { limits } from '../base/limits.ts'
 import type { WriteOperation } from '../cells/conflict-rule.ts'
 import { describeKey } from '../base/key-encoding.ts'
-import { rowKeyParts } from '../partitioning/row-key.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import { rowKeyParts, tokenRange } from '../partitioning/row-key.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
 import type { Trees } from '../sweep/trees.ts'
 import type { Ledger } from './ledger.ts'
 import type { RecentOperations } from './recent-operations.ts'
+import { TombstoneIndex } from './tombstone-index.ts'
 
 export interface Applied {
   /** Canonical bytes of the row as it is now. */
@@ -64,6 +66,7 @@ export class RowStore {
   readonly #trees: Trees
   readonly #recent: RecentOperations
   readonly #damaged = new Set<ByteString>()
+  readonly #tombstones = new TombstoneIndex()
   #memoryFrom: Stamp
   /** Called once for each row found damaged. */
   onDamaged: (key: ByteString) => void = () => {}
@@ -135,6 +138,7 @@ export class RowStore {
     const baseInFlight = view.rule.discards && this.#store.positionOf(key) > 0
     const position = this.#commit(view, key, before, bytes, result.discarded)
     this.#recent.add(write.operation)
+    if (write.value === undefined && isTombstone(result.cell)) this.#tombstones.add(key)
     return { bytes, position, changed: true, context: seen, repeated: false, holdBack: baseInFlight || result.discarded.length > 0 }
   }
 
@@ -152,6 +156,7 @@ export class RowStore {
     if (before === undefined) {
       // The frame is shared with other messages; what is kept must be a copy.
       const bytes = incoming.slice()
+      if (isTombstone(theirs)) this.#tombstones.add(key)
       return { bytes, position: this.#commit(view, key, undefined, bytes, []), changed: true }
     }
     const merged = view.rule.merge(decodeCell(before), theirs)
@@ -159,6 +164,7 @@ export class RowStore {
     if (bytesEqual(bytes, before) && merged.discarded.length === 0) {
       return { bytes: before, position: this.#store.positionOf(key), changed: false }
     }
+    if (isTombstone(merged.cell)) this.#tombstones.add(key)
     return { bytes, position: this.#commit(view, key, before, bytes, merged.discarded), changed: true }
   }
 
@@ -182,9 +188,20 @@ export class RowStore {
     return position
   }
 
+  /** Keys of rows known to be tombstones here, for the collector; a hint, checked again before it counts. */
+  tombstones(table: TableId, partition: Partition, limit: number): ByteString[] {
+    return this.#tombstones.inRange(tokenRange(table, partition.start, partition.end), limit)
+  }
+
+  /** Called by the scrub for what it re-reads, since the index does not outlive the process. */
+  noteScrubbed(key: ByteString, bytes: Uint8Array): void {
+    if (isTombstone(decodeCell(bytes))) this.#tombstones.add(key)
+  }
+
   /** Removes a tombstone whose collection is proved, with other writes in the same batch. */
   remove(view: TableView, key: ByteString, before: Uint8Array): TableWrite {
     this.#trees.applied(view.descriptor.id, key, digestCell(key, before), undefined)
+    this.#tombstones.delete(key)
     return { key, value: undefined }
   }
 

@@ -23,6 +23,7 @@ import type { Respond } from '../wire/rpc.ts'
 import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Written } from './row-store.ts'
+import { writeAsFallback } from './fallback-write.ts'
 
 const peer = (node: NodeId): PeerId => node as string as PeerId
 
@@ -49,6 +50,7 @@ export class WriteFlow {
   readonly #attempts: string[] = []
   /** Fallbacks tried or in use. */
   readonly #used = new Set<NodeId>()
+  #coordinatesFor: NodeId | undefined
   #open = 0
   #written: Written | undefined
   #asOf = 0 as Stamp
@@ -69,20 +71,39 @@ export class WriteFlow {
     const node = this.#node
     this.#refuseHopeless(partition)
     const context = request.context === undefined ? undefined : decodeContextToken(request.context)
-    const isHome = partition.replicas.includes(node.self)
     const operation = { operation: request.operation, value: request.value?.slice(), context }
     this.#asOf = node.hybrid.peek()
-    if (isHome) this.#written = node.rows.write(view, key, operation)
-    else throw new QuorateError('NOT_REPLICA', `${node.self} is not a home of this row`)
+    const isHome = partition.replicas.includes(node.self)
+    const standsFor = isHome ? undefined : this.#standsFor()
+    if (standsFor === undefined) this.#written = node.rows.write(view, key, operation)
+    else {
+      const written = writeAsFallback(node, view, key, operation, standsFor)
+      this.#asOf = written.asOf
+      this.#written = written
+    }
     this.#timer = node.clock.setTimer(Math.max(1, deadline - node.clock.monotonicMs()), () => this.#timeUp())
-    const { position, holdBack } = this.#written
+    const { position, holdBack } = this.#written!
     this.#open++
     node.store.whenDurable(position, () => {
-      this.#tally.ack(node.self)
+      this.#tally.ack(standsFor ?? node.self)
       if (holdBack) this.#sendToHomes()
       this.#settled()
     })
     if (!holdBack) this.#sendToHomes()
+  }
+
+  /** The home this node coordinates for when no home can: always writable, on sloppy tables only. */
+  #standsFor(): NodeId {
+    const { partition } = this.#options
+    const home = partition.replicas.find(replica => this.#node.isSuspected(replica)) ?? partition.replicas[0]!
+    if (!this.#sloppy) {
+      throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row`, { data: { node: this.#node.self } })
+    }
+    this.#coordinatesFor = home
+    this.#used.add(this.#node.self)
+    this.#fallbacks.push({ node: this.#node.self, for: home })
+    this.#hinted.push(home)
+    return home
   }
 
   /** Refuses before anything is applied when too few homes are up for what was asked. */
@@ -101,7 +122,7 @@ export class WriteFlow {
     const { partition, view, key } = this.#options
     const alive: PeerId[] = []
     for (const home of partition.replicas) {
-      if (home === this.#node.self) continue
+      if (home === this.#node.self || home === this.#coordinatesFor) continue
       if (this.#node.isSuspected(home)) {
         this.#attempts.push(`${home}: suspected down`)
         this.#standIn(home)
@@ -132,9 +153,9 @@ export class WriteFlow {
   /** A collection raised its fence between our read and its arrival: what we hold now is newer than the cut. */
   #sendAgain(home: NodeId): void {
     const { view, key } = this.#options
-    const asOf = this.#node.hybrid.mint()
-    const cell = this.#node.rows.read(key)
-    if (cell === undefined) return
+    const asOf = this.#node.hybrid.peek()
+    const cell = this.#coordinatesFor === undefined ? this.#node.rows.read(key) : undefined
+    if (cell === undefined) return this.#standIn(home)
     this.#open++
     const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'write' as const, key, cell, asOf }
     this.#node.rpc.call([peer(home)], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
@@ -186,8 +207,10 @@ export class WriteFlow {
 
   /** Kept here, never counted: this coordinator's own copy is already one of the homes. */
   #hintHere(home: NodeId): void {
-    const { key } = this.#options
+    if (this.#coordinatesFor !== undefined) return
+    const { key, view, partition } = this.#options
     try {
+      this.#node.fences.check(view.descriptor.id, partition, 'store-hint', this.#asOf)
       const position = this.#node.hints.put(home, key, this.#written!.bytes, this.#asOf, this.#node.hybrid.peek())
       if (position !== undefined) this.#hinted.push(home)
     } catch (error) {

@@ -176,7 +176,7 @@ export const replicaReadMessage = message(
   'replica-read',
   21,
   s.record({ table: s.u32, mapVersion: s.count, key: rowKey, fallback: s.flag }),
-  s.record({ cell: s.optional(cell) }),
+  s.record({ cell: s.optional(cell), asOf: s.stamp }),
 )
 export type ReplicaRead = s.Shaped<typeof replicaReadMessage.request>
 
@@ -184,7 +184,7 @@ export const replicaRangeMessage = message(
   'replica-range',
   22,
   s.record({ table: s.u32, mapVersion: s.count, from: rowKey, to: rowKey, reverse: s.flag, limit: s.count }),
-  s.record({ rows: s.list(s.record({ key: rowKey, cell }), limits.pageRowsMax), more: s.flag }),
+  s.record({ rows: s.list(s.record({ key: rowKey, cell }), limits.pageRowsMax), more: s.flag, asOf: s.stamp }),
 )
 
 export const storeHintMessage = message(
@@ -227,23 +227,23 @@ export const sweepFetchMessage = message(
   s.record({ asOf: s.stamp, cells: s.list(s.record({ key: rowKey, cell: s.optional(cell) }), 1_000), more: s.flag }),
 )
 
-/** Collection, first step: from now on refuse what was read before `cut`; say what still holds older writes. */
+/** Collection: refuse from now on what was read at or before `cut` (0: nothing), say what holds older writes, tell the clock. */
 export const collectFenceMessage = message(
   'collect-fence',
   40,
   s.record({ table: s.u32, mapVersion: s.count, partition: s.count, cut: s.stamp }),
-  s.record({ hints: s.count, ready: s.flag }),
+  s.record({ hints: s.count, ready: s.flag, clock: s.stamp }),
 )
 
-/** Second step: which tombstones at or below the cut are here, exactly as they are. */
+/** Collection: which of the candidates are tombstones here, and exactly which. */
 export const collectReportMessage = message(
   'collect-report',
   41,
-  s.record({ table: s.u32, mapVersion: s.count, partition: s.count, cut: s.stamp, candidates: s.list(rowKey, 10_000) }),
+  s.record({ table: s.u32, mapVersion: s.count, partition: s.count, candidates: s.list(rowKey, 10_000) }),
   s.record({ rows: s.list(s.record({ key: rowKey, digest }), 10_000) }),
 )
 
-/** Third step: drop these, where they still are exactly so; remember the cut as watermark. */
+/** Collection, last step: drop these, where they still are exactly so; remember the cut as watermark. */
 export const collectDropMessage = message(
   'collect-drop',
   42,
@@ -265,7 +265,7 @@ export const genesisMessage = message('genesis', 52, s.record({ body: document }
 export const helloSchema = s.record({
   protocol: s.count,
   /** Empty for a client. */
-  node: s.byteString<ByteString>(64),
+  node: s.node,
   incarnation: s.byteString<Incarnation>(8),
   cluster: s.text(64),
 })

@@ -1,0 +1,261 @@
+/**
+ * The smart client: typed tables over a router, with one deadline per call.
+ *
+ * Every write has an operation id that stays the same over its retries, so trying again, through another
+ * coordinator even, never applies it twice. A call ends with a result, or with one error that says whether
+ * the write happened: `unknown` as soon as any attempt may have been applied.
+ */
+
+import {
+  type Clock,
+  clusterMessage,
+  createTableMessage,
+  decodeDocument,
+  decodeTables,
+  describeTable,
+  encodeDocument,
+  LEVEL_ALL,
+  LEVEL_ONE,
+  LEVEL_QUORUM,
+  LEVEL_TABLE,
+  limits,
+  type Message,
+  type OperationId,
+  type Partition,
+  pause,
+  type PeerId,
+  QuorateError,
+  isQuorateError,
+  type Random,
+  randomByteString,
+  randomUnit,
+  Rpc,
+  type TableDescriptor,
+  type TableSpecification,
+  tableDocument,
+  type Transport,
+} from '@quorate/core'
+import { Router, type Seed } from './router.ts'
+import { TableClient } from './table-client.ts'
+import type { TableHandle } from './table.ts'
+
+export type Level = 'one' | 'quorum' | 'all' | number
+
+export interface CallOptions {
+  /** The whole life of the call, retries included; default 5 s. */
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignalLike | undefined
+}
+
+/** The part of AbortSignal that is used: platforms differ in the rest. */
+export interface AbortSignalLike {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+export interface ClientParts {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly seeds: readonly Seed[]
+}
+
+const BACKOFF_MIN_MS = 10
+const BACKOFF_MAX_MS = 500
+/** A share of the deadline is kept back so that a second coordinator can be tried. */
+const ATTEMPT_MS = 2_000
+
+export class QuorateClient {
+  readonly router: Router
+  readonly rpc: Rpc
+  readonly clock: Clock
+  readonly #random: Random
+  readonly #transport: Transport
+
+  constructor(parts: ClientParts) {
+    this.clock = parts.clock
+    this.#random = parts.random
+    this.#transport = parts.transport
+    this.rpc = new Rpc(parts.transport, parts.clock)
+    this.router = new Router(this.rpc, parts.clock, parts.random, parts.seeds)
+  }
+
+  /** Fetches the state of the cluster, trying until the deadline. */
+  async ready(options: CallOptions = {}): Promise<void> {
+    const deadline = this.clock.monotonicMs() + (options.timeoutMs ?? limits.requestTimeoutMs)
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.router.refresh()
+        if (this.router.catalog.members.members.length > 0) return
+        throw new QuorateError('NOT_READY', 'the cluster is still forming')
+      } catch (error) {
+        const waitMs = this.#backoff(attempt)
+        if (this.clock.monotonicMs() + waitMs >= deadline) throw error
+        await pause(this.clock, waitMs)
+      }
+    }
+  }
+
+  table<T extends object>(handle: TableHandle<T>): TableClient<T> {
+    return new TableClient(this, handle)
+  }
+
+  newOperation(): OperationId {
+    return randomByteString(this.#random, 16) as OperationId
+  }
+
+  /** Descriptor of a table, asked for anew when it is not known here. */
+  async describe(name: string): Promise<TableDescriptor> {
+    try {
+      return this.router.catalog.named(name).descriptor
+    } catch {
+      // Created since we last asked, perhaps: only a fresh catalog can say that there is none.
+      await this.router.refresh()
+      return this.router.catalog.named(name).descriptor
+    }
+  }
+
+  /** Creates a table by compare-and-set; the same name with the same settings is success. */
+  async createTable(name: string, specification: Omit<TableSpecification, 'name'>, options: CallOptions = {}): Promise<TableDescriptor> {
+    const wanted = describeTable(0, { ...specification, name })
+    const operation = this.newOperation()
+    const document = { ...tableDocument(wanted) }
+    delete document.id
+    const request = { operation, descriptor: encodeDocument(document, 'table') }
+    const reply = await this.attempt(options, true, async leftMs => {
+      const peer = this.#anyPeer()
+      return this.rpc.request(peer, createTableMessage, request, leftMs)
+    })
+    const made = decodeDocument(reply.descriptor) as { id: number }
+    await this.#awaitTable(made.id, options)
+    return describeTable(made.id, made)
+  }
+
+  async #awaitTable(id: number, options: CallOptions): Promise<void> {
+    const deadline = this.clock.monotonicMs() + (options.timeoutMs ?? limits.requestTimeoutMs)
+    while (this.router.catalog.find(id) === undefined && this.clock.monotonicMs() < deadline) {
+      await this.router.refresh()
+      if (this.router.catalog.find(id) === undefined) await pause(this.clock, 20)
+    }
+  }
+
+  async tables(): Promise<readonly TableDescriptor[]> {
+    const reply = await this.rpc.request(this.#anyPeer(), clusterMessage, { knownMembers: 0, knownTables: 0 }, limits.requestTimeoutMs)
+    return decodeTables(reply.tables).tables
+  }
+
+  #anyPeer(): PeerId {
+    const members = this.router.catalog.members.members
+    if (members.length === 0) throw new QuorateError('NOT_READY', 'the client is not connected yet')
+    const live = members.filter(member => !this.router.isAvoided(member.id))
+    const from = live.length > 0 ? live : members
+    return from[Math.floor(randomUnit(this.#random) * from.length)]!.id as string as PeerId
+  }
+
+  /** Sends to the homes of a partition in turn until one answers, the error is final, or the deadline passes. */
+  send<Request, Reply>(
+    message: Message<Request, Reply>,
+    partitionOf: () => Partition,
+    makeRequest: () => Request,
+    options: CallOptions,
+    isWrite: boolean,
+  ): Promise<Reply> {
+    let order: readonly string[] = []
+    let at = 0
+    return this.attempt(options, isWrite, async leftMs => {
+      if (at >= order.length) {
+        order = this.router.order(partitionOf())
+        at = 0
+      }
+      const peer = order[at++] as PeerId
+      try {
+        return await this.rpc.request(peer, message, makeRequest(), leftMs)
+      } catch (error) {
+        if (isQuorateError(error) && (error.code === 'UNREACHABLE' || error.code === 'DEADLINE')) this.router.failed(peer)
+        throw error
+      }
+    })
+  }
+
+  /** The retry loop: one deadline, jittered back-off, `unknown` remembered. */
+  async attempt<Reply>(options: CallOptions, isWrite: boolean, once: (leftMs: number) => Promise<Reply>): Promise<Reply> {
+    const timeoutMs = Math.min(options.timeoutMs ?? limits.requestTimeoutMs, limits.requestTimeoutMaxMs)
+    const deadline = this.clock.monotonicMs() + timeoutMs
+    const attempts: string[] = []
+    let maybeApplied = false
+    for (let attempt = 0; ; attempt++) {
+      const leftMs = deadline - this.clock.monotonicMs()
+      try {
+        return await this.#abortable(options.signal, once(Math.max(1, Math.min(leftMs, Math.max(ATTEMPT_MS, timeoutMs / 2)))))
+      } catch (error) {
+        if (!isQuorateError(error)) throw error
+        attempts.push(`${error.code}: ${error.message}`)
+        if (isWrite && error.outcome === 'unknown') maybeApplied = true
+        if (error.code === 'CANCELLED') throw finalError(error, maybeApplied, attempts)
+        if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(attempts)
+        const waitMs = Math.max(this.#backoff(attempt), Number(error.data.retryAfterMs ?? 0))
+        const worthIt = error.retryable || (error.code === 'UNKNOWN_TABLE' && attempt < 3)
+        if (!worthIt || this.clock.monotonicMs() + waitMs >= deadline) throw finalError(error, maybeApplied, attempts)
+        await pause(this.clock, waitMs)
+      }
+    }
+  }
+
+  async #refreshQuietly(attempts: string[]): Promise<void> {
+    try {
+      await this.router.refresh()
+    } catch (error) {
+      // The retry that follows reports it; the map in hand may still be right.
+      attempts.push(`refresh: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+
+  #backoff(attempt: number): number {
+    const cap = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(attempt, 10))
+    return cap * (0.5 + randomUnit(this.#random) / 2)
+  }
+
+  #abortable<Reply>(signal: AbortSignalLike | undefined, work: Promise<Reply>): Promise<Reply> {
+    if (signal === undefined) return work
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(new QuorateError('CANCELLED', 'the call was aborted', { outcome: 'unknown' }))
+      if (signal.aborted) return abort()
+      signal.addEventListener('abort', abort)
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    })
+  }
+
+  async close(): Promise<void> {
+    this.rpc.close()
+    await this.#transport.close()
+  }
+}
+
+function finalError(error: QuorateError, maybeApplied: boolean, attempts: readonly string[]): QuorateError {
+  if (attempts.length === 1 && error.outcome !== 'unknown') return error
+  return new QuorateError(error.code, error.message, {
+    outcome: maybeApplied ? 'unknown' : error.outcome,
+    data: error.data,
+    attempts: [...attempts.slice(0, -1), ...error.attempts].slice(-16),
+    cause: error,
+  })
+}
+
+export function levelByte(level: Level | undefined, what: 'r' | 'w'): number {
+  switch (level) {
+    case undefined:
+      return LEVEL_TABLE
+    case 'one':
+      return LEVEL_ONE
+    case 'quorum':
+      return LEVEL_QUORUM
+    case 'all':
+      return LEVEL_ALL
+    default:
+      if (typeof level !== 'number' || !Number.isInteger(level) || level < 1 || level >= LEVEL_ONE) {
+        throw new QuorateError('BAD_REQUEST', `${what} is one, quorum, all or a whole number from 1, not ${JSON.stringify(level)}`)
+      }
+      return level
+  }
+}

@@ -1,0 +1,2 @@
+export { NodeClock } from './node-clock.ts'
+export { noIncarnation, seedPeer, type TcpIdentity, TcpTransport, type TcpTransportOptions } from './tcp-transport.ts'

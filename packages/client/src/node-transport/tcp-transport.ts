@@ -1,0 +1,194 @@
+/**
+ * The transport over TCP: connections to peers by address, made when something is sent to them; and, when
+ * it listens, connections that peers and clients make to us. A reply goes back over any open connection
+ * with its peer. Clients have no address: their peer id is made up per connection.
+ */
+
+import { connect as dial, createServer, type Server, type Socket } from 'node:net'
+import { type FrameReceiver, type Hello, type Incarnation, limits, type NodeId, type PeerId, QuorateError, type Transport } from '@quorate/core'
+import { Connection } from './connection.ts'
+
+export interface TcpIdentity {
+  /** Node id, or '' for a client. */
+  readonly node: NodeId
+  readonly incarnation: Incarnation
+  readonly cluster: string
+}
+
+export interface TcpTransportOptions {
+  readonly identity: TcpIdentity
+  /** Told of connections refused for a reason worth a log line. */
+  readonly onRefused?: (peer: string, error: QuorateError) => void
+}
+
+/** A peer label that is not a node id: the node behind it is learned from its hello. */
+const SEED = 'seed:'
+/** After a failed connect, sends to the peer are dropped at once for this long. */
+const REDIAL_MS = 200
+const CONNECT_TIMEOUT_MS = 2_000
+
+interface Peer {
+  address: string | undefined
+  readonly connections: Set<Connection>
+  dialing: boolean
+  retryAt: number
+  /** Frames that wait for the first connection. */
+  queue: Uint8Array[]
+  queuedBytes: number
+}
+
+export const noIncarnation = '\0\0\0\0\0\0\0\0' as Incarnation
+
+export class TcpTransport implements Transport {
+  readonly #identity: TcpIdentity
+  readonly #onRefused: (peer: string, error: QuorateError) => void
+  readonly #peers = new Map<PeerId, Peer>()
+  #receiver: FrameReceiver | undefined
+  #server: Server | undefined
+  #nextClient = 1
+  #open = 0
+  #closed = false
+
+  constructor(options: TcpTransportOptions) {
+    this.#identity = options.identity
+    this.#onRefused = options.onRefused ?? (() => {})
+  }
+
+  serve(receiver: FrameReceiver): void {
+    this.#receiver = receiver
+  }
+
+  route(peer: PeerId, address: string): void {
+    const known = this.#peer(peer)
+    if (known.address === address) return
+    known.address = address
+    known.retryAt = 0
+  }
+
+  /** Listens for peers and clients; resolves with the port. Rejects with the system's error (EADDRINUSE…). */
+  listen(host: string, port: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const server = createServer(socket => this.#accept(socket))
+      server.once('error', reject)
+      server.listen({ host, port }, () => {
+        server.removeListener('error', reject)
+        server.on('error', error => this.#onRefused('listener', new QuorateError('INTERNAL', error.message)))
+        this.#server = server
+        const address = server.address()
+        resolve(typeof address === 'object' && address !== null ? address.port : port)
+      })
+    })
+  }
+
+  get openConnections(): number {
+    return this.#open
+  }
+
+  send(to: PeerId, frame: Uint8Array): void {
+    if (this.#closed) return
+    const peer = this.#peers.get(to)
+    if (peer === undefined) return this.#unreachableSoon(to)
+    for (const connection of peer.connections) {
+      // Past the bound the frame is lost, as frames may be: requests have deadlines, and the heap a limit.
+      if (connection.bufferedBytes + frame.length <= limits.sendBufferBytesMax) connection.send(frame)
+      return
+    }
+    if (peer.address === undefined || Date.now() < peer.retryAt) return this.#unreachableSoon(to)
+    if (peer.queuedBytes + frame.length > limits.sendBufferBytesMax) return
+    peer.queue.push(frame)
+    peer.queuedBytes += frame.length
+    if (!peer.dialing) this.#dial(to, peer)
+  }
+
+  #peer(id: PeerId): Peer {
+    let peer = this.#peers.get(id)
+    if (peer === undefined) {
+      peer = { address: undefined, connections: new Set(), dialing: false, retryAt: 0, queue: [], queuedBytes: 0 }
+      this.#peers.set(id, peer)
+    }
+    return peer
+  }
+
+  #unreachableSoon(peer: PeerId): void {
+    setImmediate(() => {
+      if (!this.#closed) this.#receiver?.unreachable(peer)
+    })
+  }
+
+  #dial(id: PeerId, peer: Peer): void {
+    peer.dialing = true
+    const at = peer.address!.lastIndexOf(':')
+    const socket = dial({ host: peer.address!.slice(0, at), port: Number(peer.address!.slice(at + 1)) })
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy())
+    const connection: Connection = new Connection(socket, this.#identity, {
+      hello: hello => {
+        socket.setTimeout(0)
+        const wrong = this.#wrongPeer(id, hello)
+        if (wrong !== undefined) {
+          this.#onRefused(id, wrong)
+          connection.fail(wrong.code, wrong.message)
+          return
+        }
+        peer.dialing = false
+        peer.connections.add(connection)
+        const queue = peer.queue
+        peer.queue = []
+        peer.queuedBytes = 0
+        for (const frame of queue) connection.send(frame)
+      },
+      frame: frame => this.#receiver?.frame(id, frame),
+      closed: error => {
+        if (error !== undefined && error.code !== 'UNREACHABLE') this.#onRefused(id, error)
+        peer.dialing = false
+        peer.retryAt = Date.now() + REDIAL_MS
+        this.#lost(id, peer, connection)
+      },
+    })
+  }
+
+  #wrongPeer(id: PeerId, hello: Hello): QuorateError | undefined {
+    if (id.startsWith(SEED) || hello.node === (id as string)) return undefined
+    return new QuorateError('WRONG_CLUSTER', `the node at this address is "${hello.node}", not "${id}"`)
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#open >= limits.connectionsMax) {
+      this.#onRefused('listener', new QuorateError('OVERLOADED', `already ${limits.connectionsMax} connections`))
+      socket.destroy()
+      return
+    }
+    this.#open++
+    let id: PeerId | undefined
+    const connection: Connection = new Connection(socket, this.#identity, {
+      hello: hello => {
+        id = (hello.node === '' ? `client#${this.#nextClient++}` : hello.node) as string as PeerId
+        this.#peer(id).connections.add(connection)
+      },
+      frame: frame => this.#receiver?.frame(id!, frame),
+      closed: error => {
+        this.#open--
+        if (error !== undefined && error.code !== 'UNREACHABLE') this.#onRefused(id ?? `${socket.remoteAddress ?? 'peer'}`, error)
+        if (id === undefined) return
+        this.#lost(id, this.#peer(id), connection)
+        if (id.startsWith('client#')) this.#peers.delete(id)
+      },
+    })
+  }
+
+  #lost(id: PeerId, peer: Peer, connection: Connection): void {
+    peer.connections.delete(connection)
+    if (peer.connections.size > 0) return
+    peer.queue = []
+    peer.queuedBytes = 0
+    if (!this.#closed) this.#receiver?.unreachable(id)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const peer of this.#peers.values()) for (const connection of peer.connections) connection.end()
+    const server = this.#server
+    if (server !== undefined) await new Promise<void>(resolve => server.close(() => resolve()))
+  }
+}
+
+export const seedPeer = (address: string): PeerId => `${SEED}${address}` as PeerId

@@ -1,0 +1,64 @@
+/**
+ * Receipts: what a reply really guarantees, worked out from who answered.
+ *
+ * The claim is stated so that it is always true, whatever the table allows: a write that is on `copies` of
+ * the N homes is seen by every later read that hears at least N − copies + 1 homes. `overlap` says whether
+ * the table's own R (or W) makes that so. Copies on fallbacks never count towards it: they void the overlap
+ * until their hints have been handed over.
+ */
+
+import type { LeaderlessReplication, WireReceipt } from '@quorate/core'
+
+export interface Receipt {
+  readonly coordinator: string
+  readonly mapVersion: number
+  readonly answered: readonly { readonly node: string; readonly role: 'home' | 'fallback'; readonly for?: string }[]
+  /** Answers that were asked for, and home replicas of the row. */
+  readonly needed: number
+  readonly replicas: number
+  /** Home replicas that answered. */
+  readonly copies: number
+  /** Homes for which a hint is kept, and homes that were repaired by this read. */
+  readonly hinted: readonly string[]
+  readonly repaired: readonly string[]
+  readonly forwarded: boolean
+  readonly hedged: boolean
+  readonly overlap: boolean
+  /** The guarantee in words. */
+  readonly guarantee: string
+}
+
+export function makeReceipt(kind: 'read' | 'write', wire: WireReceipt, replication: LeaderlessReplication): Receipt {
+  const copies = wire.homes.length
+  const n = wire.replicas
+  const other = kind === 'write' ? replication.r : replication.w
+  const overlap = copies + other > n
+  return {
+    coordinator: wire.coordinator,
+    mapVersion: wire.mapVersion,
+    answered: [
+      ...wire.homes.map(node => ({ node: node as string, role: 'home' as const })),
+      ...wire.fallbacks.map(({ node, for: home }) => ({ node: node as string, role: 'fallback' as const, for: home as string })),
+    ],
+    needed: wire.needed,
+    replicas: n,
+    copies,
+    hinted: wire.hinted,
+    repaired: wire.repaired,
+    forwarded: wire.forwarded,
+    hedged: wire.hedged,
+    overlap,
+    guarantee: guaranteeOf(kind, wire, copies, n, other, overlap),
+  }
+}
+
+function guaranteeOf(kind: 'read' | 'write', wire: WireReceipt, copies: number, n: number, other: number, overlap: boolean): string {
+  const standing = wire.fallbacks.length === 0 ? '' : `; fallbacks stood in (${wire.fallbacks.map(f => `${f.node} for ${f.for}`).join(', ')})`
+  if (kind === 'write') {
+    if (overlap) return `durable on ${copies} of ${n} homes: every read with r=${other} sees it${standing}`
+    const voided = wire.fallbacks.length > 0 ? 'overlap is void until the hints are handed over' : `a read needs r=${n - copies + 1} to be sure to see it`
+    return `durable on ${copies} of ${n} homes: ${voided}${standing}`
+  }
+  if (overlap) return `${copies} of ${n} homes answered: sees every write acknowledged by ${other} homes${standing}`
+  return `${copies} of ${n} homes answered: may miss writes acknowledged by fewer than ${n - copies + 1} homes${standing}`
+}

@@ -1,0 +1,97 @@
+/**
+ * The client's view of the cluster and its way to a replica.
+ *
+ * Keeps the catalog (members, tables, maps) up to date: fetched from any node at the start, again when a
+ * node answers STALE_MAP or does not know a table. Requests go straight to a home of the row, spread over the homes; one that
+ * failed lately goes to the end of the order.
+ */
+
+import {
+  Catalog,
+  type Clock,
+  clusterMessage,
+  decodeMembers,
+  decodeTables,
+  type NodeId,
+  type Partition,
+  type PeerId,
+  QuorateError,
+  type Random,
+  randomShuffle,
+  type Rpc,
+} from '@quorate/core'
+
+const AVOID_MS = 1_000
+const FETCH_MS = 2_000
+
+export interface Seed {
+  readonly peer: PeerId
+  readonly address: string
+}
+
+export class Router {
+  readonly catalog = new Catalog()
+  readonly #rpc: Rpc
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #seeds: readonly Seed[]
+  readonly #avoid = new Map<string, number>()
+  #refreshing: Promise<void> | undefined
+  clusterId = ''
+
+  constructor(rpc: Rpc, clock: Clock, random: Random, seeds: readonly Seed[]) {
+    this.#rpc = rpc
+    this.#clock = clock
+    this.#random = random
+    this.#seeds = seeds
+    for (const seed of seeds) rpc.route(seed.peer, seed.address)
+  }
+
+  failed(peer: string): void {
+    this.#avoid.set(peer, this.#clock.monotonicMs() + AVOID_MS)
+  }
+
+  isAvoided(peer: string): boolean {
+    const until = this.#avoid.get(peer)
+    if (until === undefined) return false
+    if (until > this.#clock.monotonicMs()) return true
+    this.#avoid.delete(peer)
+    return false
+  }
+
+  /** Homes first, spread; then the rest of the preference list (any node accepts any request). */
+  order(partition: Partition): NodeId[] {
+    const homes = randomShuffle(this.#random, partition.replicas)
+    const others = partition.preference.slice(partition.replicas.length)
+    const all = [...homes, ...others]
+    return [...all.filter(node => !this.isAvoided(node)), ...all.filter(node => this.isAvoided(node))]
+  }
+
+  /** Asks nodes until one tells the state of the cluster. One refresh at a time serves all who wait. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#fetch().finally(() => {
+      this.#refreshing = undefined
+    })
+    return this.#refreshing
+  }
+
+  async #fetch(): Promise<void> {
+    const members = this.catalog.members.members.map(member => member.id as string as PeerId)
+    const peers = [...randomShuffle(this.#random, members), ...randomShuffle(this.#random, this.#seeds.map(seed => seed.peer))]
+    const attempts: string[] = []
+    for (const peer of peers) {
+      try {
+        const known = { knownMembers: 0, knownTables: 0 }
+        const reply = await this.#rpc.request(peer, clusterMessage, known, FETCH_MS)
+        this.clusterId = reply.clusterId
+        const state = decodeMembers(reply.members)
+        for (const member of state.members) this.#rpc.route(member.id as string as PeerId, member.address)
+        this.catalog.learn(state, decodeTables(reply.tables))
+        return
+      } catch (error) {
+        attempts.push(`${peer}: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }
+    throw new QuorateError('UNAVAILABLE', 'no node of the cluster could be reached', { attempts })
+  }
+}

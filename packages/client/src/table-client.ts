@@ -1,0 +1,256 @@
+/** One table as its users see it. */
+
+import {
+  type ByteString,
+  decodeContextToken,
+  decodeDocument,
+  encodeContextToken,
+  encodeDocument,
+  encodeKey,
+  type KeyValue,
+  type OperationId,
+  type Partition,
+  prefixEnd,
+  QuorateError,
+  mergeContexts,
+  rangeMessage,
+  readMessage,
+  rowKey,
+  type TableView,
+  type Token,
+  tokenOf,
+  tokenRange,
+  writeMessage,
+} from '@quorate/core'
+import { type CallOptions, type Level, levelByte, type QuorateClient } from './client.ts'
+import { makeReceipt, type Receipt } from './receipt.ts'
+import { encodeRowKey, type EncodedKey, type KeyInput, type Row, type TableHandle } from './table.ts'
+
+/** What a read saw of a row; give it back with the write that builds on it. Opaque. */
+export type ContextToken = Uint8Array
+
+export interface GetOptions<T> extends CallOptions {
+  readonly r?: Level | undefined
+  /** `any` one replica, `quorum` a majority; default: the table's r. `r` takes precedence. */
+  readonly read?: 'any' | 'quorum' | undefined
+  /** Settles siblings for this read; its result is not written back. */
+  readonly resolve?: ((siblings: readonly T[]) => T) | undefined
+}
+
+export interface PutOptions extends CallOptions {
+  readonly w?: Level | undefined
+  /** From a read; without it the write is concurrent with everything (see GUARANTEES). */
+  readonly context?: ContextToken | undefined
+  /** On a sloppy table: count home replicas only for this write. */
+  readonly strict?: boolean | undefined
+  /** Name of the operation, for callers that retry over process lives. Sixteen bytes as a byte string. */
+  readonly operation?: OperationId | undefined
+}
+
+export interface GetResult<T> {
+  /** The row; undefined when there is none, or when it has siblings that nothing resolved. */
+  readonly value: T | undefined
+  /** Concurrent values; one when there is no conflict, none when there is no row. */
+  readonly siblings: readonly T[]
+  readonly context: ContextToken
+  readonly receipt: Receipt
+}
+
+export interface PutResult {
+  readonly context: ContextToken
+  readonly receipt: Receipt
+  /** The operation had been applied before: this was a retry. */
+  readonly repeated: boolean
+}
+
+export interface RowResult<T> {
+  readonly value: T | undefined
+  readonly siblings: readonly T[]
+  readonly context: ContextToken
+}
+
+export interface RangeOptions extends CallOptions {
+  readonly r?: Level | undefined
+  /** First and last sort key, inclusive; default all. */
+  readonly from?: KeyValue | undefined
+  readonly to?: KeyValue | undefined
+  readonly reverse?: boolean | undefined
+  /** Rows in all; default no limit. */
+  readonly limit?: number | undefined
+  readonly pageSize?: number | undefined
+}
+
+const PAGE_ROWS = 500
+
+export class TableClient<T extends object> {
+  readonly #client: QuorateClient
+  readonly #handle: TableHandle<T>
+
+  constructor(client: QuorateClient, handle: TableHandle<T>) {
+    this.#client = client
+    this.#handle = handle
+  }
+
+  async #view(): Promise<TableView> {
+    const { name, partition, sort } = this.#handle
+    const { id, key } = await this.#client.describe(name)
+    if (key.partition !== partition || key.sort !== sort) {
+      const given = sort === undefined ? partition : `${partition}, ${sort}`
+      const real = key.sort === undefined ? key.partition : `${key.partition}, ${key.sort}`
+      throw new QuorateError('BAD_REQUEST', `table "${name}" has the key (${real}); this program was written for (${given})`)
+    }
+    return this.#client.router.catalog.view(id)
+  }
+
+  #current(id: number): TableView {
+    return this.#client.router.catalog.view(id)
+  }
+
+  async put(row: T, options: PutOptions = {}): Promise<PutResult> {
+    const { schema } = this.#handle
+    if (schema !== undefined) {
+      const checked = await schema['~standard'].validate(row)
+      if (checked.issues !== undefined) {
+        throw new QuorateError('BAD_REQUEST', `the row is not valid: ${checked.issues.map(issue => issue.message).join('; ')}`)
+      }
+    }
+    const key = encodeRowKey(this.#handle as TableHandle<never>, row as unknown as Row)
+    return this.#write(key, encodeDocument(row, this.#handle.name), options)
+  }
+
+  async delete(key: KeyInput, options: PutOptions = {}): Promise<PutResult> {
+    return this.#write(encodeRowKey(this.#handle as TableHandle<never>, key), undefined, options)
+  }
+
+  async #write(key: EncodedKey, value: Uint8Array | undefined, options: PutOptions): Promise<PutResult> {
+    const { descriptor } = await this.#view()
+    const token = tokenOf(key.partitionKey)
+    const operation = options.operation ?? this.#client.newOperation()
+    const level = levelByte(options.w, 'w')
+    const context = options.context
+    if (context !== undefined) decodeContextToken(context)
+    const reply = await this.#client.send(
+      writeMessage,
+      () => this.#current(descriptor.id).map.locate(token),
+      () => ({
+        table: descriptor.id as number,
+        mapVersion: this.#current(descriptor.id).map.version,
+        ...key,
+        level,
+        hops: 0,
+        operation,
+        value,
+        context,
+        strict: options.strict ?? false,
+      }),
+      options,
+      true,
+    )
+    const receipt = makeReceipt('write', reply.receipt, descriptor.replication)
+    return { context: new Uint8Array(reply.context), receipt, repeated: reply.repeated }
+  }
+
+  async get(key: KeyInput, options: GetOptions<T> = {}): Promise<GetResult<T>> {
+    const encoded = encodeRowKey(this.#handle as TableHandle<never>, key)
+    const { descriptor } = await this.#view()
+    const token = tokenOf(encoded.partitionKey)
+    const level = levelByte(options.r ?? (options.read === 'any' ? 'one' : options.read), 'r')
+    const reply = await this.#client.send(
+      readMessage,
+      () => this.#current(descriptor.id).map.locate(token),
+      () => ({
+        table: descriptor.id as number,
+        mapVersion: this.#current(descriptor.id).map.version,
+        ...encoded,
+        level,
+        hops: 0,
+      }),
+      options,
+      false,
+    )
+    const row = decodeRow<T>(reply.values, reply.context)
+    const resolved = options.resolve !== undefined && row.siblings.length > 1 ? options.resolve(row.siblings) : row.value
+    return { ...row, value: resolved, receipt: makeReceipt('read', reply.receipt, descriptor.replication) }
+  }
+
+  /**
+   * Read, change, write back with the context. Siblings are given to `resolve`, or the update fails with
+   * CONFLICT. A concurrent write becomes a sibling (or a ledger entry under `lww`), never a silent loss.
+   */
+  async update(key: KeyInput, change: (row: T) => T, options: PutOptions & GetOptions<T> = {}): Promise<PutResult> {
+    const found = await this.get(key, options)
+    if (found.siblings.length === 0) {
+      throw new QuorateError('NOT_FOUND', `there is no such row in "${this.#handle.name}" to update`)
+    }
+    if (found.value === undefined) {
+      throw new QuorateError('CONFLICT', `the row has ${found.siblings.length} siblings; give update a resolve function`, {
+        data: { siblings: found.siblings.length },
+      })
+    }
+    return this.put(change(found.value), { ...options, context: found.context })
+  }
+
+  /** Rows of one partition key in sort-key order. */
+  async *query(partition: KeyValue | Row, options: RangeOptions = {}): AsyncGenerator<RowResult<T>, void, undefined> {
+    const view = await this.#view()
+    const { name, partition: field } = this.#handle
+    const isRow = typeof partition === 'object' && partition !== null && !(partition instanceof Uint8Array)
+    const value = isRow ? (partition as Row)[field] : partition
+    if (value === undefined) throw new QuorateError('BAD_REQUEST', `a query of "${name}" needs the partition key "${field}"`)
+    const partitionKey = encodeKey(value as KeyValue)
+    const token = tokenOf(partitionKey)
+    const prefix = rowKey(view.descriptor.id, token, partitionKey, '' as ByteString)
+    const from = options.from === undefined ? prefix : ((prefix + encodeKey(options.from)) as ByteString)
+    const to = options.to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(options.to) + '\0') as ByteString)
+    if (from > to) throw new QuorateError('BAD_REQUEST', 'the query ends before it starts: "from" is greater than "to"')
+    yield* this.#range(view, token, from, to, options)
+  }
+
+  /** Every row, partition by partition, in no order that means anything to a user. */
+  async *scan(options: Omit<RangeOptions, 'from' | 'to' | 'reverse'> = {}): AsyncGenerator<RowResult<T>, void, undefined> {
+    const view = await this.#view()
+    let left = options.limit ?? Number.MAX_SAFE_INTEGER
+    for (const { start, end } of view.map.partitions) {
+      const { from, to } = tokenRange(view.descriptor.id, start, end)
+      for await (const row of this.#range(view, start, from, to, { ...options, limit: left })) {
+        yield row
+        if (--left <= 0) return
+      }
+    }
+  }
+
+  async *#range(view: TableView, token: Token, from: ByteString, to: ByteString, options: RangeOptions): AsyncGenerator<RowResult<T>, void, undefined> {
+    const { id } = view.descriptor
+    const reverse = options.reverse ?? false
+    let [start, end] = [from, to]
+    let left = options.limit ?? Number.MAX_SAFE_INTEGER
+    const level = levelByte(options.r, 'r')
+    while (left > 0) {
+      const limit = Math.min(left, options.pageSize ?? PAGE_ROWS)
+      const reply = await this.#client.send(
+        rangeMessage,
+        (): Partition => this.#current(id).map.locate(token),
+        () => ({ table: id as number, mapVersion: this.#current(id).map.version, level, hops: 0, token: token as number, from: start, to: end, reverse, limit }),
+        options,
+        false,
+      )
+      for (const row of reply.rows) {
+        yield decodeRow<T>(row.values, row.context)
+        if (--left <= 0) return
+      }
+      if (reply.resume === undefined) return
+      if (reverse) end = reply.resume
+      else start = reply.resume
+    }
+  }
+}
+
+function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array): RowResult<T> {
+  const siblings = values.map(value => decodeDocument(value) as T)
+  return { value: siblings.length === 1 ? siblings[0] : undefined, siblings, context: new Uint8Array(context) }
+}
+
+/** One context that has seen what each of several has. */
+export function joinContexts(tokens: readonly ContextToken[]): ContextToken {
+  return encodeContextToken(tokens.map(token => decodeContextToken(token)).reduce(mergeContexts, []))
+}

@@ -1,0 +1,88 @@
+/**
+ * Hands hints to targets that are back: newest first (what is read soonest), a bounded number in flight,
+ * at most `hintReplayPerSecond`, backing off when the target refuses. A hint is forgotten only after its
+ * target said it is durable there. Hints past their age go to the ledger.
+ */
+
+import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import { stampMs } from '../causality/hybrid-clock.ts'
+import { rowTable } from '../partitioning/row-key.ts'
+import { pause } from '../ports/pause.ts'
+import { replicaWriteMessage } from '../wire/messages.ts'
+import type { Hint } from './hint-store.ts'
+import type { NodeContext } from './node-context.ts'
+
+const IDLE_MS = 200
+const BACK_OFF_MS = 1_000
+
+export class HintReplayer {
+  readonly #node: NodeContext
+  readonly #running = new Set<NodeId>()
+  readonly #inFlight = new Set<ByteString>()
+  #stopped = false
+
+  constructor(node: NodeContext) {
+    this.#node = node
+  }
+
+  start(): void {
+    this.#node.hints.onStored = target => this.#wake(target)
+    for (const target of this.#node.hints.targets()) this.#wake(target)
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #wake(target: NodeId): void {
+    if (this.#running.has(target) || this.#stopped) return
+    this.#running.add(target)
+    void this.#run(target)
+  }
+
+  async #run(target: NodeId): Promise<void> {
+    const { hints, clock } = this.#node
+    while (!this.#stopped && hints.totals(target).count > 0) {
+      this.#expireOld(target)
+      if (this.#node.isSuspected(target)) {
+        await pause(clock, IDLE_MS)
+        continue
+      }
+      const began = clock.monotonicMs()
+      const batch = hints.newest(target, limits.hintReplayInFlight, this.#inFlight)
+      const delivered = await Promise.all(batch.map(hint => this.#deliver(hint)))
+      const failures = delivered.filter(ok => !ok).length
+      const pacedMs = (batch.length / limits.hintReplayPerSecond) * 1_000
+      const elapsedMs = clock.monotonicMs() - began
+      await pause(clock, failures > 0 ? BACK_OFF_MS : Math.max(1, pacedMs - elapsedMs))
+    }
+    this.#running.delete(target)
+  }
+
+  #expireOld(target: NodeId): void {
+    const { hints, clock } = this.#node
+    for (const hint of hints.oldest(target, 16)) {
+      if (clock.wallMs() - stampMs(hint.since) > limits.hintAgeMaxMs) hints.expire(hint)
+    }
+  }
+
+  #deliver(hint: Hint): Promise<boolean> {
+    const { rpc, catalog, hints, counters, store } = this.#node
+    const table = rowTable(hint.key)
+    const view = catalog.find(table)
+    if (view === undefined) return Promise.resolve(false)
+    return new Promise(resolve => {
+      // The hint may still be in flight to our own disk; what travels must not be forgotten by us first.
+      store.whenDurable(hints.positionOf(hint.target, hint.key), () => {
+        const message = { table, mapVersion: view.map.version, kind: 'hint' as const, key: hint.key, cell: hint.cell, asOf: hint.asOf }
+        rpc.call([hint.target as string as PeerId], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
+          // FENCED: the row was collected since, or its other homes hold newer; the sweep has the last word.
+          const settled = error === undefined || error.code === 'FENCED'
+          if (settled && hints.remove(hint) && error === undefined) counters.hintsReplayed++
+          resolve(settled)
+        })
+      })
+    })
+  }
+}

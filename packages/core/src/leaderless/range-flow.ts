@@ -1,0 +1,270 @@
+/**
+ * One page of rows in key order at quorum: R replicas each give their next rows, merged row by row.
+ *
+ * A replica that stopped at its limit has said nothing about what lies beyond its last key, so the merged
+ * page ends at the smallest such key; the rest comes with the next page. Rows that differ are repaired as
+ * after a read. Deleted rows are left out of the reply but count towards the page, so progress is certain.
+ */
+
+import { bytesEqual } from '../base/bytes.ts'
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { encodeContextToken } from '../cells/context-token.ts'
+import { type Cell } from '../cells/cell.ts'
+import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import { DAMAGED, durable } from '../store/store-face.ts'
+import { type RangeReply, type RangeRequest, replicaRangeMessage, replicaWriteMessage } from '../wire/messages.ts'
+import type { NodeContext } from './node-context.ts'
+
+export interface ReplicaRow {
+  readonly key: ByteString
+  readonly cell: Uint8Array
+}
+
+export interface ReplicaPage {
+  readonly rows: readonly ReplicaRow[]
+  readonly more: boolean
+  /** Clock of the store it was read from. */
+  readonly asOf: Stamp
+}
+
+/** This replica's next rows; stops early at the page's byte limit. Throws DAMAGED_CELL when one is unknown. */
+export function localPage(node: NodeContext, from: ByteString, to: ByteString, reverse: boolean, limit: number): ReplicaPage {
+  const asOf = node.hybrid.peek()
+  const rows: ReplicaRow[] = []
+  let bytes = 0
+  for (const [key, value] of node.store.scan(from, to, { limit: limit + 1, reverse })) {
+    if (rows.length >= limit || bytes > limits.pageBytesMax) return { rows, more: true, asOf }
+    const cell = value === DAMAGED || node.rows.damagedKeys.has(key) ? node.rows.read(key) : value
+    if (cell === undefined || typeof cell === 'symbol') continue
+    rows.push({ key, cell })
+    bytes += key.length + cell.length
+  }
+  return { rows, more: false, asOf }
+}
+
+interface MergedRow {
+  readonly key: ByteString
+  readonly cell: Cell
+  /** Homes that lacked part of it, with what they have. */
+  readonly stale: readonly NodeId[]
+}
+
+export interface NodePage {
+  readonly node: NodeId
+  readonly page: ReplicaPage
+}
+
+/** Pure: what R pages say together, in order, up to the first key about which one of them is silent. */
+export function mergePages(
+  view: TableView,
+  pages: readonly NodePage[],
+  reverse: boolean,
+  limit: number,
+): { rows: MergedRow[]; last: ByteString | undefined; more: boolean } {
+  const before = (a: string, b: string): boolean => (reverse ? a > b : a < b)
+  let horizon: ByteString | undefined
+  for (const { page } of pages) {
+    const last = page.rows.at(-1)?.key
+    if (page.more && last !== undefined && (horizon === undefined || before(last, horizon))) horizon = last
+  }
+  const byKey = new Map<ByteString, { node: NodeId; cell: Uint8Array }[]>()
+  for (const { node, page } of pages) {
+    for (const { key, cell } of page.rows) {
+      if (horizon !== undefined && before(horizon, key)) break
+      const copies = byKey.get(key)
+      if (copies === undefined) byKey.set(key, [{ node, cell }])
+      else copies.push({ node, cell })
+    }
+  }
+  const keys = [...byKey.keys()].sort((a, b) => (before(a, b) ? -1 : 1))
+  const rows = keys.slice(0, limit).map(key => mergeRow(view, key, byKey.get(key)!, pages))
+  const more = keys.length > limit || horizon !== undefined
+  return { rows, last: rows.at(-1)?.key, more }
+}
+
+function mergeRow(
+  view: TableView,
+  key: ByteString,
+  copies: readonly { node: NodeId; cell: Uint8Array }[],
+  pages: readonly NodePage[],
+): MergedRow {
+  const first = copies[0]!.cell
+  if (copies.length === pages.length && copies.every(copy => bytesEqual(copy.cell, first))) {
+    return { key, cell: decodeCell(first), stale: [] }
+  }
+  let cell = decodeCell(first)
+  for (const copy of copies.slice(1)) cell = view.rule.merge(cell, decodeCell(copy.cell)).cell
+  const bytes = encodeCell(cell)
+  const fresh = new Set(copies.filter(copy => bytesEqual(copy.cell, bytes)).map(copy => copy.node))
+  return { key, cell, stale: pages.map(page => page.node).filter(node => !fresh.has(node)) }
+}
+
+export interface RangeFlowOptions {
+  readonly context: NodeContext
+  readonly view: TableView
+  readonly partition: Partition
+  readonly request: RangeRequest
+  readonly needed: number
+  readonly deadline: number
+}
+
+export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
+  const { context: node, view, partition, request, needed, deadline } = options
+  const limit = Math.max(1, Math.min(request.limit, limits.pageRowsMax))
+  const pages = await collectPages(options, limit)
+  const asOf = Math.min(...pages.map(({ page }) => page.asOf)) as Stamp
+  node.counters.ranges++
+  const { rows, last, more } = mergePages(view, pages, request.reverse, limit)
+  const stale = rows.filter(row => row.stale.length > 0)
+  const repairs = repairRows(options, stale, pages, asOf)
+  if (view.descriptor.replication.readRepair === 'blocking' && stale.length > 0) {
+    if (!(await within(node, repairs, deadline))) {
+      throw new QuorateError('READ_SHORT', 'stale replicas were found and could not be repaired in time')
+    }
+  }
+  return {
+    receipt: {
+      coordinator: node.self,
+      mapVersion: view.map.version,
+      needed,
+      replicas: partition.replicas.length,
+      homes: pages.map(page => page.node),
+      fallbacks: [],
+      hinted: [],
+      repaired: [...new Set(stale.flatMap(row => row.stale))],
+      forwarded: request.hops > 0,
+      hedged: false,
+    },
+    rows: rows
+      .map(row => ({ key: row.key, values: view.rule.read(row.cell), context: encodeContextToken(row.cell.context) }))
+      .filter(row => row.values.length > 0),
+    resume: more && last !== undefined ? (request.reverse ? last : ((last + '\0') as ByteString)) : undefined,
+  }
+}
+
+function collectPages(options: RangeFlowOptions, limit: number): Promise<NodePage[]> {
+  const { context: node, view, partition, request, needed, deadline } = options
+  const homes = partition.replicas.filter(home => home !== node.self)
+  const isHome = partition.replicas.includes(node.self) && node.isReady(view, partition)
+  const order = [
+    ...(isHome ? [node.self] : []),
+    ...homes.filter(home => !node.isSuspected(home)),
+    ...homes.filter(home => node.isSuspected(home)),
+  ]
+  return new Promise((resolve, reject) => {
+    const pages: NodePage[] = []
+    const attempts: string[] = []
+    let asked = 0
+    let outstanding = 0
+    let finished = false
+    const askMore = (): void => {
+      while (!finished && pages.length + outstanding < needed) {
+        const next = order[asked++]
+        if (next === undefined) {
+          if (outstanding > 0) return
+          finished = true
+          node.counters.readsShort++
+          const message = `${pages.length} of the ${needed} replicas asked for answered`
+          reject(new QuorateError('READ_SHORT', message, { data: { answered: pages.length, needed }, attempts }))
+          return
+        }
+        ask(next)
+      }
+    }
+    const got = (home: NodeId, page: ReplicaPage): void => {
+      outstanding--
+      if (finished) return
+      pages.push({ node: home, page })
+      if (pages.length >= needed) {
+        finished = true
+        resolve(pages)
+      } else askMore()
+    }
+    const failed = (home: NodeId, error: QuorateError): void => {
+      outstanding--
+      attempts.push(`${home}: ${error.code}`)
+      askMore()
+    }
+    const ask = (home: NodeId): void => {
+      outstanding++
+      if (home === node.self) {
+        try {
+          const page = localPage(node, request.from, request.to, request.reverse, limit)
+          node.store.whenDurable(node.store.handed, () => got(home, page))
+        } catch (error) {
+          if (!(error instanceof QuorateError)) throw error
+          failed(home, error)
+        }
+        return
+      }
+      const timeoutMs = Math.min(limits.replicaTimeoutMs * 2, Math.max(1, deadline - node.clock.monotonicMs()))
+      const { from, to, reverse } = request
+      const message = { table: view.descriptor.id, mapVersion: view.map.version, from, to, reverse, limit }
+      node.rpc.call([home as string as PeerId], replicaRangeMessage, message, timeoutMs, (_, reply, error) => {
+        if (error === undefined) got(home, reply!)
+        else failed(home, error)
+      })
+    }
+    askMore()
+  })
+}
+
+/** Sends every stale home what it lacks: the copies of the others (a rule that discards must see them itself). */
+async function repairRows(
+  options: RangeFlowOptions,
+  rows: readonly MergedRow[],
+  pages: readonly NodePage[],
+  asOf: Stamp,
+): Promise<boolean> {
+  const { context: node, view } = options
+  const sends: Promise<boolean>[] = []
+  for (const row of rows) {
+    const copies = pages.flatMap(({ node: from, page }) => page.rows.filter(r => r.key === row.key).map(r => ({ from, cell: r.cell })))
+    for (const home of row.stale) {
+      node.counters.readRepairs++
+      for (const { from, cell } of copies) {
+        if (from === home) continue
+        if (home === node.self) {
+          sends.push(mergeHere(options, row.key, cell, asOf))
+          continue
+        }
+        const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'repair' as const, key: row.key, cell, asOf }
+        sends.push(
+          node.rpc.request(home as string as PeerId, replicaWriteMessage, message, limits.replicaTimeoutMs).then(
+            () => true,
+            // A repair that fails is made again by the next read or the sweep; a blocking read reports it.
+            () => false,
+          ),
+        )
+      }
+    }
+  }
+  const results = await Promise.all(sends)
+  return results.every(ok => ok)
+}
+
+async function mergeHere(options: RangeFlowOptions, key: ByteString, cell: Uint8Array, asOf: Stamp): Promise<boolean> {
+  const { context: node, view, partition } = options
+  try {
+    node.fences.check(view.descriptor.id, partition, 'repair', asOf)
+    await durable(node.store, node.rows.merge(view, key, cell).position)
+    return true
+  } catch (error) {
+    if (!(error instanceof QuorateError)) throw error
+    return false
+  }
+}
+
+function within(node: NodeContext, work: Promise<boolean>, deadline: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const timer = node.clock.setTimer(Math.max(1, deadline - node.clock.monotonicMs()), () => resolve(false))
+    void work.then(ok => {
+      timer.cancel()
+      resolve(ok)
+    })
+  })
+}

@@ -1,0 +1,169 @@
+/**
+ * Collection of tombstones, by evidence and never by age.
+ *
+ * A tombstone may go when nothing that could still arrive holds an older state of its row. Cells travel
+ * with `asOf`: the clock of the store they were read from, at the time they were read. One round for one
+ * partition:
+ *   1. report: every home says, for the candidates, the exact digest of what it durably has. Only rows that
+ *      are the *same tombstone on all N homes* go on.
+ *   2. clocks: only then every member of the cluster (a dead one blocks) tells its clock. The cut is their
+ *      maximum: whatever was read anywhere before a home had the tombstone has asOf <= cut.
+ *   3. fence: every member durably refuses, from now on, cells of the partition with asOf <= cut, and says
+ *      how many hints from before the cut it holds for it: any means stop here.
+ *   4. drop: every home removes the rows that are still exactly so, with the watermark in the same batch.
+ * What arrives later was read after its home had the tombstone (and is the tombstone, or nothing, or newer)
+ * or is refused. A home that missed step 4 still has the tombstone; a sweep spreads it again and a later
+ * round collects it. Rounds may overlap and stop anywhere: each step is idempotent and safe alone.
+ */
+
+import type { ByteString, PeerId, Stamp } from '../base/ids.ts'
+import { QuorateError } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { isTombstone } from '../cells/cell.ts'
+import { type Digest, decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import { pause } from '../ports/pause.ts'
+import type { TableWrite } from '../ports/table.ts'
+import { DAMAGED } from '../store/store-face.ts'
+import { type Message, collectDropMessage, collectFenceMessage, collectReportMessage } from '../wire/messages.ts'
+
+const REQUEST_MS = 5_000
+
+interface Candidate {
+  readonly key: ByteString
+  readonly digest: Digest
+}
+
+export class TombstoneCollector {
+  readonly #node: NodeContext
+  readonly #intervalMs: number
+  #stopped = false
+
+  constructor(node: NodeContext, intervalMs: number) {
+    this.#node = node
+    this.#intervalMs = intervalMs
+  }
+
+  start(): void {
+    void this.#loop()
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stopped) {
+      await pause(this.#node.clock, this.#intervalMs)
+      for (const view of this.#node.catalog.views()) {
+        for (const partition of view.map.partitions) {
+          // The first home leads, so that rounds do not race for nothing; safety does not rest on it.
+          if (this.#stopped || partition.replicas[0] !== this.#node.self) continue
+          await this.round(view, partition)
+        }
+      }
+    }
+  }
+
+  /** One round; returns how many tombstones were dropped at every home, 0 when something blocked it. */
+  async round(view: TableView, partition: Partition): Promise<number> {
+    const keys = this.#node.rows.tombstones(view.descriptor.id, partition, limits.tombstonesPerRound)
+    if (keys.length === 0) return 0
+    const address = { table: view.descriptor.id, mapVersion: view.map.version, partition: partition.index }
+    try {
+      const members = this.#node.catalog.members.members.map(member => member.id)
+      if (members.some(member => this.#node.isSuspected(member))) return 0
+      const reports = await Promise.all(
+        partition.replicas.map(home => this.#ask(home, collectReportMessage, { ...address, candidates: keys })),
+      )
+      const rows = agreedByAll(reports.map(report => report.rows))
+      if (rows.length === 0) return 0
+      const fenceAll = (cut: Stamp) =>
+        Promise.all(members.map(member => this.#ask(member, collectFenceMessage, { ...address, cut })))
+      const clocks = await fenceAll(0 as Stamp)
+      const cut = Math.max(...clocks.map(answer => answer.clock)) as Stamp
+      const fences = await fenceAll(cut)
+      if (fences.some(fence => fence.hints > 0 || !fence.ready)) return 0
+      await Promise.all(partition.replicas.map(home => this.#ask(home, collectDropMessage, { ...address, cut, rows })))
+      return rows.length
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      // A member that is down, full or on another map blocks collection; that is the point of it.
+      return 0
+    }
+  }
+
+  #ask<Q, A>(node: string, message: Message<Q, A>, request: Q): Promise<A> {
+    return this.#node.rpc.request(node as PeerId, message, request, REQUEST_MS)
+  }
+}
+
+/** Rows reported with one and the same digest by every home. Pure. */
+export function agreedByAll(reports: readonly (readonly Candidate[])[]): Candidate[] {
+  const votes = new Map<string, { candidate: Candidate; count: number }>()
+  for (const report of reports) {
+    for (const candidate of report) {
+      const vote = `${candidate.key}\0${describeDigest(candidate.digest)}`
+      const known = votes.get(vote)
+      if (known === undefined) votes.set(vote, { candidate, count: 1 })
+      else known.count++
+    }
+  }
+  return [...votes.values()].filter(vote => vote.count === reports.length).map(vote => vote.candidate)
+}
+
+function collectable(bytes: Uint8Array): boolean {
+  return isTombstone(decodeCell(bytes))
+}
+
+export function serveCollection(node: NodeContext): void {
+  const { rpc, catalog, fences, store, hybrid, hints, rows, counters } = node
+
+  const partitionOf = (request: { table: number; mapVersion: number; partition: number }): [TableView, Partition] => {
+    const view = catalog.view(request.table)
+    const partition = view.map.partitions[request.partition]
+    if (view.map.version !== request.mapVersion || partition === undefined) {
+      throw new QuorateError('STALE_MAP', 'the partition belongs to another map version', { data: { version: view.map.version } })
+    }
+    return [view, partition]
+  }
+
+  rpc.handle(collectReportMessage, (request, respond) => {
+    partitionOf(request)
+    const found: Candidate[] = []
+    for (const key of request.candidates) {
+      const stored = store.get(key)
+      if (stored === undefined || stored === DAMAGED || rows.damagedKeys.has(key)) continue
+      if (collectable(stored)) found.push({ key, digest: digestCell(key, stored) })
+    }
+    store.whenDurable(store.handed, () => respond.ok({ rows: found }))
+  })
+
+  rpc.handle(collectFenceMessage, (request, respond) => {
+    const [view, partition] = partitionOf(request)
+    const { id } = view.descriptor
+    hybrid.observe(request.cut, 'the collection cut')
+    // Whatever is read here from now on is stamped after the cut, and after the clock told below.
+    const clock = hybrid.mint()
+    hybrid.mint()
+    const position = request.cut === 0 ? 0 : fences.raise(id, partition, request.cut)
+    const held = hints.countInRange(id, partition.start, partition.end, request.cut)
+    const ready = !partition.replicas.includes(node.self) || node.isReady(view, partition)
+    store.whenDurable(position, () => respond.ok({ hints: held, ready, clock }))
+  })
+
+  rpc.handle(collectDropMessage, (request, respond) => {
+    const [view, partition] = partitionOf(request)
+    const batch: TableWrite[] = [fences.watermark(view.descriptor.id, partition, request.cut)]
+    for (const { key, digest } of request.rows) {
+      const stored = store.get(key)
+      if (stored === undefined || stored === DAMAGED) continue
+      if (describeDigest(digestCell(key, stored)) !== describeDigest(digest)) continue
+      batch.push(rows.remove(view, key, stored))
+      counters.tombstonesCollected++
+    }
+    store.whenDurable(store.commit(batch), () => respond.ok({ dropped: batch.length - 1 }))
+  })
+}

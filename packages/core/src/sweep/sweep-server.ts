@@ -1,0 +1,75 @@
+/** The answering side of a sweep: pure reads of trees and rows. */
+
+import { QuorateError } from '../base/errors.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { DAMAGED } from '../store/store-face.ts'
+import { limits } from '../base/limits.ts'
+import { sweepChildrenMessage, sweepFetchMessage, sweepLeafMessage, sweepRootsMessage } from '../wire/messages.ts'
+import { FAN_OUT, sameNode } from './merkle-tree.ts'
+import type { Trees } from './trees.ts'
+
+const LEAF_ROWS = 2_000
+
+export function serveSweeps(node: NodeContext, trees: Trees): void {
+  const { rpc, catalog } = node
+
+  rpc.handle(sweepRootsMessage, (request, respond) => {
+    const view = sameMap(catalog.view(request.table), request.mapVersion)
+    const differing: number[] = []
+    let ready = true
+    for (const theirs of request.partitions) {
+      const partition = view.map.partitions[theirs.index]
+      if (partition === undefined) throw new QuorateError('BAD_REQUEST', `there is no partition ${theirs.index}`)
+      ready &&= node.isReady(view, partition)
+      if (!sameNode(theirs, trees.node(view.descriptor.id, theirs.index, 0, 0))) differing.push(theirs.index)
+    }
+    node.store.whenDurable(node.store.handed, () => respond.ok({ ready, differing }))
+  })
+
+  rpc.handle(sweepChildrenMessage, (request, respond) => {
+    const view = sameMap(catalog.view(request.table), request.mapVersion)
+    const table = view.descriptor.id
+    if (request.level >= trees.depth(table) || view.map.partitions[request.partition] === undefined) {
+      throw new QuorateError('BAD_REQUEST', 'the tree has no such level or partition')
+    }
+    const children = request.indexes.flatMap(parent =>
+      Array.from({ length: FAN_OUT }, (_, child) => {
+        const index = parent * FAN_OUT + child
+        return { index, ...trees.node(table, request.partition, request.level + 1, index) }
+      }),
+    )
+    respond.ok({ children })
+  })
+
+  rpc.handle(sweepLeafMessage, (request, respond) => {
+    const view = sameMap(catalog.view(request.table), request.mapVersion)
+    if (view.map.partitions[request.partition] === undefined) throw new QuorateError('BAD_REQUEST', 'no such partition')
+    const rows = trees.leafRows(view.descriptor.id, request.partition, request.leaf, request.after, LEAF_ROWS + 1)
+    respond.ok({ rows: rows.slice(0, LEAF_ROWS), more: rows.length > LEAF_ROWS })
+  })
+
+  rpc.handle(sweepFetchMessage, (request, respond) => {
+    sameMap(catalog.view(request.table), request.mapVersion)
+    const asOf = node.hybrid.peek()
+    const cells: { key: (typeof request.keys)[number]; cell: Uint8Array | undefined }[] = []
+    let bytes = 0
+    for (const key of request.keys) {
+      const stored = node.store.get(key)
+      if (stored === DAMAGED) node.rows.markDamaged(key)
+      const cell = stored === DAMAGED ? undefined : stored
+      cells.push({ key, cell })
+      bytes += cell?.length ?? 0
+      if (bytes > limits.pageBytesMax) break
+    }
+    node.store.whenDurable(node.store.handed, () => respond.ok({ asOf, cells, more: cells.length < request.keys.length }))
+  })
+}
+
+function sameMap<V extends { readonly map: { readonly version: number } }>(view: V, version: number): V {
+  if (view.map.version !== version) {
+    throw new QuorateError('STALE_MAP', `this node works with map version ${view.map.version}, the request with ${version}`, {
+      data: { version: view.map.version },
+    })
+  }
+  return view
+}

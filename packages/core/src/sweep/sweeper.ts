@@ -1,0 +1,235 @@
+/**
+ * Sweeps: reconciles this node with each other home of its partitions.
+ *
+ * One exchange with one peer: roots of all shared partitions in one message; where they differ, down the
+ * trees level by level to differing leaves; there the keys and digests; then both copies of each differing
+ * row are read again after a pause (a write in flight looks like a difference) and only what still
+ * differs is merged in both directions. Traffic is logarithmic in the rows and linear in the differences,
+ * and rows are repaired at no more than `sweepRowsPerSecond`.
+ *
+ * A pair (partition, peer) is *proven equal* at the time its roots were seen equal; status shows it. A
+ * node that lost its store counts as ready for a partition after it has pulled from enough peers.
+ */
+
+import { bytesEqual } from '../base/bytes.ts'
+import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import { randomUnit } from '../base/prng.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { type Digest, digestsEqual } from '../cells/cell-codec.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { rowToken } from '../partitioning/row-key.ts'
+import { pause } from '../ports/pause.ts'
+import { DAMAGED, durable } from '../store/store-face.ts'
+import {
+  type Message,
+  replicaWriteMessage,
+  sweepChildrenMessage,
+  sweepFetchMessage,
+  sweepLeafMessage,
+  sweepRootsMessage,
+} from '../wire/messages.ts'
+import { sameNode } from './merkle-tree.ts'
+import type { Trees } from './trees.ts'
+
+export interface SweepOptions {
+  /** Mean time between exchanges with one peer. */
+  readonly intervalMs: number
+  /** Between finding a difference and believing it. */
+  readonly recheckMs: number
+}
+
+const REQUEST_MS = 5_000
+const FETCH_ROWS = 200
+
+export interface ExchangeResult {
+  readonly peer: NodeId
+  readonly partitions: number
+  readonly differing: number
+  readonly repaired: number
+  /** Were all differences settled, with a peer that may speak for its rows? */
+  readonly complete: boolean
+}
+
+export class Sweeper {
+  readonly #node: NodeContext
+  readonly #trees: Trees
+  readonly #options: SweepOptions
+  /** `table/partition/peer` → wall time at which the pair was last proven equal. */
+  readonly provenEqual = new Map<string, number>()
+  /** Called when everything differing in a partition was pulled from a peer that is itself ready. */
+  onPulled: (view: TableView, partition: number, peer: NodeId) => void = () => {}
+  #stopped = false
+
+  constructor(node: NodeContext, trees: Trees, options: SweepOptions) {
+    this.#node = node
+    this.#trees = trees
+    this.#options = options
+  }
+
+  start(): void {
+    void this.#loop()
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, random } = this.#node
+    let turn = 0
+    while (!this.#stopped) {
+      const peers = this.#peers().filter(peer => !this.#node.isSuspected(peer))
+      const pauseMs = (this.#options.intervalMs / Math.max(1, peers.length)) * (0.75 + randomUnit(random) / 2)
+      await pause(clock, pauseMs)
+      const peer = peers[turn++ % Math.max(1, peers.length)]
+      if (this.#stopped || peer === undefined) continue
+      await this.exchangeAll(peer)
+    }
+  }
+
+  #peers(): NodeId[] {
+    return this.#node.catalog.members.members.map(member => member.id).filter(id => id !== this.#node.self)
+  }
+
+  /** Every table with one peer; failures end the exchange with that peer, to be made up by the next. */
+  async exchangeAll(peer: NodeId): Promise<ExchangeResult[]> {
+    const results: ExchangeResult[] = []
+    for (const view of this.#node.catalog.views()) {
+      if (this.#stopped) break
+      const result = await this.exchange(view, peer)
+      if (result === undefined) break
+      results.push(result)
+    }
+    return results
+  }
+
+  /** Undefined when the peer did not answer. */
+  async exchange(view: TableView, peer: NodeId): Promise<ExchangeResult | undefined> {
+    const table = view.descriptor.id
+    const shared = view.map.partitions.filter(p => p.replicas.includes(this.#node.self) && p.replicas.includes(peer))
+    if (shared.length === 0) return { peer, partitions: 0, differing: 0, repaired: 0, complete: true }
+    this.#node.counters.sweepExchanges++
+    const partitions = shared.map(p => ({ index: p.index, ...this.#trees.node(table, p.index, 0, 0) }))
+    try {
+      const roots = await this.#ask(peer, sweepRootsMessage, { ...this.#address(view), partitions })
+      const differing = new Set(roots.differing)
+      for (const { index } of shared) if (!differing.has(index) && roots.ready) this.#equal(view, index, peer)
+      let repaired = 0
+      for (const index of differing) {
+        if (this.#stopped) return undefined
+        repaired += await this.#reconcile(view, index, peer)
+        if (roots.ready) this.onPulled(view, index, peer)
+      }
+      return { peer, partitions: shared.length, differing: differing.size, repaired, complete: roots.ready }
+    } catch {
+      // The peer went away or refused: nothing was proven, nothing is lost; the next exchange starts anew.
+      return undefined
+    }
+  }
+
+  #equal(view: TableView, index: number, peer: NodeId): void {
+    this.provenEqual.set(`${view.descriptor.id}/${index}/${peer}`, this.#node.clock.wallMs())
+    this.onPulled(view, index, peer)
+  }
+
+  #address(view: TableView): { table: number; mapVersion: number } {
+    return { table: view.descriptor.id, mapVersion: view.map.version }
+  }
+
+  #ask<Q, A>(peer: NodeId, message: Message<Q, A>, request: Q): Promise<A> {
+    return this.#node.rpc.request(peer as string as PeerId, message, request, REQUEST_MS)
+  }
+
+  /** Walks down one partition's trees and merges what differs; returns the rows merged. */
+  async #reconcile(view: TableView, partition: number, peer: NodeId): Promise<number> {
+    const table = view.descriptor.id
+    let suspects = [0]
+    for (let level = 0; level < this.#trees.depth(table) && suspects.length > 0; level++) {
+      const next: number[] = []
+      for (let at = 0; at < suspects.length; at += 256) {
+        const indexes = suspects.slice(at, at + 256)
+        const { children } = await this.#ask(peer, sweepChildrenMessage, { ...this.#address(view), partition, level, indexes })
+        for (const child of children) {
+          if (!sameNode(child, this.#trees.node(table, partition, level + 1, child.index))) next.push(child.index)
+        }
+      }
+      suspects = next
+    }
+    let repaired = 0
+    let pending: ByteString[] = []
+    for (const leaf of suspects) {
+      pending.push(...(await this.#leafDifferences(view, partition, leaf, peer)))
+      while (pending.length >= FETCH_ROWS) {
+        repaired += await this.#settle(view, pending.slice(0, FETCH_ROWS), peer)
+        pending = pending.slice(FETCH_ROWS)
+      }
+    }
+    if (pending.length > 0) repaired += await this.#settle(view, pending, peer)
+    return repaired
+  }
+
+  async #leafDifferences(view: TableView, partition: number, leaf: number, peer: NodeId): Promise<ByteString[]> {
+    const table = view.descriptor.id
+    const theirs = new Map<ByteString, Digest>()
+    let after = '' as ByteString
+    for (;;) {
+      const page = await this.#ask(peer, sweepLeafMessage, { ...this.#address(view), partition, leaf, after })
+      for (const row of page.rows) theirs.set(row.key, row.digest)
+      const last = page.rows.at(-1)
+      if (!page.more || last === undefined) break
+      after = last.key
+    }
+    const out: ByteString[] = []
+    for (const { key, digest } of this.#trees.leafRows(table, partition, leaf, '' as ByteString, Number.MAX_SAFE_INTEGER)) {
+      const other = theirs.get(key)
+      if (other === undefined || !digestsEqual(other, digest)) out.push(key)
+      theirs.delete(key)
+    }
+    out.push(...theirs.keys())
+    this.#node.counters.sweepRowsCompared += out.length
+    return out
+  }
+
+  /** Re-checks rows after a pause and merges both ways what still differs. */
+  async #settle(view: TableView, keys: readonly ByteString[], peer: NodeId): Promise<number> {
+    const { clock, counters, hybrid, rows, fences } = this.#node
+    await pause(clock, this.#options.recheckMs)
+    const began = clock.monotonicMs()
+    let repaired = 0
+    let rest = keys
+    while (rest.length > 0) {
+      const asOf = hybrid.peek()
+      const fetched = await this.#ask(peer, sweepFetchMessage, { ...this.#address(view), keys: rest })
+      const sends: Promise<unknown>[] = []
+      for (const { key, cell: theirs } of fetched.cells) {
+        const stored = this.#node.store.get(key)
+        const mine = stored === DAMAGED ? undefined : stored
+        if (theirs === undefined ? mine === undefined : mine !== undefined && bytesEqual(mine, theirs)) {
+          counters.sweepFalseAlarms++
+          continue
+        }
+        let now = mine
+        if (theirs !== undefined) {
+          fences.check(view.descriptor.id, view.map.locate(rowToken(key)), 'sweep', fetched.asOf)
+          const applied = rows.merge(view, key, theirs)
+          now = applied.bytes
+          // Our merged state may rest on a ledger entry in this batch: it travels when that is durable.
+          await durable(this.#node.store, applied.position)
+        }
+        repaired++
+        counters.sweepRowsRepaired++
+        if (now !== undefined && (theirs === undefined || !bytesEqual(now, theirs))) {
+          const message = { ...this.#address(view), kind: 'sweep' as const, key, cell: now, asOf }
+          sends.push(this.#node.rpc.request(peer as string as PeerId, replicaWriteMessage, message, limits.replicaTimeoutMs))
+        }
+      }
+      await Promise.all(sends)
+      if (fetched.cells.length === 0) break
+      rest = rest.slice(fetched.cells.length)
+    }
+    const pacedMs = (keys.length / limits.sweepRowsPerSecond) * 1_000
+    await pause(clock, Math.max(0, pacedMs - (clock.monotonicMs() - began)))
+    return repaired
+  }
+}
