@@ -52,7 +52,7 @@ export function changeRegister(
   request: ChangeRequest,
   done: (outcome: ChangeOutcome) => void,
 ): void {
-  let verdict: Verdict | undefined
+  let verdict = undefined as Verdict | undefined
   proposer.propose({
     key: request.key,
     deadlineMs: request.deadlineMs,
@@ -81,8 +81,10 @@ export function changeRegister(
       const { version, value } = decodeRegisterValue(result.bytes)
       const current = { version, value }
       if (verdict?.kind === 'rejected') return done({ kind: 'rejected', reason: verdict.reason, current })
-      const repeated = verdict?.kind === 'repeated'
-      done({ kind: 'committed', current, version: repeated ? verdict.version : version, repeated })
+      if (verdict?.kind === 'repeated') {
+        return done({ kind: 'committed', current, version: verdict.version, repeated: true })
+      }
+      done({ kind: 'committed', current, version, repeated: false })
     },
   })
 }

@@ -224,9 +224,8 @@ export class ConfigChange {
           deadlineMs: proposer.roundDeadline(this.#deadlineMs),
           message,
           acknowledges: reply => reply.kind === 'fenced' || reply.kind === 'keys',
-          heard: (from, reply) => {
+          heard: (_, reply) => {
             if (reply.kind === 'stale-config') proposer.learn(reply.config)
-            else if (reply.kind !== 'fenced' && reply.kind !== 'keys') proposer.heard(config, from, reply)
           },
           done: resolve,
         }),

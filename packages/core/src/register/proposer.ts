@@ -52,7 +52,7 @@ export interface Proposal {
   readonly deadlineMs: number
   /** Pure; may run once per attempt, with what that attempt found. */
   decide(found: Uint8Array | undefined, ballot: Ballot): Decision
-  /** Accept must be acknowledged by all acceptors, outside of any change of acceptors. */
+  /** A `write` must be acknowledged by all acceptors, outside of any change of acceptors. */
   readonly everyAcceptor?: boolean
   /** Ask without promising first: a quorum that agrees answers in one round with nothing written. */
   readonly peekFirst?: boolean
@@ -213,14 +213,14 @@ class Attempt {
     const decision = this.#proposal.decide(value, ballot)
     if (decision.kind === 'write') return this.#accept(config, ballot, decision.bytes, true)
     const settled = promises.every(promise => ballotsEqual(promise.accepted, found))
-    if (decision.settled && settled && this.#proposal.everyAcceptor !== true && !this.#changeSent) {
+    if (decision.settled && settled && !this.#changeSent) {
       return this.#finish(config, value, found)
     }
     this.#accept(config, ballot, value, false)
   }
 
   #accept(config: RegisterConfig, ballot: Ballot, value: Uint8Array | undefined, isChange: boolean): void {
-    const every = this.#proposal.everyAcceptor === true
+    const every = isChange && this.#proposal.everyAcceptor === true
     if (every && config.joint !== undefined) return this.#fail('a change of acceptors is under way')
     if (isChange) this.#changeSent = true
     const { key } = this.#proposal
