@@ -15,7 +15,14 @@ import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId } from '../base/ids.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
-import { type AcceptorStep, admit, type FenceState, newFenceState, stepFence, stepRegister } from './acceptor.ts'
+import {
+  type AcceptorStep,
+  admit,
+  type FenceState,
+  newFenceState,
+  stepFence,
+  stepRegister,
+} from './acceptor.ts'
 import {
   decodeFence,
   decodeRegisterState,
@@ -64,11 +71,18 @@ export class AcceptorHost {
 
   handle(message: AcceptorRequest, reply: (reply: AcceptorReply) => void): void {
     const refused = admit(this.#fence, message)
-    if (refused !== undefined) return this.#replyAfter(this.#store.positionOf(fenceRecordKey), refused, reply)
-    if (message.kind === 'fence') {
-      return this.#apply(stepFence(this.#fence, message), undefined, 0, reply)
+    if (refused !== undefined) {
+      this.#replyAfter(this.#store.positionOf(fenceRecordKey), refused, reply)
+      return
     }
-    if (message.kind === 'keys') return this.#listKeys(message, reply)
+    if (message.kind === 'fence') {
+      this.#apply(stepFence(this.#fence, message), undefined, 0, reply)
+      return
+    }
+    if (message.kind === 'keys') {
+      this.#listKeys(message, reply)
+      return
+    }
     const key = registerRecordKey(this.#fence.joined, message.key)
     const bytes = this.#read(key)
     const state = bytes === undefined ? undefined : decodeRegisterState(bytes)
@@ -100,7 +114,10 @@ export class AcceptorHost {
         position = this.#store.commit(batch)
       } catch (error) {
         // A store that is full or failed applied nothing: nothing was promised, so say so.
-        if (isQuorateError(error)) return reply({ kind: 'unavailable' })
+        if (isQuorateError(error)) {
+          reply({ kind: 'unavailable' })
+          return
+        }
         throw error
       }
     }
@@ -114,7 +131,7 @@ export class AcceptorHost {
 
   #listKeys(message: KeysRequest, reply: (reply: AcceptorReply) => void): void {
     const prefix = registersOf(this.#fence.joined)
-    const from = message.after === undefined ? prefix : ((prefix + message.after + '\0') as ByteString)
+    const from = message.after === undefined ? prefix : (`${prefix}${message.after}\0` as ByteString)
     const limit = Math.max(1, Math.min(message.limit, PAGE))
     const keys: ByteString[] = []
     let done = true
@@ -125,7 +142,8 @@ export class AcceptorHost {
       }
       assert(bytes !== DAMAGED, 'an acceptor record is damaged', key)
       // A register that only promised holds nothing that a change of acceptors could lose.
-      if (!ballotIsZero(decodeRegisterState(bytes).accepted)) keys.push(key.slice(prefix.length) as ByteString)
+      if (!ballotIsZero(decodeRegisterState(bytes).accepted))
+        keys.push(key.slice(prefix.length) as ByteString)
     }
     const { erasedFloor } = this.#fence
     this.#replyAfter(this.#store.handed, { kind: 'keys', keys, done, erasedFloor }, reply)

@@ -16,7 +16,8 @@ export const lifeRecordKey = `${keyspaces.acceptor}l` as ByteString
 /** Start of every register of every joining epoch. */
 export const registersPrefix = `${keyspaces.acceptor}r` as ByteString
 
-export const registersOf = (joined: number): ByteString => (registersPrefix + u64ToString(joined)) as ByteString
+export const registersOf = (joined: number): ByteString =>
+  (registersPrefix + u64ToString(joined)) as ByteString
 
 export const registerRecordKey = (joined: number, key: ByteString): ByteString =>
   (registersOf(joined) + key) as ByteString

@@ -53,7 +53,8 @@ export const newFenceState = (node: NodeId, incarnation: Incarnation): FenceStat
   erasedFloor: 0,
 })
 
-export const mustPersist = (step: AcceptorStep): boolean => step.register !== undefined || step.fence !== undefined
+export const mustPersist = (step: AcceptorStep): boolean =>
+  step.register !== undefined || step.fence !== undefined
 
 export type RegisterRequest = Exclude<AcceptorRequest, { kind: 'keys' | 'fence' }>
 
@@ -62,7 +63,8 @@ export function admit(fence: FenceState, message: AcceptorRequest): AcceptorRepl
   if (message.incarnation !== fence.incarnation) return wrongIncarnation(fence)
   if (message.kind === 'fence') return undefined
   const known = fence.config?.epoch ?? 0
-  if (fence.config !== undefined && message.epoch < known) return { kind: 'stale-config', config: fence.config }
+  if (fence.config !== undefined && message.epoch < known)
+    return { kind: 'stale-config', config: fence.config }
   if (message.joined !== fence.joined || fence.joined === 0) return wrongIncarnation(fence)
   // Listing and erasing rest on the fence being up *here*: see SPEC.md, invariants 8 and 10.
   if ((message.kind === 'keys' || message.kind === 'erase') && message.epoch > known) {
@@ -75,6 +77,7 @@ const wrongIncarnation = (fence: FenceState): AcceptorReply => ({
   kind: 'wrong-incarnation',
   incarnation: fence.incarnation,
   joined: fence.joined,
+  config: fence.config,
 })
 
 /** One request about one register that `admit` let pass. */
@@ -98,7 +101,8 @@ export function stepRegister(
     case 'accept': {
       const refusal = refuse(fence, state, message.ballot, false)
       if (refusal !== undefined) return { reply: refusal }
-      if (state !== undefined && ballotsEqual(state.accepted, message.ballot)) return { reply: { kind: 'accepted' } }
+      if (state !== undefined && ballotsEqual(state.accepted, message.ballot))
+        return { reply: { kind: 'accepted' } }
       assert(!ballotIsZero(message.ballot), 'a proposal carries a real ballot')
       return {
         reply: { kind: 'accepted' },
@@ -157,7 +161,8 @@ export function stepFence(fence: FenceState, message: FenceRequest): AcceptorSte
     erasedFloor: Math.max(floorBefore, message.erasedFloor),
   }
   const reply: AcceptorReply = { kind: 'fenced', epoch: message.config.epoch, erasedFloor: next.erasedFloor }
-  const same = message.config.epoch === known && joined === fence.joined && next.erasedFloor === fence.erasedFloor
+  const same =
+    message.config.epoch === known && joined === fence.joined && next.erasedFloor === fence.erasedFloor
   return same ? { reply } : { reply, fence: next }
 }
 

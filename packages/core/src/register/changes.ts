@@ -8,7 +8,12 @@
 
 import type { ByteString, OperationId } from '../base/ids.ts'
 import type { Proposer } from './proposer.ts'
-import { changedRegister, decodeRegisterValue, encodeRegisterValue, type Versioned } from './register-value.ts'
+import {
+  changedRegister,
+  decodeRegisterValue,
+  encodeRegisterValue,
+  type Versioned,
+} from './register-value.ts'
 
 /** Pure; may run more than once, on different current values. `value` undefined deletes. */
 export type ChangeFunction = (current: Uint8Array | undefined, version: number) => ChangeDecision

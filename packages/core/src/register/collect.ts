@@ -20,14 +20,19 @@ import { runRound } from './round.ts'
 
 export type CollectOutcome =
   | 'collected'
-  /** The register has a value (again). */
+  /** The register has a value, or was deleted again since. */
   | 'not-deleted'
   /** Not every acceptor answered, or the acceptors are being changed: ask again later. */
   | 'postponed'
 
+/**
+ * `version` is the deletion's. A later deletion is left alone: its operation ids are younger and may
+ * still be asked for.
+ */
 export function collectRegister(
   proposer: Proposer,
   key: ByteString,
+  version: number,
   deadlineMs: number,
   done: (outcome: CollectOutcome) => void,
 ): void {
@@ -37,7 +42,8 @@ export function collectRegister(
     deadlineMs,
     everyAcceptor: true,
     decide: found => {
-      deleted = decodeRegisterValue(found).value === undefined
+      const register = decodeRegisterValue(found)
+      deleted = register.value === undefined && register.version <= version
       return deleted ? { kind: 'write', bytes: undefined } : { kind: 'keep', settled: true }
     },
     done: result => {

@@ -132,11 +132,16 @@ export class ConfigChange {
     )
     assert(decodeConfig(before).epoch + 1 === next.epoch, 'configs follow one another')
     // Rejected: someone else went on from `expected`; the caller reads the register again.
-    if (outcome.kind === 'unknown' || outcome.kind === 'not-applied') throw new StepFailed(step, outcome.reason)
+    if (outcome.kind === 'unknown' || outcome.kind === 'not-applied')
+      throw new StepFailed(step, outcome.reason)
   }
 
   /** Teaches `config` and `erasedFloor` to acceptors until `quorums` know both durably. Returns who does. */
-  async fence(config: RegisterConfig, erasedFloor: number, quorums: readonly ReplicaSet[]): Promise<Set<string>> {
+  async fence(
+    config: RegisterConfig,
+    erasedFloor: number,
+    quorums: readonly ReplicaSet[],
+  ): Promise<Set<string>> {
     const fenced = new Set<string>()
     await this.#round(
       'fence',
@@ -154,7 +159,11 @@ export class ConfigChange {
 
   async rescan(joint: RegisterConfig, old: NonNullable<RegisterConfig['joint']>): Promise<void> {
     const fenced = await this.fence(joint, 0, quorumsOf(joint))
-    const { keys, erasedFloor } = await this.#keysOf(joint, old.filter(id => fenced.has(acceptorName(id))), old)
+    const { keys, erasedFloor } = await this.#keysOf(
+      joint,
+      old.filter(id => fenced.has(acceptorName(id))),
+      old,
+    )
     await this.fence(joint, erasedFloor, majorityOfAcceptors(joint.acceptors))
     for (const key of keys) await this.#identity(key)
   }
@@ -211,7 +220,10 @@ export class ConfigChange {
     config: RegisterConfig,
     quorums: readonly ReplicaSet[],
     message: Parameters<typeof runRound>[0]['message'],
-    counts: (name: string, reply: Parameters<Parameters<typeof runRound>[0]['acknowledges']>[0] | undefined) => boolean,
+    counts: (
+      name: string,
+      reply: Parameters<Parameters<typeof runRound>[0]['acknowledges']>[0] | undefined,
+    ) => boolean,
   ): Promise<void> {
     const { proposer } = this
     const { clock } = proposer
@@ -225,7 +237,9 @@ export class ConfigChange {
           message,
           acknowledges: reply => reply.kind === 'fenced' || reply.kind === 'keys',
           heard: (_, reply) => {
-            if (reply.kind === 'stale-config') proposer.learn(reply.config)
+            const newer =
+              reply.kind === 'stale-config' || reply.kind === 'wrong-incarnation' ? reply.config : undefined
+            if (newer !== undefined) proposer.learn(newer)
           },
           done: resolve,
         }),

@@ -74,7 +74,11 @@ export interface GenesisStep {
 }
 
 /** `stored`: the genesis this store has taken, if any. */
-export function startGenesis(self: Voter, voters: readonly NodeId[], stored: Genesis | undefined): GenesisStep {
+export function startGenesis(
+  self: Voter,
+  voters: readonly NodeId[],
+  stored: Genesis | undefined,
+): GenesisStep {
   assert(voters.length > 0 && new Set(voters).size === voters.length, 'initial voters must be distinct')
   const state: GenesisState = {
     self,
@@ -106,7 +110,8 @@ export function stepGenesis(state: GenesisState, event: GenesisEvent): GenesisSt
 
 /** Settled: nothing left to say or to wait for. */
 export const genesisSettled = (state: GenesisState): boolean =>
-  state.outside !== undefined || (state.durable && state.voters.every(id => id === state.self.node || state.taken.has(id)))
+  state.outside !== undefined ||
+  (state.durable && state.voters.every(id => id === state.self.node || state.taken.has(id)))
 
 function tick(state: GenesisState): GenesisStep {
   const outputs: GenesisOutput[] = []
@@ -132,9 +137,12 @@ const helloTo = (state: GenesisState, to: NodeId): GenesisMessage => ({
 
 function proposeWhenReady(state: GenesisState, outputs: GenesisOutput[]): GenesisStep {
   const { self, voters, seen } = state
-  if (state.genesis !== undefined || state.outside !== undefined || voters[0] !== self.node) return { state, outputs }
+  if (state.genesis !== undefined || state.outside !== undefined || voters[0] !== self.node)
+    return { state, outputs }
   if (!voters.every(id => id === self.node || seen.get(id)?.echoed === true)) return { state, outputs }
-  const named = voters.map(id => (id === self.node ? self : { node: id, incarnation: seen.get(id)!.incarnation }))
+  const named = voters.map(id =>
+    id === self.node ? self : { node: id, incarnation: seen.get(id)!.incarnation },
+  )
   const genesis = makeGenesis(named)
   return { state: { ...state, genesis, durable: false }, outputs: [...outputs, { kind: 'persist', genesis }] }
 }
@@ -147,7 +155,8 @@ function persisted(state: GenesisState): GenesisStep {
   const proposer = genesis.voters[0]!.node
   if (proposer === state.self.node) {
     for (const { node } of genesis.voters) {
-      if (node !== proposer) outputs.push({ kind: 'send', to: node, message: { kind: 'genesis-proposal', genesis } })
+      if (node !== proposer)
+        outputs.push({ kind: 'send', to: node, message: { kind: 'genesis-proposal', genesis } })
     }
   } else {
     outputs.push({ kind: 'send', to: proposer, message: takenMessage(state.self, genesis) })
@@ -202,7 +211,10 @@ function proposal(state: GenesisState, from: NodeId, genesis: Genesis): GenesisS
 }
 
 function take(state: GenesisState, genesis: Genesis): GenesisStep {
-  assert(genesis.clusterId === makeGenesis(genesis.voters).clusterId, 'a genesis does not match its cluster id')
+  assert(
+    genesis.clusterId === makeGenesis(genesis.voters).clusterId,
+    'a genesis does not match its cluster id',
+  )
   const replaced = genesis.voters.some(voter => {
     const seen = state.seen.get(voter.node)
     return seen?.echoed === true && seen.incarnation !== voter.incarnation
@@ -212,7 +224,11 @@ function take(state: GenesisState, genesis: Genesis): GenesisStep {
   return { state: { ...state, genesis, durable: false }, outputs: [{ kind: 'persist', genesis }] }
 }
 
-function taken(state: GenesisState, from: NodeId, message: GenesisMessage & { kind: 'genesis-taken' }): GenesisStep {
+function taken(
+  state: GenesisState,
+  from: NodeId,
+  message: GenesisMessage & { kind: 'genesis-taken' },
+): GenesisStep {
   const { genesis } = state
   const named = genesis?.voters.find(voter => voter.node === from)
   if (genesis?.clusterId !== message.clusterId || named?.incarnation !== message.incarnation) {

@@ -69,7 +69,12 @@ export type ProposalResult =
       readonly attempts: number
     }
   /** `mayHappen`: an accept that carried a change was sent and its fate is not known. */
-  | { readonly kind: 'failed'; readonly mayHappen: boolean; readonly reason: string; readonly attempts: number }
+  | {
+      readonly kind: 'failed'
+      readonly mayHappen: boolean
+      readonly reason: string
+      readonly attempts: number
+    }
 
 export class Proposer {
   readonly node: NodeId
@@ -134,10 +139,14 @@ export class Proposer {
   heard(config: RegisterConfig, from: AcceptorId, reply: AcceptorReply): void {
     if (reply.kind === 'refused') this.#ballots.passed(reply.counter)
     else if (reply.kind === 'stale-config') this.learn(reply.config)
-    else if (reply.kind === 'promised' || reply.kind === 'peeked') this.#ballots.passed(reply.accepted.counter)
+    else if (reply.kind === 'wrong-incarnation' && reply.config !== undefined) this.learn(reply.config)
+    else if (reply.kind === 'promised' || reply.kind === 'peeked')
+      this.#ballots.passed(reply.accepted.counter)
     const lagging =
       reply.kind === 'behind' ||
-      (reply.kind === 'wrong-incarnation' && reply.incarnation === from.incarnation && reply.joined < from.joined)
+      (reply.kind === 'wrong-incarnation' &&
+        reply.incarnation === from.incarnation &&
+        reply.joined < from.joined)
     if (!lagging) return
     // It missed the fence of this config. Teaching it is always safe: fences only grow. No floor goes
     // with it: a majority already has the floor (SPEC.md, invariant 9).
@@ -185,7 +194,10 @@ class Attempt {
 
   prepare(): void {
     const proposer = this.#proposer
-    if (proposer.clock.monotonicMs() >= this.#proposal.deadlineMs) return this.#fail('deadline')
+    if (proposer.clock.monotonicMs() >= this.#proposal.deadlineMs) {
+      this.#fail('deadline')
+      return
+    }
     this.#attempts++
     const { config } = proposer
     const ballot = proposer.nextBallot()
@@ -209,19 +221,29 @@ class Attempt {
       found = ballotMax(found, promise.accepted)
     }
     // Versions are ballot counters: one that does not pass the found one's counter cannot carry a change.
-    if (found.counter >= ballot.counter) return this.prepare()
+    if (found.counter >= ballot.counter) {
+      this.prepare()
+      return
+    }
     const decision = this.#proposal.decide(value, ballot)
-    if (decision.kind === 'write') return this.#accept(config, ballot, decision.bytes, true)
+    if (decision.kind === 'write') {
+      this.#accept(config, ballot, decision.bytes, true)
+      return
+    }
     const settled = promises.every(promise => ballotsEqual(promise.accepted, found))
     if (decision.settled && settled && !this.#changeSent) {
-      return this.#finish(config, value, found)
+      this.#finish(config, value, found)
+      return
     }
     this.#accept(config, ballot, value, false)
   }
 
   #accept(config: RegisterConfig, ballot: Ballot, value: Uint8Array | undefined, isChange: boolean): void {
     const every = isChange && this.#proposal.everyAcceptor === true
-    if (every && config.joint !== undefined) return this.#fail('a change of acceptors is under way')
+    if (every && config.joint !== undefined) {
+      this.#fail('a change of acceptors is under way')
+      return
+    }
     if (isChange) this.#changeSent = true
     const { key } = this.#proposal
     this.#round(
@@ -255,10 +277,16 @@ class Attempt {
 
   #again(result: RoundResult): void {
     // A newer config is known now: nothing to wait for.
-    if (result.state === 'stale') return this.prepare()
+    if (result.state === 'stale') {
+      this.prepare()
+      return
+    }
     const { clock } = this.#proposer
     const pause = this.#proposer.backoff(this.#failures++)
-    if (clock.monotonicMs() + pause >= this.#proposal.deadlineMs) return this.#fail(result.describe())
+    if (clock.monotonicMs() + pause >= this.#proposal.deadlineMs) {
+      this.#fail(result.describe())
+      return
+    }
     clock.setTimer(pause, () => this.prepare())
   }
 

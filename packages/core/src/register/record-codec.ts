@@ -5,7 +5,15 @@
  */
 
 import { assert } from '../base/assert.ts'
-import { bytesToString, concatBytes, stringToBytes, stringToU64, u32ToString, u64ToString, utf8 } from '../base/bytes.ts'
+import {
+  bytesToString,
+  concatBytes,
+  stringToBytes,
+  stringToU64,
+  u32ToString,
+  u64ToString,
+  utf8,
+} from '../base/bytes.ts'
 import type { ByteString } from '../base/ids.ts'
 
 export class RecordWriter {

@@ -38,9 +38,11 @@ export interface RegisterConfig {
 /** The register that holds the config itself. It is rescanned like every other. */
 export const configKey = 'config' as ByteString
 
-export const acceptorName = (id: AcceptorId): string => `${id.node}/${stringToHex(id.incarnation)}/${id.joined}`
+export const acceptorName = (id: AcceptorId): string =>
+  `${id.node}/${stringToHex(id.incarnation)}/${id.joined}`
 
-export const votersEqual = (a: Voter, b: Voter): boolean => a.node === b.node && a.incarnation === b.incarnation
+export const votersEqual = (a: Voter, b: Voter): boolean =>
+  a.node === b.node && a.incarnation === b.incarnation
 
 export function allAcceptors(config: RegisterConfig): AcceptorId[] {
   const byName = new Map<string, AcceptorId>()
@@ -71,7 +73,11 @@ const sorted = (ids: readonly AcceptorId[]): AcceptorId[] =>
   ids.slice().sort((a, b) => compareStrings(a.node, b.node) || compareStrings(a.incarnation, b.incarnation))
 
 export function firstConfig(voters: readonly Voter[]): RegisterConfig {
-  return checked({ epoch: 1, acceptors: sorted(voters.map(voter => ({ ...voter, joined: 1 }))), joint: undefined })
+  return checked({
+    epoch: 1,
+    acceptors: sorted(voters.map(voter => ({ ...voter, joined: 1 }))),
+    joint: undefined,
+  })
 }
 
 /** The config that starts a change: whoever stays keeps its identity, whoever is new joins now. */
@@ -100,7 +106,11 @@ export function sameVoters(config: RegisterConfig, target: readonly Voter[]): bo
 function checked(config: RegisterConfig): RegisterConfig {
   for (const set of [config.acceptors, config.joint ?? config.acceptors]) {
     assert(set.length > 0, 'a config needs acceptors')
-    assert(new Set(set.map(id => id.node)).size === set.length, 'a node is named twice in one acceptor set', set)
+    assert(
+      new Set(set.map(id => id.node)).size === set.length,
+      'a node is named twice in one acceptor set',
+      set,
+    )
     assert(
       set.every(id => id.joined >= 1 && id.joined <= config.epoch),
       'acceptors join in an epoch up to this one',

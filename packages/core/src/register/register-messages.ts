@@ -50,7 +50,13 @@ export interface FenceRequest {
   readonly erasedFloor: number
 }
 
-export type AcceptorRequest = PrepareRequest | PeekRequest | AcceptRequest | EraseRequest | KeysRequest | FenceRequest
+export type AcceptorRequest =
+  | PrepareRequest
+  | PeekRequest
+  | AcceptRequest
+  | EraseRequest
+  | KeysRequest
+  | FenceRequest
 
 export type AcceptorReply =
   | { readonly kind: 'promised'; readonly accepted: Ballot; readonly value: Uint8Array | undefined }
@@ -77,7 +83,13 @@ export type AcceptorReply =
   /** This acceptor does not know the sender's config yet: send `fence` first. */
   | { readonly kind: 'behind'; readonly epoch: number }
   /** Not the acceptor the request is meant for: another disk, or another membership. */
-  | { readonly kind: 'wrong-incarnation'; readonly incarnation: Incarnation; readonly joined: number }
+  | {
+      readonly kind: 'wrong-incarnation'
+      readonly incarnation: Incarnation
+      readonly joined: number
+      /** What it knows, so that a proposer whose acceptors were all replaced finds the new ones. */
+      readonly config: RegisterConfig | undefined
+    }
   /** The store cannot take the write now (full). */
   | { readonly kind: 'unavailable' }
 

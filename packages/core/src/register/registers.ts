@@ -135,9 +135,13 @@ export class EmbeddedRegisters implements Registers {
     return this.change(key, compareAndSetFunction(expectedVersion, value), operationId, options)
   }
 
-  async delete(key: ByteString, operationId: OperationId, options?: RegisterCallOptions): Promise<ChangeOutcome> {
+  async delete(
+    key: ByteString,
+    operationId: OperationId,
+    options?: RegisterCallOptions,
+  ): Promise<ChangeOutcome> {
     const outcome = await this.change(key, deleteFunction, operationId, options)
-    if (outcome.kind === 'committed') this.#collectLater(key)
+    if (outcome.kind === 'committed') this.#collectLater(key, outcome.version)
     return outcome
   }
 
@@ -183,12 +187,12 @@ export class EmbeddedRegisters implements Registers {
     for (const listener of [...watch.listeners]) listener(current)
   }
 
-  #collectLater(key: ByteString): void {
+  #collectLater(key: ByteString, version: number): void {
     const { clock } = this.#proposer
     clock.setTimer(this.#collectDelayMs, () => {
       const deadlineMs = clock.monotonicMs() + limits.requestTimeoutMs
-      collectRegister(this.#proposer, key, deadlineMs, outcome => {
-        if (outcome === 'postponed') this.#collectLater(key)
+      collectRegister(this.#proposer, key, version, deadlineMs, outcome => {
+        if (outcome === 'postponed') this.#collectLater(key, version)
       })
     })
   }

@@ -40,7 +40,12 @@ export function runRound(options: RoundOptions): void {
     if (ended) return
     const name = acceptorName(from)
     replies.set(name, reply)
-    if (reply?.kind === 'stale-config') return end('stale')
+    const newer =
+      reply?.kind === 'stale-config' || reply?.kind === 'wrong-incarnation' ? reply.config : undefined
+    if (newer !== undefined && newer.epoch > options.config.epoch) {
+      end('stale')
+      return
+    }
     if (reply !== undefined && options.acknowledges(reply)) tally.ack(name)
     else tally.fail(name)
     const state = tally.state()

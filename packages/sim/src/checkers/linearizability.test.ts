@@ -34,7 +34,13 @@ function oracle(history: readonly Operation<Input, Output>[]): boolean {
     return left.some(operation => {
       if (mustReturn.some(other => other !== operation && other.return! < operation.call)) return false
       const [ok, after] = register.step(state, operation.input, operation.output)
-      return ok && search(left.filter(other => other !== operation), after)
+      return (
+        ok &&
+        search(
+          left.filter(other => other !== operation),
+          after,
+        )
+      )
     })
   }
   return search(history, 0)

@@ -37,7 +37,11 @@ export class MemoryStore implements Store {
     return this.#live.get(key)
   }
 
-  *scan(from: ByteString, to: ByteString | undefined, options?: ScanOptions): Iterable<[ByteString, Uint8Array]> {
+  *scan(
+    from: ByteString,
+    to: ByteString | undefined,
+    options?: ScanOptions,
+  ): Iterable<[ByteString, Uint8Array]> {
     const keys = [...this.#live.keys()].filter(key => key >= from && (to === undefined || key < to)).sort()
     if (options?.reverse) keys.reverse()
     for (const key of keys.slice(0, options?.limit ?? keys.length)) yield [key, this.#live.get(key)!]
