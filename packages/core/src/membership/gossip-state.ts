@@ -71,7 +71,11 @@ export interface GossipNews {
   readonly beats: readonly NodeId[]
   /** Nodes that came back with a higher generation. */
   readonly restarted: readonly NodeId[]
-  readonly changes: readonly { readonly node: NodeId; readonly key: string; readonly value: GossipValue | undefined }[]
+  readonly changes: readonly {
+    readonly node: NodeId
+    readonly key: string
+    readonly value: GossipValue | undefined
+  }[]
 }
 
 /** Fixed part of a node's delta and of an entry, about what the codec makes of them. */
@@ -168,7 +172,9 @@ export class GossipState {
 
   /** Heartbeats travel in digests: liveness needs no delta. */
   hearDigest(digest: readonly DigestEntry[]): NodeId[] {
-    return digest.filter(entry => this.#hearBeat(entry.node, entry.generation, entry.heartbeat)).map(e => e.node)
+    return digest
+      .filter(entry => this.#hearBeat(entry.node, entry.generation, entry.heartbeat))
+      .map(e => e.node)
   }
 
   apply(deltas: readonly NodeDelta[], nowMs: number): GossipNews {
@@ -188,7 +194,10 @@ export class GossipState {
       this.#copies.set(delta.node, copy)
       // A reset, or a new generation, may have dropped keys that nobody will name any more.
       const old = before?.entries ?? new Map<string, GossipEntry>()
-      const keys = new Set([...(fresh || delta.reset ? old.keys() : []), ...delta.entries.map(entry => entry.key)])
+      const keys = new Set([
+        ...(fresh || delta.reset ? old.keys() : []),
+        ...delta.entries.map(entry => entry.key),
+      ])
       for (const key of keys) changes.push({ node: delta.node, key, value: copy.entries.get(key)?.value })
     }
     return { beats, restarted, changes }
@@ -249,7 +258,10 @@ function applyTo(copy: Copy, delta: NodeDelta, nowMs: number): boolean {
   }
   for (const { key, value, version } of delta.entries) {
     if (version <= copy.version) continue
-    copy.entries.set(key, value === undefined ? { key, value, version, deletedMs: nowMs } : { key, value, version })
+    copy.entries.set(
+      key,
+      value === undefined ? { key, value, version, deletedMs: nowMs } : { key, value, version },
+    )
   }
   copy.version = Math.max(copy.version, delta.to)
   return true

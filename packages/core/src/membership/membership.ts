@@ -172,10 +172,12 @@ export class Membership {
     const lateMs = nowMs - this.#dueMs
     this.#health.observe(lateMs)
     // While this node stood still it could hear nobody: that silence is its own.
-    if (lateMs > this.#intervalMs / 2) for (const detector of this.#detectors.values()) detector.forgive(lateMs, nowMs)
+    if (lateMs > this.#intervalMs / 2)
+      for (const detector of this.#detectors.values()) detector.forgive(lateMs, nowMs)
     this.#state.beat()
     this.#state.collect(nowMs, this.#tombstoneGraceMs)
-    for (const peer of this.#choosePeers()) this.#network.send(peer, { kind: 'syn', digest: this.#state.digest() })
+    for (const peer of this.#choosePeers())
+      this.#network.send(peer, { kind: 'syn', digest: this.#state.digest() })
     this.#schedule(this.#intervalMs * (0.9 + randomUnit(this.#random) * 0.2))
   }
 
@@ -209,8 +211,8 @@ export class Membership {
 
   #newDetector(): PhiAccrual {
     return new PhiAccrual(
-      // Gossip brings beats in bunches: a few intervals late is ordinary.
-      { window: PHI_WINDOW, firstIntervalMs: 2 * this.#intervalMs, deviationMinMs: this.#intervalMs / 2 },
+      // Beats come by hearsay, over a random walk: its tail is longer than a normal one, so the floor is high.
+      { window: PHI_WINDOW, firstIntervalMs: 2 * this.#intervalMs, deviationMinMs: this.#intervalMs },
       this.#clock.monotonicMs(),
     )
   }
