@@ -125,7 +125,9 @@ interface TextCodec {
   decode(bytes: Uint8Array): string
 }
 declare const TextEncoder: { new (): { encode(text: string): Uint8Array } }
-declare const TextDecoder: { new (label: string, options: { fatal: boolean }): { decode(b: Uint8Array): string } }
+declare const TextDecoder: {
+  new (label: string, options: { fatal: boolean }): { decode(b: Uint8Array): string }
+}
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })

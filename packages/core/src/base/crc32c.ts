@@ -22,7 +22,14 @@ function makeTables(): Uint32Array[] {
 }
 
 const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as [
-  Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
+  Uint32Array,
 ]
 
 /** CRC of `bytes[from, to)`, continuing from `seed` (the CRC of what came before). */
@@ -30,8 +37,7 @@ export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length, seed = 0)
   let crc = ~seed
   let at = from
   for (; at + 8 <= to; at += 8) {
-    const low =
-      crc ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
+    const low = crc ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
     crc =
       T7[low & 255]! ^
       T6[(low >>> 8) & 255]! ^

@@ -3,8 +3,8 @@
  * numbers, on every engine. Not for secrets.
  */
 
-import { assert } from './assert.ts'
 import type { Random } from '../ports/random.ts'
+import { assert } from './assert.ts'
 
 export class SeededRandom implements Random {
   #a: number

@@ -10,7 +10,11 @@ import type { ByteString } from '../base/ids.ts'
  */
 export interface Table {
   get(key: ByteString): Uint8Array | undefined
-  scan(from: ByteString, to: ByteString | undefined, options?: ScanOptions): Iterable<[ByteString, Uint8Array]>
+  scan(
+    from: ByteString,
+    to: ByteString | undefined,
+    options?: ScanOptions,
+  ): Iterable<[ByteString, Uint8Array]>
   write(batch: readonly TableWrite[]): Promise<void>
   close(): Promise<void>
 }

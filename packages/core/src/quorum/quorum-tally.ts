@@ -29,7 +29,11 @@ export class QuorumTally<Member extends string = string> {
   constructor(sets: readonly ReplicaSet<Member>[]) {
     assert(sets.length > 0, 'a tally needs at least one replica set')
     for (const set of sets) {
-      assert(Number.isInteger(set.needed) && set.needed >= 0, 'needed must be a non-negative integer', set.needed)
+      assert(
+        Number.isInteger(set.needed) && set.needed >= 0,
+        'needed must be a non-negative integer',
+        set.needed,
+      )
     }
     this.#sets = sets.map(set => ({ members: new Set(set.members), needed: set.needed }))
   }

@@ -29,7 +29,13 @@ export const keyspaces = {
   tree: 't',
 } as const
 
-const HEALABLE: ReadonlySet<string> = new Set([keyspaces.row, keyspaces.tree, keyspaces.ledger, keyspaces.hint, keyspaces.hintOrder])
+const HEALABLE: ReadonlySet<string> = new Set([
+  keyspaces.row,
+  keyspaces.tree,
+  keyspaces.ledger,
+  keyspaces.hint,
+  keyspaces.hintOrder,
+])
 
 export function healable(key: ByteString): boolean {
   return HEALABLE.has(key.charAt(0))
