@@ -25,11 +25,19 @@ export const keyspaces = {
   meta: 'm',
   /** Rows: table, token, partition key, sort key. */
   row: 'r',
+  /** The store's own record: incarnation and checkpoint position. Nobody else reads or writes it. */
+  store: 's',
   /** Merkle leaf pages. */
   tree: 't',
 } as const
 
-const HEALABLE: ReadonlySet<string> = new Set([keyspaces.row, keyspaces.tree, keyspaces.ledger, keyspaces.hint, keyspaces.hintOrder])
+const HEALABLE: ReadonlySet<string> = new Set([
+  keyspaces.row,
+  keyspaces.tree,
+  keyspaces.ledger,
+  keyspaces.hint,
+  keyspaces.hintOrder,
+])
 
 export function healable(key: ByteString): boolean {
   return HEALABLE.has(key.charAt(0))
