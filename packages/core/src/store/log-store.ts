@@ -75,6 +75,8 @@ export interface LogStoreOptions {
 interface Frozen {
   readonly memtable: Memtable
   readonly extras: readonly TableWrite[]
+  /** The log has gone on to a new segment: what is committed now counts against that one. */
+  rotated: boolean
   /** Who asked for this checkpoint. */
   readonly waiters: (() => void)[]
 }
@@ -334,7 +336,8 @@ export class LogStore implements Store {
     }
     if (this.#frozen === undefined) return
     const memtableFull = this.#memtable.bytes > DRAINING_GROWTH_MAX * memtableBytesMax
-    if (memtableFull || this.#writer.segmentBytes > DRAINING_GROWTH_MAX * segmentBytesMax) {
+    const segmentFull = this.#writer.segmentBytes > DRAINING_GROWTH_MAX * segmentBytesMax
+    if (memtableFull || (segmentFull && this.#frozen.rotated)) {
       throw new QuorateError('OVERLOADED', 'the table cannot keep up with the writes', {
         data: { memtableBytes: this.#memtable.bytes, limitBytes: DRAINING_GROWTH_MAX * memtableBytesMax },
       })
@@ -368,7 +371,7 @@ export class LogStore implements Store {
     if (!due) return false
     this.#checkpointWanted = false
     const extras = sealExtras(this.#options.checkpointExtras?.() ?? [])
-    this.#frozen = { memtable: this.#memtable, extras, waiters: this.#checkpointWaiters }
+    this.#frozen = { memtable: this.#memtable, extras, rotated: false, waiters: this.#checkpointWaiters }
     this.#checkpointWaiters = []
     this.#memtable = new Memtable()
     return true
@@ -392,6 +395,7 @@ export class LogStore implements Store {
   async #writeFrozen(segment: number): Promise<void> {
     const frozen = this.#frozen
     assert(frozen !== undefined, 'a rotation follows a freeze')
+    frozen.rotated = true
     await this.#writer.begun(segment)
     const done = await writeCheckpoint({
       table: this.#table,
