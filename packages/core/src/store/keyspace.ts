@@ -25,6 +25,8 @@ export const keyspaces = {
   meta: 'm',
   /** Rows: table, token, partition key, sort key. */
   row: 'r',
+  /** The store's own record: incarnation and checkpoint position. Nobody else reads or writes it. */
+  store: 's',
   /** Merkle leaf pages. */
   tree: 't',
 } as const

@@ -1,0 +1,160 @@
+/**
+ * Reads the log back.
+ *
+ * Segments from the checkpoint position on are replayed in order; those before it are leftovers of a
+ * removal that was cut short and are removed again. The log must be whole: it starts at the checkpoint
+ * position, has no gaps, and every segment carries this store's incarnation and its own number.
+ *
+ * A process that died may have left a last record that was read back from the operating system's cache
+ * but never reached the disk (or whose sync failed: the cache then shows bytes the disk does not have).
+ * So that record is handed back as `carry`, to be written again as the first record of the next
+ * segment, whose header says that this one ends before it. Should that write not finish, the new
+ * segment is void and the old record still counts.
+ *
+ * Reference: Rebello et al., "Can Applications Recover from fsync Failures?" (USENIX ATC 2020).
+ */
+
+import { assert } from '../base/assert.ts'
+import { QuorateError } from '../base/errors.ts'
+import type { Incarnation } from '../base/ids.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { ClosedSegment } from './log-writer.ts'
+import {
+  readSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  SEGMENT_VERSION,
+  type SegmentHeader,
+  segmentName,
+  segmentNumber,
+} from './segment-format.ts'
+import { damageOfUnreadableLast, readSegment } from './segment-judge.ts'
+import { damaged, foreign, logMissing } from './store-errors.ts'
+
+export interface RecoveryOptions {
+  readonly disk: Disk
+  readonly incarnation: Incarnation
+  /** The table holds everything before this segment. */
+  readonly firstSegment: number
+  /** The directory was being made: its first segment may be missing or void. */
+  readonly creating: boolean
+  /** Takes the payload of each record, in order. */
+  apply(payload: Uint8Array): void
+}
+
+export interface Recovered {
+  /** Number of the segment to write next, and whether a void file of that number is in the way. */
+  readonly nextSegment: number
+  readonly leftover: boolean
+  /** Where the records of the last segment end, for the next one's header. */
+  readonly previousEnd: number
+  readonly closed: readonly ClosedSegment[]
+  /** Payload of the last record, to be written again. */
+  readonly carry: Uint8Array | undefined
+  readonly records: number
+  /** What was dropped as a torn tail, for the operator. */
+  readonly dropped: string | undefined
+}
+
+interface SegmentFile {
+  readonly number: number
+  readonly bytes: Uint8Array
+  readonly header: SegmentHeader
+}
+
+export async function recoverLog(options: RecoveryOptions): Promise<Recovered> {
+  const { disk, firstSegment, creating } = options
+  const numbers: number[] = []
+  const obsolete: string[] = []
+  for (const name of await disk.list()) {
+    const number = segmentNumber(name)
+    if (number === undefined) continue
+    if (number < firstSegment) obsolete.push(name)
+    else numbers.push(number)
+  }
+  numbers.forEach((number, index) => {
+    const expected = firstSegment + index
+    if (number !== expected) throw logMissing(segmentName(expected), `${segmentName(number)} is there`)
+  })
+  if (numbers.length === 0 && !creating) {
+    throw logMissing(segmentName(firstSegment), 'the table says that the log starts with it')
+  }
+  const recovered = await replay(options, numbers)
+  for (const name of obsolete) await disk.remove(name)
+  return recovered
+}
+
+async function replay(options: RecoveryOptions, numbers: readonly number[]): Promise<Recovered> {
+  const { firstSegment, creating } = options
+  const closed: ClosedSegment[] = []
+  let carry: Uint8Array | undefined
+  let records = 0
+  let dropped: string | undefined
+  let file = await load(options, numbers, 0)
+  for (let index = 0; file !== undefined; index++) {
+    const next = await load(options, numbers, index + 1)
+    const reading = readSegment(file.bytes, file.header, next?.header.previousEnd)
+    const { end } = reading
+    if (end.kind === 'damaged') throw damaged(segmentName(file.number), end.at, end.why)
+    for (const span of reading.records) options.apply(file.bytes.subarray(span.from, span.to))
+    records += reading.records.length
+    let validEnd = end.validEnd
+    if (end.kind === 'torn') {
+      const bytes = file.bytes.length - validEnd
+      dropped = `${segmentName(file.number)}: ${bytes} bytes at offset ${validEnd} were never acknowledged (${end.why})`
+    }
+    const last = reading.records.at(-1)
+    if (next === undefined && end.kind === 'clean' && last !== undefined) {
+      carry = file.bytes.slice(last.from, last.to)
+      validEnd = last.at
+    }
+    closed.push({ number: file.number, validEnd })
+    file = next
+  }
+  const leftover = numbers.length > closed.length
+  assert(numbers.length - closed.length <= 1, 'at most the last segment is void')
+  if (closed.length === 0 && !creating) {
+    throw damaged(segmentName(firstSegment), 0, 'the first segment of the log holds no valid record')
+  }
+  const previousEnd = closed.at(-1)?.validEnd ?? 0
+  return {
+    nextSegment: firstSegment + closed.length,
+    leftover,
+    previousEnd,
+    closed,
+    carry,
+    records,
+    dropped,
+  }
+}
+
+/** The segment at `index`, or undefined past the end or when it is the last one and void. */
+async function load(
+  options: RecoveryOptions,
+  numbers: readonly number[],
+  index: number,
+): Promise<SegmentFile | undefined> {
+  const number = numbers[index]
+  if (number === undefined) return undefined
+  const name = segmentName(number)
+  const last = index === numbers.length - 1
+  const bytes = await options.disk.read(name)
+  const header = readSegmentHeader(bytes)
+  const place = { incarnation: options.incarnation, number }
+  if (header === undefined) {
+    const why = last ? damageOfUnreadableLast(bytes, place) : 'the segment header is unreadable'
+    if (why !== undefined) throw damaged(name, 0, why)
+    return undefined
+  }
+  if (header.incarnation !== options.incarnation) throw foreign(name)
+  if (header.version !== SEGMENT_VERSION) {
+    throw new QuorateError(
+      'STORE_DAMAGED',
+      `${name} has format ${header.version}; this program reads ${SEGMENT_VERSION}`,
+    )
+  }
+  if (header.number !== number) throw damaged(name, 0, `it says it is ${segmentName(header.number)}`)
+  if (!last) return { number, bytes, header }
+  const { records, end } = readSegment(bytes, place, undefined)
+  const isVoid = records.length === 0 && (end.kind === 'torn' || bytes.length === SEGMENT_HEADER_BYTES)
+  return isVoid ? undefined : { number, bytes, header }
+}

@@ -1,0 +1,168 @@
+/**
+ * What a log segment looks like on disk.
+ *
+ * Problem: a reader must tell a record that was never finished (harmless: nobody was told) from a
+ * record that was finished and has rotted since (an acknowledged write is gone), and must never take
+ * bytes left over from another file, or another place in this file, for a record.
+ *
+ * Mechanism: a segment is a header and records, back to back. Every record checksum continues from a
+ * *binding*: the CRC of (incarnation, segment number, file offset). A record states its own length and
+ * how many *zero pieces* it was written with; a piece is what a 512-byte sector of the file holds of
+ * the record's payload. A power cut that loses a sector leaves a zero piece the record never had; a
+ * flipped bit does not. The record header starts and ends with a non-zero byte, so that a sector that
+ * holds any part of it is never zero by nature.
+ *
+ *   segment header   magic 8 | version u32 | incarnation 8 | number u64 | previous valid end u64 | crc u32
+ *   record header    'R' | payload length u32 | zero pieces u32 | payload crc u32 | header crc u32 | 'Q'
+ *
+ * Integers are little-endian.
+ *
+ * Invariants: a record validates only at the offset, in the segment and in the store it was written to.
+ */
+
+import { assert } from '../base/assert.ts'
+import { writeByteString } from '../base/bytes.ts'
+import { crc32c } from '../base/crc32c.ts'
+import type { Incarnation } from '../base/ids.ts'
+
+export const SEGMENT_HEADER_BYTES = 40
+export const RECORD_HEADER_BYTES = 18
+/** The unit a disk writes whole or not at all. Smaller than most disks' own, so never too coarse. */
+export const SECTOR_BYTES = 512
+export const SEGMENT_VERSION = 1
+
+const MAGIC = 'QUORWAL\n'
+const RECORD_START = 0x52
+const RECORD_END = 0x51
+
+export interface SegmentHeader {
+  readonly version: number
+  readonly incarnation: Incarnation
+  readonly number: number
+  /** Where the records of segment `number - 1` end; bytes after it are the rest of a write nobody was told of. */
+  readonly previousEnd: number
+}
+
+export interface RecordHeader {
+  readonly payloadBytes: number
+  readonly zeroPieces: number
+  readonly payloadCrc: number
+}
+
+export function segmentName(number: number): string {
+  return `wal-${String(number).padStart(16, '0')}.log`
+}
+
+/** The number in a segment's file name, or undefined for any other file. */
+export function segmentNumber(name: string): number | undefined {
+  const match = /^wal-(\d{16})\.log$/.exec(name)
+  return match === null ? undefined : Number(match[1])
+}
+
+function writeU32(target: Uint8Array, at: number, value: number): void {
+  target[at] = value
+  target[at + 1] = value >>> 8
+  target[at + 2] = value >>> 16
+  target[at + 3] = value >>> 24
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+}
+
+function writeU64(target: Uint8Array, at: number, value: number): void {
+  assert(Number.isSafeInteger(value) && value >= 0, 'a u64 field takes a non-negative safe integer', value)
+  writeU32(target, at, value >>> 0)
+  writeU32(target, at + 4, Math.floor(value / 0x1_0000_0000))
+}
+
+function readU64(bytes: Uint8Array, at: number): number {
+  return readU32(bytes, at + 4) * 0x1_0000_0000 + readU32(bytes, at)
+}
+
+export function writeSegmentHeader(target: Uint8Array, at: number, header: SegmentHeader): void {
+  assert(header.incarnation.length === 8, 'an incarnation has eight bytes')
+  writeByteString(target, at, MAGIC)
+  writeU32(target, at + 8, header.version)
+  writeByteString(target, at + 12, header.incarnation)
+  writeU64(target, at + 20, header.number)
+  writeU64(target, at + 28, header.previousEnd)
+  writeU32(target, at + 36, crc32c(target, at, at + 36))
+}
+
+/** The header at the start of `bytes`, or undefined when it is short, foreign or fails its checksum. */
+export function readSegmentHeader(bytes: Uint8Array): SegmentHeader | undefined {
+  if (bytes.length < SEGMENT_HEADER_BYTES) return undefined
+  for (let i = 0; i < MAGIC.length; i++) if (bytes[i] !== MAGIC.charCodeAt(i)) return undefined
+  if (readU32(bytes, 36) !== crc32c(bytes, 0, 36)) return undefined
+  return {
+    version: readU32(bytes, 8),
+    incarnation: String.fromCharCode(...bytes.subarray(12, 20)) as Incarnation,
+    number: readU64(bytes, 20),
+    previousEnd: readU64(bytes, 28),
+  }
+}
+
+const bindingBytes = new Uint8Array(24)
+
+/** CRC every checksum of the record at `offset` continues from. */
+export function recordBinding(incarnation: Incarnation, segment: number, offset: number): number {
+  writeByteString(bindingBytes, 0, incarnation)
+  writeU64(bindingBytes, 8, segment)
+  writeU64(bindingBytes, 16, offset)
+  return crc32c(bindingBytes)
+}
+
+/** Writes the header of the record whose payload is `bytes[at + RECORD_HEADER_BYTES, end)`; the record will stand at file offset `offset`. */
+export function sealRecord(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  binding: number,
+  offset: number,
+): void {
+  const payload = at + RECORD_HEADER_BYTES
+  bytes[at] = RECORD_START
+  writeU32(bytes, at + 1, end - payload)
+  writeU32(bytes, at + 5, zeroPieces(bytes, payload, end, offset + RECORD_HEADER_BYTES))
+  writeU32(bytes, at + 9, crc32c(bytes, payload, end, binding))
+  writeU32(bytes, at + 13, crc32c(bytes, at, at + 13, binding))
+  bytes[at + 17] = RECORD_END
+}
+
+/** The record header at `at`, or undefined when it is cut short or fails its checksum. */
+export function readRecordHeader(bytes: Uint8Array, at: number, binding: number): RecordHeader | undefined {
+  if (!mayStartRecord(bytes, at)) return undefined
+  if (readU32(bytes, at + 13) !== crc32c(bytes, at, at + 13, binding)) return undefined
+  return {
+    payloadBytes: readU32(bytes, at + 1),
+    zeroPieces: readU32(bytes, at + 5),
+    payloadCrc: readU32(bytes, at + 9),
+  }
+}
+
+/** A cheap first look, for the search at every offset. */
+export function mayStartRecord(bytes: Uint8Array, at: number): boolean {
+  return (
+    at + RECORD_HEADER_BYTES <= bytes.length && bytes[at] === RECORD_START && bytes[at + 17] === RECORD_END
+  )
+}
+
+export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false
+  return true
+}
+
+/** Pieces of `bytes[from, to)`, which stands at file offset `offset`, that are zero throughout. */
+export function zeroPieces(bytes: Uint8Array, from: number, to: number, offset: number): number {
+  let count = 0
+  let at = from
+  let left = SECTOR_BYTES - (offset % SECTOR_BYTES)
+  while (at < to) {
+    const end = Math.min(at + left, to)
+    if (bytes[at] === 0 && isZero(bytes, at, end)) count++
+    at = end
+    left = SECTOR_BYTES
+  }
+  return count
+}

@@ -1,0 +1,94 @@
+/**
+ * The `Table` port on LMDB.
+ *
+ * LMDB is a copy-on-write B+ tree in one memory-mapped file: a batch is one transaction, and a power
+ * cut leaves the tree before it or after it. `overlappingSync` is off, because with it a commit is
+ * reported before it is on disk. Keys and values are plain bytes; the package's encoders, compression
+ * and caches are not used.
+ *
+ * Reference: Chu, "MDB: A Memory-Mapped Database and Backend for OpenLDAP" (2011).
+ */
+
+import { mkdir } from 'node:fs/promises'
+import { type ByteString, DiskError, type ScanOptions, type Table, type TableWrite } from '@quorate/core'
+import { open, type RootDatabase } from 'lmdb'
+
+export interface LmdbTableOptions {
+  /** Fixed size of the map in bytes; left out, it grows as needed. For tests of a full table. */
+  readonly mapBytes?: number
+}
+
+export class LmdbTable implements Table {
+  readonly #database: RootDatabase<Buffer, Buffer>
+
+  static async open(directory: string, options: LmdbTableOptions = {}): Promise<LmdbTable> {
+    await mkdir(directory, { recursive: true })
+    const database = open<Buffer, Buffer>({
+      path: directory,
+      noSubdir: false,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      overlappingSync: false,
+      ...(options.mapBytes === undefined ? {} : { mapSize: options.mapBytes }),
+    })
+    return new LmdbTable(database)
+  }
+
+  private constructor(database: RootDatabase<Buffer, Buffer>) {
+    this.#database = database
+  }
+
+  get(key: ByteString): Uint8Array | undefined {
+    return this.#database.get(Buffer.from(key, 'latin1'))
+  }
+
+  *scan(
+    from: ByteString,
+    to: ByteString | undefined,
+    options: ScanOptions = {},
+  ): IterableIterator<[ByteString, Uint8Array]> {
+    if (to !== undefined && to <= from) return
+    if (options.limit !== undefined && options.limit <= 0) return
+    const range = this.#database.getRange({
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
+      ...(options.reverse === true ? downwards(from, to) : upwards(from, to)),
+    })
+    for (const { key, value } of range) yield [key.toString('latin1') as ByteString, value]
+  }
+
+  async write(batch: readonly TableWrite[]): Promise<void> {
+    const database = this.#database
+    try {
+      await database.batch(() => {
+        for (const { key, value } of batch) {
+          const name = Buffer.from(key, 'latin1')
+          if (value === undefined) database.remove(name)
+          else database.put(name, Buffer.from(value.buffer, value.byteOffset, value.length))
+        }
+      })
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      const full = /MDB_MAP_FULL|No space left|ENOSPC|Disk quota/i.test(reason)
+      throw new DiskError(full ? 'full' : 'io', `writing the table failed: ${reason}`, { cause })
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close()
+  }
+}
+
+function upwards(from: ByteString, to: ByteString | undefined): { start?: Buffer; end?: Buffer } {
+  return {
+    ...(from === '' ? {} : { start: Buffer.from(from, 'latin1') }),
+    ...(to === undefined ? {} : { end: Buffer.from(to, 'latin1') }),
+  }
+}
+
+function downwards(from: ByteString, to: ByteString | undefined) {
+  return {
+    reverse: true,
+    ...(to === undefined ? {} : { start: Buffer.from(to, 'latin1'), exclusiveStart: true }),
+    ...(from === '' ? {} : { end: Buffer.from(from, 'latin1'), inclusiveEnd: true }),
+  }
+}
