@@ -97,6 +97,30 @@ export class Trees {
     return changed
   }
 
+  /** Re-reads a leaf's rows, counts it anew, and shows each row to `visit`. */
+  scrubLeaf(
+    table: TableId,
+    index: number,
+    leaf: number,
+    visit: (key: ByteString, bytes: Uint8Array) => void,
+  ): { wrong: boolean; cells: number } {
+    const trees = this.#tables.get(table)
+    if (trees?.trees[index] === undefined) return { wrong: false, cells: 0 }
+    const range = trees.trees[index].leafRange(leaf)
+    const { from, to } = tokenRange(table, range.from, range.to)
+    let cells = 0
+    for (const [key, value] of this.#store.scan(from, to)) {
+      cells++
+      if (value !== DAMAGED) visit(key, value)
+    }
+    const { rows } = trees.trees[index].node(trees.trees[index].depth, leaf)
+    return { wrong: (cells > 0 || rows > 0) && this.recountLeaf(table, index, leaf), cells }
+  }
+
+  leafCount(table: TableId, index: number): number {
+    return this.#tables.get(table)?.trees[index]?.leafCount ?? 0
+  }
+
   *#leafDigests(table: TableId, tree: MerkleTree, leaf: number): Generator<Digest> {
     for (const { digest } of this.#leafRows(table, tree, leaf)) yield digest
   }

@@ -6,6 +6,12 @@
 import { limits } from '../base/limits.ts'
 import type { ByteString, Incarnation, OperationId } from '../base/ids.ts'
 import type { Digest } from '../cells/cell-codec.ts'
+import {
+  acceptorReplySchema,
+  acceptorRequestSchema,
+  genesisMessageSchema,
+  gossipSchema,
+} from './coordination-schemas.ts'
 import * as s from './schema.ts'
 
 export interface Message<Request, Reply> {
@@ -257,9 +263,14 @@ export const collectDropMessage = message(
   s.record({ dropped: s.count }),
 )
 
-export const gossipMessage = message('gossip', 50, s.record({ body: s.bytes(1024 * 1024) }), empty)
-export const registerMessage = message('register', 51, s.record({ body: document }), s.record({ body: document }))
-export const genesisMessage = message('genesis', 52, s.record({ body: document }), s.record({ body: document }))
+export const gossipMessage = message('gossip', 50, s.record({ body: gossipSchema }), empty)
+export const registerMessage = message(
+  'register',
+  51,
+  s.record({ body: acceptorRequestSchema }),
+  s.record({ body: acceptorReplySchema }),
+)
+export const genesisMessage = message('genesis', 52, s.record({ body: genesisMessageSchema }), empty)
 
 /** First frame on a connection, both ways; not an RPC. */
 export const helloSchema = s.record({

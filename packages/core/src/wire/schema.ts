@@ -121,3 +121,25 @@ export function record<const F extends { readonly [name: string]: unknown }>(fie
     },
   }
 }
+
+type Variants = { readonly [kind: string]: Schema<never> | Schema<unknown> }
+type Tagged<V> = { [K in keyof V]: V[K] extends Schema<infer T> ? { readonly kind: K } & T : never }[keyof V]
+
+/** A union told apart by `kind`. The order of the variants is the wire format. */
+export function variants<const V extends { readonly [kind: string]: unknown }>(of: V): Schema<Tagged<V>> {
+  const kinds = Object.keys(of)
+  const schemas = kinds.map(kind => (of as unknown as Variants)[kind] as Schema<unknown>)
+  return {
+    shape: `<${kinds.map((kind, i) => `${kind}:${schemas[i]!.shape}`).join('|')}>`,
+    write: (w, v) => {
+      const at = kinds.indexOf((v as { kind: string }).kind)
+      w.u8(at)
+      schemas[at]!.write(w, v)
+    },
+    read: r => {
+      const at = r.u8()
+      const schema = schemas[at] ?? r.fail('a variant is out of range')
+      return { kind: kinds[at], ...(schema.read(r) as object) } as Tagged<V>
+    },
+  }
+}

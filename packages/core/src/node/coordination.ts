@@ -1,0 +1,431 @@
+/**
+ * How a node takes part in what the cluster agrees on: genesis, the acceptor on its store, registers,
+ * gossip, and the catalog that follows from them.
+ *
+ * Order at the start: gossip and acceptor serve at once; the first start of all voters makes the genesis;
+ * then the members register is created from the configuration by compare-and-set, and each node sees to
+ * it that its own entry names its store and addresses. A node whose entry names another store has lost
+ * its disk: it flags its rebuild durably, then announces itself, then has its acceptor replaced.
+ */
+
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, Incarnation, NodeId, OperationId, PeerId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import { randomByteString } from '../base/prng.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import {
+  decodeMembers,
+  decodeTables,
+  encodeMembers,
+  encodeTables,
+  type MembersState,
+  noMembers,
+  noTables,
+  REGISTER_MEMBERS,
+  REGISTER_TABLES,
+  type TablesState,
+} from '../catalog/cluster-state.ts'
+import { Membership } from '../membership/membership.ts'
+import { allocateTokens } from '../partitioning/token-allocation.ts'
+import type { Clock, Timer } from '../ports/clock.ts'
+import { pause } from '../ports/pause.ts'
+import type { Random } from '../ports/random.ts'
+import { AcceptorHost, beginProposerLife } from '../register/acceptor-host.ts'
+import { ConfigChange } from '../register/config-change.ts'
+import {
+  decodeGenesis,
+  encodeGenesis,
+  type Genesis,
+  type GenesisEvent,
+  type GenesisState,
+  genesisSettled,
+  startGenesis,
+  stepGenesis,
+} from '../register/genesis.ts'
+import { Proposer } from '../register/proposer.ts'
+import { firstConfig, type RegisterConfig, type Voter } from '../register/register-config.ts'
+import { EmbeddedRegisters, type Registers } from '../register/registers.ts'
+import { keyspaces } from '../store/keyspace.ts'
+import { DAMAGED, type Store } from '../store/store-face.ts'
+import { genesisMessage, gossipMessage, registerMessage } from '../wire/messages.ts'
+import type { Rpc } from '../wire/rpc.ts'
+import { initialVoters, type NodeConfig } from './node-config.ts'
+import type { Rebuild } from './rebuild.ts'
+
+const GENESIS_KEY = `${keyspaces.meta}genesis` as ByteString
+const MEMBERS_KEY = `${keyspaces.meta}members` as ByteString
+const TABLES_KEY = `${keyspaces.meta}tables` as ByteString
+const GENESIS_TICK_MS = 250
+const RETRY_MS = 500
+const POLL_MS = 10_000
+const CONFIG_CHANGE_MS = 10_000
+const VERSION_PREFIX = 'v:'
+const noIncarnation = '\0\0\0\0\0\0\0\0' as Incarnation
+
+export interface CoordinationOptions {
+  readonly config: NodeConfig
+  readonly store: Store
+  readonly rpc: Rpc
+  readonly clock: Clock
+  readonly random: Random
+  readonly catalog: Catalog
+  readonly rebuild: Rebuild
+  /** Something only an operator can settle. */
+  readonly onTrouble: (message: string) => void
+}
+
+export class Coordination {
+  readonly #options: CoordinationOptions
+  readonly #self: NodeId
+  readonly #acceptor: AcceptorHost
+  #genesis: GenesisState
+  #genesisTimer: Timer | undefined
+  #proposer: Proposer | undefined
+  #registers: EmbeddedRegisters | undefined
+  #life = 0
+  #stopped = false
+  #refreshing = false
+  #refreshAgain = false
+  #announced = false
+  membership: Membership
+
+  constructor(options: CoordinationOptions) {
+    this.#options = options
+    const { config, store, clock, random } = options
+    this.#self = config.id
+    this.#acceptor = new AcceptorHost({ node: config.id, store })
+    this.#loadCatalog()
+    const { state, outputs } = startGenesis(
+      { node: config.id, incarnation: store.incarnation },
+      initialVoters(config.members),
+      this.#storedGenesis(),
+    )
+    this.#genesis = state
+    this.membership = this.#newMembership(0, clock, random)
+    this.#serve()
+    beginProposerLife(store, life => {
+      if (this.#stopped) return
+      this.#life = life
+      this.membership = this.#newMembership(life, clock, random)
+      this.#followMembers()
+      this.membership.start()
+      this.#perform(outputs)
+      this.#tickGenesis()
+    })
+  }
+
+  get clusterId(): string {
+    return (this.#genesis.genesis ?? this.#genesis.outside?.genesis)?.clusterId ?? ''
+  }
+
+  get registers(): Registers {
+    if (this.#registers === undefined) throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial voters have met')
+    return this.#registers
+  }
+
+  get config(): RegisterConfig | undefined {
+    return this.#proposer?.config
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#genesisTimer?.cancel()
+    this.membership.stop()
+  }
+
+  #newMembership(generation: number, clock: Clock, random: Random): Membership {
+    const { config, rpc } = this.#options
+    const membership = new Membership({
+      self: config.id,
+      generation,
+      clock,
+      random,
+      network: { send: (node, body) => rpc.tell(node as string as PeerId, gossipMessage, { body }) },
+      seeds: initialVoters(config.members),
+      intervalMs: config.tuning.gossipIntervalMs,
+    })
+    membership.onChange((node, key, value) => {
+      if (key.startsWith(VERSION_PREFIX) && typeof value === 'number') {
+        this.#registers?.noticed(key.slice(VERSION_PREFIX.length) as ByteString, value)
+      }
+      for (const listener of this.gossipListeners) listener(node, key, value)
+    })
+    return membership
+  }
+
+  /** Told of every change of a peer's gossiped keys. */
+  readonly gossipListeners: ((node: NodeId, key: string, value: string | number | undefined) => void)[] = []
+
+  #storedGenesis(): Genesis | undefined {
+    const stored = this.#options.store.get(GENESIS_KEY)
+    return stored === undefined || stored === DAMAGED ? undefined : decodeGenesis(stored)
+  }
+
+  #loadCatalog(): void {
+    const { store, catalog } = this.#options
+    const members = store.get(MEMBERS_KEY)
+    const tables = store.get(TABLES_KEY)
+    if (members === undefined || members === DAMAGED) return
+    catalog.learn(decodeMembers(members), tables === undefined || tables === DAMAGED ? noTables : decodeTables(tables))
+  }
+
+  #followMembers(): void {
+    const { catalog, config, rpc } = this.#options
+    const known = catalog.members.members
+    const members = known.length > 0 ? known : config.members
+    this.membership.setMembers(members.map(member => member.id))
+    for (const member of members) {
+      if (member.id !== this.#self) rpc.route(member.id as string as PeerId, member.address)
+    }
+  }
+
+  #serve(): void {
+    const { rpc } = this.#options
+    rpc.handle(gossipMessage, (request, _, from) => this.membership.receive(from as string as NodeId, request.body))
+    rpc.handle(registerMessage, (request, respond) => this.#acceptor.handle(request.body, body => respond.ok({ body })))
+    rpc.handle(genesisMessage, (request, _, from) => {
+      this.#step({ kind: 'message', from: from as string as NodeId, message: request.body })
+    })
+  }
+
+  // ── genesis ──
+
+  #tickGenesis(): void {
+    if (this.#stopped) return
+    this.#step({ kind: 'tick' })
+    if (genesisSettled(this.#genesis)) {
+      // Others may still be forming: answer them now and then for as long as we live.
+      this.#genesisTimer = this.#options.clock.setTimer(GENESIS_TICK_MS * 20, () => this.#tickGenesis())
+    } else {
+      this.#genesisTimer = this.#options.clock.setTimer(GENESIS_TICK_MS, () => this.#tickGenesis())
+    }
+  }
+
+  #step(event: GenesisEvent): void {
+    if (this.#stopped || this.#life === 0) return
+    const { state, outputs } = stepGenesis(this.#genesis, event)
+    this.#genesis = state
+    this.#perform(outputs)
+  }
+
+  #perform(outputs: ReturnType<typeof stepGenesis>['outputs']): void {
+    const { store, rpc, onTrouble } = this.#options
+    for (const output of outputs) {
+      switch (output.kind) {
+        case 'send':
+          rpc.tell(output.to as string as PeerId, genesisMessage, { body: output.message })
+          break
+        case 'persist':
+          store.whenDurable(store.commit([{ key: GENESIS_KEY, value: encodeGenesis(output.genesis) }]), () => {
+            this.#step({ kind: 'persisted' })
+          })
+          break
+        case 'member':
+          this.#acceptor.adopt(output.config, () => this.#startRegisters(this.#acceptor.config ?? output.config))
+          break
+        case 'outsider':
+          this.#startRegisters(this.#acceptor.config ?? firstConfig(output.genesis.voters))
+          break
+        case 'conflict':
+          onTrouble(
+            `this store belongs to cluster ${output.mine.clusterId}, but ${output.peer} to ${output.theirs.clusterId}: one of the two must be wiped`,
+          )
+      }
+    }
+  }
+
+  #startRegisters(config: RegisterConfig): void {
+    if (this.#registers !== undefined || this.#stopped) return
+    const { store, clock, random, rpc } = this.#options
+    this.#proposer = new Proposer({
+      node: this.#self,
+      incarnation: store.incarnation,
+      life: this.#life,
+      clock,
+      random,
+      config,
+      client: {
+        request: (node, body, deadlineMs, onReply) => {
+          const timeoutMs = Math.max(1, deadlineMs - clock.monotonicMs())
+          if (node === this.#self) {
+            let answered = false
+            const once = (reply: Parameters<typeof onReply>[0]): void => {
+              if (!answered) onReply(reply)
+              answered = true
+            }
+            clock.defer(() => this.#acceptor.handle(body, once))
+            clock.setTimer(timeoutMs, () => once(undefined))
+            return
+          }
+          rpc.call([node as string as PeerId], registerMessage, { body }, timeoutMs, (_, reply) => onReply(reply?.body))
+        },
+      },
+    })
+    this.#registers = new EmbeddedRegisters({
+      proposer: this.#proposer,
+      onVersion: (key, version) => this.membership.set(VERSION_PREFIX + key, version),
+    })
+    for (const key of [REGISTER_MEMBERS, REGISTER_TABLES]) {
+      this.#registers.watch(key as ByteString, () => void this.refresh())
+    }
+    void this.#join()
+  }
+
+  // ── members ──
+
+  operation(): OperationId {
+    return randomByteString(this.#options.random, 16) as OperationId
+  }
+
+  async #join(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        if (await this.#announce()) break
+      } catch (error) {
+        if (!(error instanceof QuorateError)) throw error
+        // No quorum of voters yet: keep trying, that is all a starting node can do.
+      }
+      await pause(this.#options.clock, RETRY_MS)
+    }
+    void this.#poll()
+    while (!this.#stopped && !(await this.#replaceOwnAcceptor())) await pause(this.#options.clock, RETRY_MS)
+  }
+
+  /** Makes the members register name this node's store and addresses; true when it does. */
+  async #announce(): Promise<boolean> {
+    const { config, store, rebuild } = this.#options
+    const key = REGISTER_MEMBERS as ByteString
+    const found = await this.registers.read(key)
+    if (found.value === undefined) {
+      if (this.#genesis.genesis === undefined) return false
+      const first = this.#firstMembers(this.#genesis.genesis.voters)
+      await this.registers.change(key, current => (current === undefined ? { value: encodeMembers(first) } : { reject: 'exists' }), this.operation())
+      return false
+    }
+    const state = decodeMembers(found.value)
+    const own = state.members.find(member => member.id === this.#self)
+    if (own === undefined) {
+      this.#options.onTrouble(`${this.#self} is not a member of this cluster`)
+      return true
+    }
+    if (own.incarnation !== store.incarnation && own.incarnation !== noIncarnation) await rebuild.begin()
+    const wanted = config.members.find(member => member.id === this.#self)!
+    if (own.incarnation === store.incarnation && own.address === wanted.address && own.http === wanted.http) {
+      this.#announced = true
+      await this.refresh()
+      return true
+    }
+    const { incarnation } = store
+    await this.registers.change(
+      key,
+      current => {
+        if (current === undefined) return { reject: 'gone' }
+        const before = decodeMembers(current)
+        const members = before.members.map(member =>
+          member.id === this.#self ? { ...member, incarnation, address: wanted.address, http: wanted.http } : member,
+        )
+        return { value: encodeMembers({ ...before, version: before.version + 1, members }) }
+      },
+      this.operation(),
+    )
+    return false
+  }
+
+  #firstMembers(voters: readonly Voter[]): MembersState {
+    const { members, tuning } = this.#options.config
+    const tokens = allocateTokens(members, [], { tokensPerNode: tuning.tokensPerNode, replicaCount: 3, random: tuning.randomTokens })
+    return {
+      ...noMembers,
+      version: 1,
+      ringVersion: 1,
+      members: members.map(member => ({
+        ...member,
+        incarnation: voters.find(voter => voter.node === member.id)?.incarnation ?? noIncarnation,
+        tokens: tokens.get(member.id)!,
+      })),
+    }
+  }
+
+  /** A voter on a new disk is a new acceptor: the old one must go and this one come, by a change of acceptors. */
+  async #replaceOwnAcceptor(): Promise<boolean> {
+    const { store, clock, config } = this.#options
+    const proposer = this.#proposer!
+    const { acceptors, joint } = proposer.config
+    const isVoter = initialVoters(config.members).includes(this.#self)
+    const inForce = acceptors.find(id => id.node === this.#self)
+    if (joint === undefined && (!isVoter || inForce?.incarnation === store.incarnation)) return true
+    const target = acceptors.map(id => ({ node: id.node, incarnation: id.node === this.#self ? store.incarnation : id.incarnation }))
+    const change = new ConfigChange(proposer, clock.monotonicMs() + CONFIG_CHANGE_MS)
+    const outcome = await change.run(target)
+    return outcome.kind === 'done'
+  }
+
+  // ── catalog ──
+
+  async #poll(): Promise<void> {
+    while (!this.#stopped) {
+      await this.refresh()
+      await pause(this.#options.clock, POLL_MS)
+    }
+  }
+
+  /** Reads the registers into the catalog; calls that come meanwhile are served by one more round. */
+  async refresh(): Promise<void> {
+    if (this.#refreshing) {
+      this.#refreshAgain = true
+      return
+    }
+    this.#refreshing = true
+    try {
+      do {
+        this.#refreshAgain = false
+        await this.#readRegisters()
+      } while (this.#refreshAgain && !this.#stopped)
+    } finally {
+      this.#refreshing = false
+    }
+  }
+
+  async #readRegisters(): Promise<void> {
+    // Before it is known whether this store is the one the cluster means, no map may be followed: a wiped
+    // node that took its place at once would answer reads with nothing.
+    if (this.#registers === undefined || !this.#announced) return
+    const { catalog, store } = this.#options
+    try {
+      const members = await this.#registers.read(REGISTER_MEMBERS as ByteString)
+      const tables = await this.#registers.read(REGISTER_TABLES as ByteString)
+      if (this.#stopped || members.value === undefined) return
+      const state = decodeMembers(members.value)
+      const defined = tables.value === undefined ? noTables : decodeTables(tables.value)
+      if (state.version <= catalog.members.version && defined.version <= catalog.tables.version) return
+      catalog.learn(state, defined)
+      this.#followMembers()
+      store.commit([
+        { key: MEMBERS_KEY, value: encodeMembers(catalog.members) },
+        { key: TABLES_KEY, value: encodeTables(catalog.tables) },
+      ])
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      // No quorum now: what is known stays in use; versions on requests keep it honest.
+    }
+  }
+
+  /** Adds a table by compare-and-set. Returns the tables as they are then. */
+  async changeTables(change: (before: TablesState) => TablesState | string, operation: OperationId): Promise<TablesState> {
+    const outcome = await this.registers.change(
+      REGISTER_TABLES as ByteString,
+      current => {
+        const changed = change(current === undefined ? noTables : decodeTables(current))
+        return typeof changed === 'string' ? { reject: changed } : { value: encodeTables(changed) }
+      },
+      operation,
+      { timeoutMs: limits.requestTimeoutMs },
+    )
+    if (outcome.kind === 'not-applied' || outcome.kind === 'unknown') {
+      throw new QuorateError('UNAVAILABLE', `the tables could not be changed: ${outcome.reason}`, { outcome: outcome.kind })
+    }
+    await this.refresh()
+    if (outcome.kind === 'rejected') throw new QuorateError('TABLE_EXISTS', outcome.reason)
+    return outcome.current.value === undefined ? noTables : decodeTables(outcome.current.value)
+  }
+}

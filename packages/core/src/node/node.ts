@@ -1,0 +1,258 @@
+/**
+ * One node: the whole brain of a server process, over the ports of a world.
+ *
+ * Composes store, clock, coordination, replica and background tasks, and owns their order at start and
+ * stop. Nothing here decides anything about data; that is in the rooms it wires together.
+ */
+
+import { QuorateError } from '../base/errors.ts'
+import type { NodeId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import { Catalog, type TableView } from '../catalog/catalog.ts'
+import { ClockReservation } from '../causality/clock-reservation.ts'
+import { ClusterTime } from '../causality/cluster-time.ts'
+import { Admission } from '../leaderless/admission.ts'
+import { type Counters, newCounters } from '../leaderless/counters.ts'
+import { DamageHealer } from '../leaderless/damage-healer.ts'
+import { DataHandlers } from '../leaderless/data-handlers.ts'
+import { HintReplayer } from '../leaderless/hint-replayer.ts'
+import { HintStore } from '../leaderless/hint-store.ts'
+import { Ledger } from '../leaderless/ledger.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { RecentOperations } from '../leaderless/recent-operations.ts'
+import { RowStore } from '../leaderless/row-store.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Disk } from '../ports/disk.ts'
+import { pause } from '../ports/pause.ts'
+import type { Random } from '../ports/random.ts'
+import type { Table } from '../ports/table.ts'
+import type { Transport } from '../ports/transport.ts'
+import { LogStore } from '../store/log-store.ts'
+import type { StoreLimits } from '../store/store-limits.ts'
+import { serveCollection, TombstoneCollector } from '../sweep/collector.ts'
+import { Fences } from '../sweep/fences.ts'
+import { serveSweeps } from '../sweep/sweep-server.ts'
+import { Sweeper } from '../sweep/sweeper.ts'
+import { type ReplayedChange, replayedChange, Trees } from '../sweep/trees.ts'
+import { Rpc } from '../wire/rpc.ts'
+import { serveCatalog } from './catalog-handlers.ts'
+import { Coordination } from './coordination.ts'
+import { checkNodeConfig, type NodeConfig } from './node-config.ts'
+import { Rebuild } from './rebuild.ts'
+import { Scrubber } from './scrubber.ts'
+
+/** Everything a node needs from outside. */
+export interface World {
+  readonly clock: Clock
+  readonly random: Random
+  readonly disk: Disk
+  readonly table: Table
+  readonly transport: Transport
+}
+
+export interface NodeHooks {
+  /** The node must not go on: the process ends (the simulator crashes the node). */
+  readonly onFatal: (error: QuorateError) => void
+  /** Something an operator should know. */
+  readonly onTrouble?: (message: string) => void
+  readonly storeLimits?: Partial<StoreLimits>
+}
+
+/** How long a starting node listens for its peers' clocks before it trusts its own alone. */
+const CLOCK_PATIENCE_MS = 3_000
+const TELL_TIME_MS = 1_000
+
+export class Node {
+  readonly config: NodeConfig
+  readonly catalog: Catalog
+  readonly context: NodeContext
+  readonly coordination: Coordination
+  readonly rebuild: Rebuild
+  readonly sweeper: Sweeper
+  readonly collector: TombstoneCollector
+  readonly scrubber: Scrubber
+  readonly trees: Trees
+  readonly admission: Admission
+  readonly time: ClusterTime
+  readonly store: LogStore
+  readonly counters: Counters
+  readonly #clock: Clock
+  readonly #reservation: ClockReservation
+  readonly #replayer: HintReplayer
+  readonly #healer: DamageHealer
+  readonly #startedMs: number
+  #stopped = false
+
+  /** Opens the store (recovering it) and starts serving. Rejects with STORE_DAMAGED and what to do. */
+  static async open(world: World, config: NodeConfig, hooks: NodeHooks): Promise<Node> {
+    checkNodeConfig(config)
+    const replayed: ReplayedChange[] = []
+    let trees: Trees | undefined
+    const store = await LogStore.open({
+      disk: world.disk,
+      table: world.table,
+      clock: world.clock,
+      random: world.random,
+      onFatal: hooks.onFatal,
+      onReplay: (key, before, after) => {
+        if (key.startsWith('r')) replayed.push(replayedChange(key, before, after))
+      },
+      checkpointExtras: () => trees?.takePages() ?? [],
+      ...(hooks.storeLimits === undefined ? {} : { limits: hooks.storeLimits }),
+    })
+    trees = new Trees(store, config.id)
+    return new Node(world, config, hooks, store, trees, replayed)
+  }
+
+  /** Use `Node.open`. */
+  private constructor(
+    world: World,
+    config: NodeConfig,
+    hooks: NodeHooks,
+    store: LogStore,
+    trees: Trees,
+    replayed: readonly ReplayedChange[],
+  ) {
+    const { clock, random } = world
+    this.config = config
+    this.store = store
+    this.trees = trees
+    this.#clock = clock
+    this.#startedMs = clock.monotonicMs()
+    this.catalog = new Catalog()
+    this.counters = newCounters()
+    this.time = new ClusterTime(clock, limits.clockDriftMaxMs / 2)
+    this.#reservation = new ClockReservation(store, clock, () => this.time.now())
+    this.rebuild = new Rebuild(store, config.id)
+    const rpc = new Rpc(world.transport, clock)
+    const ledger = new Ledger(store, config.id)
+    const { hybrid, floor } = this.#reservation
+    this.coordination = new Coordination({
+      config,
+      store,
+      rpc,
+      clock,
+      random,
+      catalog: this.catalog,
+      rebuild: this.rebuild,
+      onTrouble: hooks.onTrouble ?? (() => {}),
+    })
+    const rows = new RowStore({ store, hybrid, ledger, trees, recent: new RecentOperations(), memoryFrom: floor })
+    this.context = {
+      self: config.id,
+      clock,
+      random,
+      store,
+      hybrid,
+      rpc,
+      catalog: this.catalog,
+      rows,
+      ledger,
+      hints: new HintStore(store, this.catalog, ledger, this.counters),
+      fences: new Fences(store),
+      counters: this.counters,
+      isSuspected: (node: NodeId) => this.coordination.membership.isSuspected(node),
+      isReady: (view: TableView, partition: Partition) => this.rebuild.isReady(view, partition),
+    }
+    trees.follow(this.catalog, replayed)
+    this.catalog.onChange(() => trees.follow(this.catalog))
+    this.admission = new Admission(store, this.counters, () => this.#loopLateMs())
+    new DataHandlers({
+      node: this.context,
+      admission: this.admission,
+      onBehind: () => void this.coordination.refresh(),
+      refuseUnready: () => this.#refuseUnready(),
+    })
+    serveCatalog(this.context, this.coordination)
+    serveSweeps(this.context, trees)
+    serveCollection(this.context)
+    const { tuning } = config
+    this.sweeper = new Sweeper(this.context, trees, { intervalMs: tuning.sweepIntervalMs, recheckMs: tuning.sweepRecheckMs })
+    this.collector = new TombstoneCollector(this.context, tuning.collectIntervalMs)
+    this.scrubber = new Scrubber(this.context, store, trees, tuning.scrubIntervalMs)
+    this.#replayer = new HintReplayer(this.context)
+    this.#healer = new DamageHealer(this.context)
+    this.#start()
+  }
+
+  #start(): void {
+    this.sweeper.onPulled = (view, partition, peer) => {
+      this.rebuild.pulled(view, partition, peer)
+      this.rebuild.finishWhenReady(this.catalog)
+    }
+    this.coordination.gossipListeners.push((node, key, value) => {
+      if (key === 'time' && typeof value === 'number') this.time.heard(node, value)
+    })
+    this.sweeper.start()
+    this.collector.start()
+    this.scrubber.start()
+    this.#replayer.start()
+    this.#healer.start()
+    void this.#tellTime()
+    if (this.rebuild.pending) void this.#hurryRebuild()
+    this.catalog.onChange(() => {
+      if (this.rebuild.pending) void this.#hurryRebuild()
+    })
+  }
+
+  async #tellTime(): Promise<void> {
+    while (!this.#stopped) {
+      this.coordination.membership.set('time', Math.round(this.time.now()))
+      this.coordination.membership.set('hints', this.context.hints.count)
+      await pause(this.#clock, TELL_TIME_MS)
+    }
+  }
+
+  #hurrying = false
+
+  /** While a rebuild is pending the sweeps do not wait for their turn. */
+  async #hurryRebuild(): Promise<void> {
+    if (this.#hurrying) return
+    this.#hurrying = true
+    while (!this.#stopped && this.rebuild.pending) {
+      for (const { id } of this.catalog.members.members) {
+        if (id !== this.config.id && !this.context.isSuspected(id) && !this.#stopped) await this.sweeper.exchangeAll(id)
+      }
+      this.rebuild.finishWhenReady(this.catalog)
+      if (this.rebuild.pending) await pause(this.#clock, 500)
+    }
+    this.#hurrying = false
+  }
+
+  #loopLateMs(): number {
+    return (this.coordination.membership.suspicionMultiplier() - 1) * 100
+  }
+
+  get uptimeMs(): number {
+    return this.#clock.monotonicMs() - this.#startedMs
+  }
+
+  #refuseUnready(): void {
+    if (this.catalog.members.members.length === 0) {
+      throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial members have met')
+    }
+    const alone = this.catalog.members.members.length === 1
+    if (!alone && this.time.heardPeers === 0 && this.uptimeMs < CLOCK_PATIENCE_MS) {
+      throw new QuorateError('NOT_READY', 'this node has just started and is comparing its clock with its peers')
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.halt()
+    await this.store.close()
+  }
+
+  /** Stops every task at once, as a crash would, without touching the store again. */
+  halt(): void {
+    this.#stopped = true
+    this.coordination.stop()
+    this.sweeper.stop()
+    this.collector.stop()
+    this.scrubber.stop()
+    this.#replayer.stop()
+    this.#healer.stop()
+    this.#reservation.stop()
+    this.context.rpc.close()
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * A node that lost its store (emptied, or damaged beyond the log's help) and came back under a new
+ * incarnation: what it may say before it has been rebuilt.
+ *
+ * A write acknowledged by W homes may have had its copy here. So this home answers no reads of a
+ * partition until it has pulled everything from enough of the other homes to have met each such write:
+ * N − W + 1 of them (all N − 1 when W is 1). It takes writes from the first moment. The flag is durable
+ * before the cluster learns the new incarnation, and goes when every partition is ready.
+ */
+
+import type { ByteString, NodeId } from '../base/ids.ts'
+import type { Catalog, TableView } from '../catalog/catalog.ts'
+import { othersNeeded } from '../leaderless/damage-healer.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import { keyspaces } from '../store/keyspace.ts'
+import { commitDurably, type Store } from '../store/store-face.ts'
+
+const FLAG_KEY = `${keyspaces.meta}rebuild` as ByteString
+
+export class Rebuild {
+  readonly #store: Store
+  readonly #self: NodeId
+  /** `table/partition` → peers pulled from since the start of this process. */
+  readonly #pulled = new Map<string, Set<NodeId>>()
+  #pending: boolean
+
+  constructor(store: Store, self: NodeId) {
+    this.#store = store
+    this.#self = self
+    this.#pending = store.get(FLAG_KEY) !== undefined
+  }
+
+  get pending(): boolean {
+    return this.#pending
+  }
+
+  async begin(): Promise<void> {
+    if (this.#pending) return
+    this.#pending = true
+    await commitDurably(this.#store, [{ key: FLAG_KEY, value: new Uint8Array([1]) }])
+  }
+
+  pulled(view: TableView, partition: number, peer: NodeId): void {
+    if (!this.#pending) return
+    const key = `${view.descriptor.id}/${partition}`
+    const peers = this.#pulled.get(key) ?? new Set()
+    this.#pulled.set(key, peers.add(peer))
+  }
+
+  isReady(view: TableView, partition: Partition): boolean {
+    if (!this.#pending) return true
+    const peers = this.#pulled.get(`${view.descriptor.id}/${partition.index}`)?.size ?? 0
+    return peers >= othersNeeded(partition.replicas.length, view.descriptor.replication.w)
+  }
+
+  /** Partitions of which this node is a home: ready ones and all. */
+  progress(catalog: Catalog): { ready: number; total: number } {
+    let ready = 0
+    let total = 0
+    for (const view of catalog.views()) {
+      for (const partition of view.map.partitions) {
+        if (!partition.replicas.includes(this.#self)) continue
+        total++
+        if (this.isReady(view, partition)) ready++
+      }
+    }
+    return { ready, total }
+  }
+
+  /** Lifts the flag when everything is ready; what was pulled is durable by then. */
+  finishWhenReady(catalog: Catalog): void {
+    if (!this.#pending || catalog.members.members.length === 0) return
+    const { ready, total } = this.progress(catalog)
+    if (ready < total) return
+    this.#pending = false
+    this.#store.commit([{ key: FLAG_KEY, value: undefined }])
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The slow scrub: re-reads what is stored before a reader has to.
+ *
+ * Walks the table's values against their checksums, every leaf of the trees against its rows, and the
+ * closed log segments. A bad row is marked and healed from replicas; a wrong leaf is counted anew; a bad
+ * log segment is made superfluous by a checkpoint of what is in memory; anything that cannot be healed
+ * ends the store.
+ */
+
+import type { ByteString } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { pause } from '../ports/pause.ts'
+import { healable, keyspaces } from '../store/keyspace.ts'
+import type { LogStore } from '../store/log-store.ts'
+import { DAMAGED } from '../store/store-face.ts'
+import type { Trees } from '../sweep/trees.ts'
+
+const STEP_CELLS = 256
+
+export interface ScrubReport {
+  cells: number
+  damaged: number
+  wrongLeaves: number
+  damagedSegments: number
+}
+
+export class Scrubber {
+  readonly #node: NodeContext
+  readonly #store: LogStore
+  readonly #trees: Trees
+  readonly #intervalMs: number
+  #stopped = false
+  lastReport: ScrubReport | undefined
+  lastFinishedMs: number | undefined
+
+  constructor(node: NodeContext, store: LogStore, trees: Trees, intervalMs: number) {
+    this.#node = node
+    this.#store = store
+    this.#trees = trees
+    this.#intervalMs = intervalMs
+  }
+
+  start(): void {
+    void this.#loop()
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stopped) {
+      await pause(this.#node.clock, this.#intervalMs)
+      if (!this.#stopped) await this.pass()
+    }
+  }
+
+  async pass(): Promise<ScrubReport> {
+    const report: ScrubReport = { cells: 0, damaged: 0, wrongLeaves: 0, damagedSegments: 0 }
+    await this.#table(report)
+    await this.#leaves(report)
+    report.damagedSegments = (await this.#store.scrubLog()).length
+    if (report.damagedSegments > 0) await this.#store.checkpoint()
+    this.lastReport = report
+    this.lastFinishedMs = this.#node.clock.wallMs()
+    return report
+  }
+
+  #pace(cells: number): Promise<void> {
+    return pause(this.#node.clock, Math.max(1, (cells / limits.scrubCellsPerSecond) * 1_000))
+  }
+
+  async #table(report: ScrubReport): Promise<void> {
+    let from: ByteString | undefined = '' as ByteString
+    while (from !== undefined && !this.#stopped) {
+      const step = this.#store.scrubStep(from, STEP_CELLS)
+      report.cells += step.checked
+      this.#node.counters.scrubbedCells += step.checked
+      for (const key of step.damaged) {
+        // A newer value in memory may hide the bad one; then the next checkpoint overwrites it. Reading a
+        // damaged promise ends the store, as it must.
+        const stored = this.#store.get(key)
+        if (stored !== DAMAGED) continue
+        report.damaged++
+        if (key.startsWith(keyspaces.row)) this.#node.rows.markDamaged(key)
+        else if (healable(key)) this.#store.commit([{ key, value: undefined }])
+      }
+      from = step.next
+      await this.#pace(step.checked)
+    }
+  }
+
+  async #leaves(report: ScrubReport): Promise<void> {
+    const { catalog, rows, self } = this.#node
+    for (const { descriptor, map } of catalog.views()) {
+      for (const { index, replicas } of map.partitions) {
+        if (!replicas.includes(self)) continue
+        let seen = 0
+        for (let leaf = 0; leaf < this.#trees.leafCount(descriptor.id, index); leaf++) {
+          if (this.#stopped) return
+          const { wrong, cells } = this.#trees.scrubLeaf(descriptor.id, index, leaf, (key, bytes) => rows.noteScrubbed(key, bytes))
+          if (wrong) report.wrongLeaves++
+          seen += cells
+          if (seen < STEP_CELLS) continue
+          await this.#pace(seen)
+          seen = 0
+        }
+        await this.#pace(seen)
+      }
+    }
+  }
+}
