@@ -17,7 +17,7 @@ function oracle(sets: readonly ReplicaSet[], answers: ReadonlyMap<string, boolea
 
 describe('quorum tally', () => {
   it('counts distinct members only', () => {
-    const tally = new QuorumTally([{ members: ['a', 'b', 'c'], needed: 2 }])
+    const tally = new QuorumTally<string>([{ members: ['a', 'b', 'c'], needed: 2 }])
     expect(tally.ack('a')).toBe(true)
     expect(tally.ack('a')).toBe(false)
     expect(tally.ack('stranger')).toBe(false)

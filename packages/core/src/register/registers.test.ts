@@ -175,6 +175,42 @@ describe('change of acceptors', () => {
     expect(await read(world, 'n1')).toBe(7)
   })
 
+  it('a former acceptor comes back empty: what was deleted and collected meanwhile stays deleted', async () => {
+    const world = new RegisterWorld(5, ['n1', 'n2', 'n3', 'n4'], 3)
+    const proposer = world.node('n1').proposer!
+    const registers = new EmbeddedRegisters({ proposer })
+    const key = 'k' as ByteString
+    const op = (n: number) => `op${n}`.padStart(16) as OperationId
+    const changeTo = async (...members: string[]) => {
+      const change = new ConfigChange(proposer, world.clock.monotonicMs() + 10_000)
+      const outcome = await drive(world, change.run(members.map(id => world.voter(id))))
+      expect(outcome.kind).toBe('done')
+    }
+    await drive(world, registers.compareAndSet(key, 0, Uint8Array.of(1), op(1)))
+    world.crash(world.node('n3'))
+    await changeTo('n1', 'n2', 'n4')
+    const deleted = await drive(world, registers.delete(key, op(2)))
+    const collected = await drive(
+      world,
+      new Promise(resolve =>
+        collectRegister(
+          proposer,
+          key,
+          deleted.kind === 'committed' ? deleted.version : 0,
+          world.clock.monotonicMs() + 1000,
+          resolve,
+        ),
+      ),
+    )
+    expect(collected).toBe('collected')
+    world.restart(world.node('n3'))
+    world.clock.runUntil(world.clock.monotonicMs() + 10)
+    expect(world.node('n3').host.config?.epoch).toBe(1)
+    await changeTo('n1', 'n2', 'n3')
+    world.crash(world.node('n2'))
+    expect(await drive(world, registers.read(key))).toEqual({ version: 0, value: undefined })
+  })
+
   it('configs survive their encoding, and refuse nonsense', () => {
     const voter = (id: string) => ({
       node: id as NodeId,
