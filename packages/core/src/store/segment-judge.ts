@@ -18,20 +18,22 @@
  *
  * Reference: Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage" (FAST 2018), on
  * why crash and corruption must be disentangled before a log is cut. Here without their second
- * on-disk marker: the zero-piece count takes its place.
+ * on-disk marker: the counts of zero and lone pieces take its place. A sector that held one set bit and
+ * is zero now may be lost or flipped; it is called damage, since that loses nothing silently.
  */
 
 import { crc32c } from '../base/crc32c.ts'
 import type { Incarnation } from '../base/ids.ts'
 import {
+  countPieces,
   isZero,
+  lostPieces,
   mayStartRecord,
   RECORD_HEADER_BYTES,
   readRecordHeader,
   recordBinding,
   SECTOR_BYTES,
   SEGMENT_HEADER_BYTES,
-  zeroPieces,
 } from './segment-format.ts'
 
 /** One valid record: its header stands at `at`, its payload is `[from, to)`. */
@@ -109,7 +111,9 @@ function judgeTail(bytes: Uint8Array, at: number, place: SegmentPlace): SegmentE
   if (to < bytes.length) {
     return { kind: 'damaged', at, why: 'a record fails its checksum and is not the last one' }
   }
-  if (zeroPieces(bytes, from, to, from) > header.zeroPieces) return torn('a sector of the record is all zero')
+  if (lostPieces(header.pieces, countPieces(bytes, from, to, from))) {
+    return torn('a sector of the record is all zero')
+  }
   return { kind: 'damaged', at, why: 'a record fails its checksum and shows no torn write' }
 }
 
