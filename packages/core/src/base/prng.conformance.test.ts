@@ -9,5 +9,7 @@ for (const { name, run } of randomConformance) {
 
 test('the same seed gives the same numbers', () => {
   const [one, two] = [new SeededRandom(9), new SeededRandom(9)]
-  expect(Array.from({ length: 50 }, () => one.uint32())).toEqual(Array.from({ length: 50 }, () => two.uint32()))
+  expect(Array.from({ length: 50 }, () => one.uint32())).toEqual(
+    Array.from({ length: 50 }, () => two.uint32()),
+  )
 })

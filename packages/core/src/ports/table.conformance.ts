@@ -43,7 +43,11 @@ export const tableConformance: readonly ConformanceCase<TableSubject>[] = [
     async run(make) {
       const { table } = await make()
       for (let round = 0; round < 50; round++) {
-        await table.write([put('a', `${round}`), put(`k${round}`, 'x'), { key: key(`k${round - 1}`), value: undefined }])
+        await table.write([
+          put('a', `${round}`),
+          put(`k${round}`, 'x'),
+          { key: key(`k${round - 1}`), value: undefined },
+        ])
         same(table.get(key('a')), stringToBytes(`${round}`), 'get')
         same(rows(table), [`a=${round}`, `k${round}=x`], 'scan')
       }
@@ -80,9 +84,26 @@ export const tableConformance: readonly ConformanceCase<TableSubject>[] = [
     name: 'keys are bytes in byte order, up to 1,978 of them',
     async run(make) {
       const { table } = await make()
-      const keys = [byteString(0), byteString(0, 0), byteString(1), 'A', 'a', 'a'.repeat(1978), byteString(127), byteString(128), byteString(255), byteString(255, 255)].map(key)
-      await table.write(keys.toReversed().map((each, index) => ({ key: each, value: stringToBytes(`${index}`) })))
-      same([...table.scan(byteString(0), undefined)].map(([each]) => each), [...keys].sort(compareStrings), 'order')
+      const keys = [
+        byteString(0),
+        byteString(0, 0),
+        byteString(1),
+        'A',
+        'a',
+        'a'.repeat(1978),
+        byteString(127),
+        byteString(128),
+        byteString(255),
+        byteString(255, 255),
+      ].map(key)
+      await table.write(
+        keys.toReversed().map((each, index) => ({ key: each, value: stringToBytes(`${index}`) })),
+      )
+      same(
+        [...table.scan(byteString(0), undefined)].map(([each]) => each),
+        [...keys].sort(compareStrings),
+        'order',
+      )
       for (const each of keys) assert(table.get(each) !== undefined, 'each key is found')
     },
   },
@@ -91,7 +112,10 @@ export const tableConformance: readonly ConformanceCase<TableSubject>[] = [
     async run(make) {
       const { table } = await make()
       await table.write(['b', 'd', 'f', 'h'].map(name => put(name, name)))
-      const scan = (...args: [string, string?, ScanOptions?]): string => rows(table, ...args).map(row => row[0]).join('')
+      const scan = (...args: [string, string?, ScanOptions?]): string =>
+        rows(table, ...args)
+          .map(row => row[0])
+          .join('')
       same(scan('a'), 'bdfh', 'everything')
       same(scan('b', 'f'), 'bd', 'from in, to out')
       same(scan('c', 'g'), 'df', 'between keys')
@@ -133,7 +157,11 @@ export const tableConformance: readonly ConformanceCase<TableSubject>[] = [
       for (let i = 0; i < 20; i++) await table.write([put('a', `later${i}`), put('b', `later${i}`)])
       for (let i = 0; i < 100; i++) table.get(key('b'))
       same(first, stringToBytes('one'), 'a value kept over later reads and writes')
-      same(scanned.map(([, value]) => value), [stringToBytes('one'), stringToBytes('two')], 'scanned values')
+      same(
+        scanned.map(([, value]) => value),
+        [stringToBytes('one'), stringToBytes('two')],
+        'scanned values',
+      )
       table.get(key('a'))!.fill(0)
       same(table.get(key('a')), stringToBytes('later19'), 'the stored value')
     },
@@ -156,7 +184,9 @@ export const tableConformance: readonly ConformanceCase<TableSubject>[] = [
         await table.write(batch)
         const [from, to] = [key(`k${randomByteString(random, 1)}`), key(`k${randomByteString(random, 1)}`)]
         const reverse = randomBelow(random, 2) === 0
-        const expected = [...oracle].filter(([name]) => name >= from && name < to).sort(([a], [b]) => (reverse ? compareStrings(b, a) : compareStrings(a, b)))
+        const expected = [...oracle]
+          .filter(([name]) => name >= from && name < to)
+          .sort(([a], [b]) => (reverse ? compareStrings(b, a) : compareStrings(a, b)))
         same([...table.scan(from, to, { reverse })], expected, 'scan')
       }
     },

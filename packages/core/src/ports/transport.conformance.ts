@@ -45,7 +45,10 @@ async function withSubject(
   }
 }
 
-function contract(name: string, run: (subject: TransportSubject) => Promise<void>): ConformanceCase<TransportSubject> {
+function contract(
+  name: string,
+  run: (subject: TransportSubject) => Promise<void>,
+): ConformanceCase<TransportSubject> {
   return { name, run: make => withSubject(make, run) }
 }
 
@@ -77,9 +80,17 @@ export const transportConformance: readonly ConformanceCase<TransportSubject>[] 
     for (const frame of sent) a.transport.send(b.peer, frame)
     await subject.settle()
     const sizes = heard.frames.map(({ frame }) => frame.length).sort((x, y) => x - y)
-    same(sizes, sent.map(frame => frame.length), 'sizes')
+    same(
+      sizes,
+      sent.map(frame => frame.length),
+      'sizes',
+    )
     for (const frame of sent) {
-      assert(heard.frames.some(other => bytesEqual(other.frame, frame)), 'each frame arrived unchanged', frame.length)
+      assert(
+        heard.frames.some(other => bytesEqual(other.frame, frame)),
+        'each frame arrived unchanged',
+        frame.length,
+      )
     }
   }),
   contract('nothing is delivered from inside send', async subject => {
@@ -88,7 +99,14 @@ export const transportConformance: readonly ConformanceCase<TransportSubject>[] 
     const heard = [listen(a.transport), listen(b.transport)]
     a.transport.send(b.peer, frameOf(10, 1))
     a.transport.send('nobody' as PeerId, frameOf(10, 1))
-    same(heard.map(each => [each.frames.length, each.lost.length]), [[0, 0], [0, 0]], 'heard inside send')
+    same(
+      heard.map(each => [each.frames.length, each.lost.length]),
+      [
+        [0, 0],
+        [0, 0],
+      ],
+      'heard inside send',
+    )
     await subject.settle()
     same(heard[1]!.frames.length, 1, 'frames heard later')
   }),
@@ -141,7 +159,10 @@ export const transportConformance: readonly ConformanceCase<TransportSubject>[] 
     for (let n = 0; n < 5; n++) a.transport.send(b.peer, frameOf(3, n))
     await subject.settle()
     assert(heard.lost.includes(b.peer), 'the loss was told')
-    assert(heard.lost.every(peer => peer === b.peer), 'only the lost peer was named')
+    assert(
+      heard.lost.every(peer => peer === b.peer),
+      'only the lost peer was named',
+    )
     if (c === undefined || third === undefined) return
     a.transport.send(c.peer, frameOf(3, 9))
     await subject.settle()
@@ -158,18 +179,25 @@ export const transportConformance: readonly ConformanceCase<TransportSubject>[] 
     same(heard.frames.length, 0, 'early frames')
     a.transport.send(b.peer, frameOf(3, 2))
     await subject.settle()
-    same(heard.frames.map(({ frame }) => frame), [frameOf(3, 2)], 'later frames')
+    same(
+      heard.frames.map(({ frame }) => frame),
+      [frameOf(3, 2)],
+      'later frames',
+    )
   }),
-  contract('after close nothing is delivered, send still does not throw, close twice is fine', async subject => {
-    const [a, b] = subject.ends
-    assert(a !== undefined && b !== undefined, 'there are two ends')
-    const heard = listen(a.transport)
-    listen(b.transport)
-    await a.transport.close()
-    await a.transport.close()
-    a.transport.send(b.peer, frameOf(3, 1))
-    b.transport.send(a.peer, frameOf(3, 1))
-    await subject.settle()
-    same(heard.frames.length, 0, 'frames after close')
-  }),
+  contract(
+    'after close nothing is delivered, send still does not throw, close twice is fine',
+    async subject => {
+      const [a, b] = subject.ends
+      assert(a !== undefined && b !== undefined, 'there are two ends')
+      const heard = listen(a.transport)
+      listen(b.transport)
+      await a.transport.close()
+      await a.transport.close()
+      a.transport.send(b.peer, frameOf(3, 1))
+      b.transport.send(a.peer, frameOf(3, 1))
+      await subject.settle()
+      same(heard.frames.length, 0, 'frames after close')
+    },
+  ),
 ]

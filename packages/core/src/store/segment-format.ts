@@ -11,10 +11,12 @@
  * record's payload. A power cut that loses a sector leaves a zero piece the record never had. A flipped
  * bit does so only where a piece had that one bit and no other, so those *lone* pieces are counted too.
  * The record header starts and ends with a byte of several bits, so that a sector that holds any part
- * of it is never zero by nature nor by one flip.
+ * of it is never zero by nature nor by one flip; a byte like that also ends the record, for the sake of
+ * its last, perhaps very short, piece.
  *
  *   segment header   magic 8 | version u32 | incarnation 8 | number u64 | previous valid end u64 | crc u32
  *   record header    'R' | payload length u32 | zero pieces u32 | lone pieces u32 | payload crc u32 | header crc u32 | 'Q'
+ *   record           header | payload | 'Q', the last byte counted with the payload by its checksum and pieces
  *
  * Integers are little-endian.
  *
@@ -28,6 +30,7 @@ import type { Incarnation } from '../base/ids.ts'
 
 export const SEGMENT_HEADER_BYTES = 40
 export const RECORD_HEADER_BYTES = 22
+export const RECORD_TRAILER_BYTES = 1
 /** The unit a disk writes whole or not at all. Smaller than most disks' own, so never too coarse. */
 export const SECTOR_BYTES = 512
 export const SEGMENT_VERSION = 1
@@ -114,23 +117,29 @@ export function recordBinding(incarnation: Incarnation, segment: number, offset:
   return crc32c(bindingBytes)
 }
 
-/** Writes the header of the record whose payload is `bytes[at + RECORD_HEADER_BYTES, end)`; the record will stand at file offset `offset`. */
+/**
+ * Completes the record whose payload is `bytes[at + RECORD_HEADER_BYTES, payloadEnd)` and which will
+ * stand at file offset `offset`. Returns its end, one past the payload's.
+ */
 export function sealRecord(
   bytes: Uint8Array,
   at: number,
-  end: number,
+  payloadEnd: number,
   binding: number,
   offset: number,
-): void {
+): number {
   const payload = at + RECORD_HEADER_BYTES
+  const end = payloadEnd + RECORD_TRAILER_BYTES
+  bytes[payloadEnd] = RECORD_END
   bytes[at] = RECORD_START
-  writeU32(bytes, at + 1, end - payload)
+  writeU32(bytes, at + 1, payloadEnd - payload)
   const pieces = countPieces(bytes, payload, end, offset + RECORD_HEADER_BYTES)
   writeU32(bytes, at + 5, pieces.zero)
   writeU32(bytes, at + 9, pieces.lone)
   writeU32(bytes, at + 13, crc32c(bytes, payload, end, binding))
   writeU32(bytes, at + 17, crc32c(bytes, at, at + 17, binding))
   bytes[at + 21] = RECORD_END
+  return end
 }
 
 /** The record header at `at`, or undefined when it is cut short or fails its checksum. */

@@ -49,10 +49,16 @@ function segmentOf(records: readonly (readonly { key: ByteString; value: Uint8Ar
     const group = new GroupBuffer()
     for (const each of batches) group.add(each)
     const at = GROUP_PAYLOAD_AT - RECORD_HEADER_BYTES
-    sealRecord(group.bytes, at, group.end, recordBinding(incarnation, 7, bytes.length), bytes.length)
-    const grown = new Uint8Array(bytes.length + group.end - at)
+    const end = sealRecord(
+      group.bytes,
+      at,
+      group.end,
+      recordBinding(incarnation, 7, bytes.length),
+      bytes.length,
+    )
+    const grown = new Uint8Array(bytes.length + end - at)
     grown.set(bytes)
-    grown.set(group.bytes.subarray(at, group.end), bytes.length)
+    grown.set(group.bytes.subarray(at, end), bytes.length)
     bytes = grown
     ends.push(bytes.length)
   }
@@ -67,7 +73,9 @@ describe('a segment', () => {
         expect(readSegmentHeader(bytes)).toEqual({ version: 1, incarnation, number: 7, previousEnd: 123 })
         const reading = readSegment(bytes, place, undefined)
         expect(reading.end).toEqual({ kind: 'clean', validEnd: bytes.length })
-        expect(reading.records.map(({ from, to }) => decodeBatches(bytes.subarray(from, to)))).toEqual(records)
+        expect(reading.records.map(({ from, to }) => decodeBatches(bytes.subarray(from, to)))).toEqual(
+          records,
+        )
       }),
       { numRuns: 150 },
     )

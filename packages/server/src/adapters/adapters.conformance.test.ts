@@ -2,7 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Table } from '@quorate/core'
-import { clockConformance, diskConformance, randomConformance, tableConformance } from '@quorate/core/conformance'
+import {
+  clockConformance,
+  diskConformance,
+  randomConformance,
+  tableConformance,
+} from '@quorate/core/conformance'
 import { afterAll, expect, test } from 'vitest'
 import { LmdbTable } from './lmdb-table.ts'
 import { NodeClock } from './node-clock.ts'
@@ -32,7 +37,8 @@ for (const { name, run } of clockConformance) {
     })))
 }
 
-for (const { name, run } of randomConformance) test(`nodeRandom: ${name}`, () => run(async () => nodeRandom()))
+for (const { name, run } of randomConformance)
+  test(`nodeRandom: ${name}`, () => run(async () => nodeRandom()))
 
 for (const { name, run } of diskConformance) {
   test(`NodeDisk: ${name}`, () =>
