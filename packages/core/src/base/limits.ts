@@ -48,8 +48,8 @@ export const limits = {
   segmentBytesMax: 32 * MiB,
   /** Memtable size that starts a checkpoint. Two of them may be alive: one filling, one draining. */
   memtableBytesMax: 16 * MiB,
-  /** Writes per transaction into the table while checkpointing. */
-  checkpointBatchBytes: 4 * MiB,
+  /** One transaction into the table while checkpointing: its encoding holds up everything else, 4 MiB for 150 ms, this for 20. */
+  checkpointBatchBytes: 256 * KiB,
 
   /** Hints for one target: count, bytes and age. Past them the sweep repairs instead. */
   hintCountMax: 200_000,

@@ -2,7 +2,7 @@
  * The bytes of one group commit while it forms.
  *
  * Batches are encoded straight into one growing buffer that is used again for a later group; in front
- * of them is room for a segment header and the record header, whose contents are known only when the
+ * of them is room for a segment header and the record header (and behind them for its last byte), whose contents are known only when the
  * group is written. So a group costs one append and no copy.
  *
  *   batch   0xB1 | write count u32 | writes
@@ -13,7 +13,7 @@
 import { assert } from '../base/assert.ts'
 import type { ByteString } from '../base/ids.ts'
 import type { TableWrite } from '../ports/table.ts'
-import { RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES } from './segment-format.ts'
+import { RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES, SEGMENT_HEADER_BYTES } from './segment-format.ts'
 
 const BATCH = 0xb1
 const PUT = 1
@@ -79,7 +79,7 @@ export class GroupBuffer {
   }
 
   #reserve(more: number): void {
-    const needed = this.end + more
+    const needed = this.end + more + RECORD_TRAILER_BYTES
     if (needed <= this.bytes.length) return
     let size = this.bytes.length
     while (size < needed) size *= 2

@@ -22,12 +22,12 @@ import type { Random } from '../ports/random.ts'
 import type { ScanOptions, Table, TableWrite } from '../ports/table.ts'
 import { sealExtras, writeCheckpoint } from './checkpoint.ts'
 import { DurableQueue } from './durable-queue.ts'
-import { decodeBatches } from './group-buffer.ts'
 import { healable, keyspaces } from './keyspace.ts'
 import { FULL_RETRY_MS, LogWriter } from './log-writer.ts'
 import { Memtable } from './memtable.ts'
 import { mergedScan } from './merged-scan.ts'
 import { type Recovered, recoverLog } from './recovery.ts'
+import { replayRecord } from './replay.ts'
 import { type LogDamage, type ScrubStep, scrubLog, scrubTable } from './scrub.ts'
 import { openValue } from './sealed-value.ts'
 import { segmentName } from './segment-format.ts'
@@ -112,10 +112,12 @@ export class LogStore implements Store {
   static async open(options: LogStoreOptions): Promise<LogStore> {
     const identity = await openIdentity(options)
     const memtable = new Memtable()
+    const { disk, table, onReplay } = options
+    const { draining } = identity
     const recovered = await recoverLog({
-      disk: options.disk,
+      disk,
       ...identity,
-      apply: payload => replay(options, memtable, identity.draining, payload),
+      apply: payload => replayRecord({ table, memtable, draining, onReplay }, payload),
     })
     const store = new LogStore(options, identity, memtable, recovered)
     await store.#begin(identity.creating, recovered)
@@ -480,23 +482,4 @@ export class LogStore implements Store {
     this.#stuckWaiters = []
     for (const resolve of waiters) resolve()
   }
-}
-
-function replay(options: LogStoreOptions, memtable: Memtable, draining: boolean, payload: Uint8Array): void {
-  for (const batch of decodeBatches(payload)) {
-    for (const { key, value } of batch) {
-      if (options.onReplay !== undefined) {
-        options.onReplay(key, valueBefore(options.table, memtable, draining, key), value)
-      }
-      memtable.set(key, value, 0)
-    }
-  }
-}
-
-function valueBefore(table: Table, memtable: Memtable, draining: boolean, key: ByteString): Stored {
-  const entry = memtable.get(key)
-  if (entry !== undefined) return entry.value
-  if (draining) return DAMAGED
-  const sealed = table.get(key)
-  return sealed === undefined ? undefined : (openValue(key, sealed) ?? DAMAGED)
 }

@@ -241,13 +241,14 @@ export class LogWriter {
     const fresh = this.#end === 0
     const offset = fresh ? SEGMENT_HEADER_BYTES : this.#end
     const recordAt = GROUP_PAYLOAD_AT - RECORD_HEADER_BYTES
+    let recordEnd = 0
     try {
       if (fresh) await this.#openSegment(group)
       const file = this.#file
       assert(file !== undefined, 'a segment that has records is open')
       const binding = recordBinding(this.#options.incarnation, this.#segment, offset)
-      sealRecord(group.bytes, recordAt, group.end, binding, offset)
-      await file.append(group.bytes.subarray(fresh ? 0 : recordAt, group.end))
+      recordEnd = sealRecord(group.bytes, recordAt, group.end, binding, offset)
+      await file.append(group.bytes.subarray(fresh ? 0 : recordAt, recordEnd))
     } catch (error) {
       if (!isDiskFull(error)) throw error
       await this.#abandon()
@@ -255,7 +256,7 @@ export class LogWriter {
     }
     await this.#file?.sync()
     this.#syncs++
-    this.#end = offset + (group.end - recordAt)
+    this.#end = offset + (recordEnd - recordAt)
     return true
   }
 

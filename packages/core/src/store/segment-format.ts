@@ -7,13 +7,16 @@
  *
  * Mechanism: a segment is a header and records, back to back. Every record checksum continues from a
  * *binding*: the CRC of (incarnation, segment number, file offset). A record states its own length and
- * how many *zero pieces* it was written with; a piece is what a 512-byte sector of the file holds of
- * the record's payload. A power cut that loses a sector leaves a zero piece the record never had; a
- * flipped bit does not. The record header starts and ends with a non-zero byte, so that a sector that
- * holds any part of it is never zero by nature.
+ * how many of its *pieces* are all zero; a piece is what a 512-byte sector of the file holds of the
+ * record's payload. A power cut that loses a sector leaves a zero piece the record never had. A flipped
+ * bit does so only where a piece had that one bit and no other, so those *lone* pieces are counted too.
+ * The record header starts and ends with a byte of several bits, so that a sector that holds any part
+ * of it is never zero by nature nor by one flip; a byte like that also ends the record, for the sake of
+ * its last, perhaps very short, piece.
  *
  *   segment header   magic 8 | version u32 | incarnation 8 | number u64 | previous valid end u64 | crc u32
- *   record header    'R' | payload length u32 | zero pieces u32 | payload crc u32 | header crc u32 | 'Q'
+ *   record header    'R' | payload length u32 | zero pieces u32 | lone pieces u32 | payload crc u32 | header crc u32 | 'Q'
+ *   record           header | payload | 'Q', the last byte counted with the payload by its checksum and pieces
  *
  * Integers are little-endian.
  *
@@ -26,7 +29,8 @@ import { crc32c } from '../base/crc32c.ts'
 import type { Incarnation } from '../base/ids.ts'
 
 export const SEGMENT_HEADER_BYTES = 40
-export const RECORD_HEADER_BYTES = 18
+export const RECORD_HEADER_BYTES = 22
+export const RECORD_TRAILER_BYTES = 1
 /** The unit a disk writes whole or not at all. Smaller than most disks' own, so never too coarse. */
 export const SECTOR_BYTES = 512
 export const SEGMENT_VERSION = 1
@@ -45,7 +49,7 @@ export interface SegmentHeader {
 
 export interface RecordHeader {
   readonly payloadBytes: number
-  readonly zeroPieces: number
+  readonly pieces: Pieces
   readonly payloadCrc: number
 }
 
@@ -113,38 +117,46 @@ export function recordBinding(incarnation: Incarnation, segment: number, offset:
   return crc32c(bindingBytes)
 }
 
-/** Writes the header of the record whose payload is `bytes[at + RECORD_HEADER_BYTES, end)`; the record will stand at file offset `offset`. */
+/**
+ * Completes the record whose payload is `bytes[at + RECORD_HEADER_BYTES, payloadEnd)` and which will
+ * stand at file offset `offset`. Returns its end, one past the payload's.
+ */
 export function sealRecord(
   bytes: Uint8Array,
   at: number,
-  end: number,
+  payloadEnd: number,
   binding: number,
   offset: number,
-): void {
+): number {
   const payload = at + RECORD_HEADER_BYTES
+  const end = payloadEnd + RECORD_TRAILER_BYTES
+  bytes[payloadEnd] = RECORD_END
   bytes[at] = RECORD_START
-  writeU32(bytes, at + 1, end - payload)
-  writeU32(bytes, at + 5, zeroPieces(bytes, payload, end, offset + RECORD_HEADER_BYTES))
-  writeU32(bytes, at + 9, crc32c(bytes, payload, end, binding))
-  writeU32(bytes, at + 13, crc32c(bytes, at, at + 13, binding))
-  bytes[at + 17] = RECORD_END
+  writeU32(bytes, at + 1, payloadEnd - payload)
+  const pieces = countPieces(bytes, payload, end, offset + RECORD_HEADER_BYTES)
+  writeU32(bytes, at + 5, pieces.zero)
+  writeU32(bytes, at + 9, pieces.lone)
+  writeU32(bytes, at + 13, crc32c(bytes, payload, end, binding))
+  writeU32(bytes, at + 17, crc32c(bytes, at, at + 17, binding))
+  bytes[at + 21] = RECORD_END
+  return end
 }
 
 /** The record header at `at`, or undefined when it is cut short or fails its checksum. */
 export function readRecordHeader(bytes: Uint8Array, at: number, binding: number): RecordHeader | undefined {
   if (!mayStartRecord(bytes, at)) return undefined
-  if (readU32(bytes, at + 13) !== crc32c(bytes, at, at + 13, binding)) return undefined
+  if (readU32(bytes, at + 17) !== crc32c(bytes, at, at + 17, binding)) return undefined
   return {
     payloadBytes: readU32(bytes, at + 1),
-    zeroPieces: readU32(bytes, at + 5),
-    payloadCrc: readU32(bytes, at + 9),
+    pieces: { zero: readU32(bytes, at + 5), lone: readU32(bytes, at + 9) },
+    payloadCrc: readU32(bytes, at + 13),
   }
 }
 
 /** A cheap first look, for the search at every offset. */
 export function mayStartRecord(bytes: Uint8Array, at: number): boolean {
   return (
-    at + RECORD_HEADER_BYTES <= bytes.length && bytes[at] === RECORD_START && bytes[at + 17] === RECORD_END
+    at + RECORD_HEADER_BYTES <= bytes.length && bytes[at] === RECORD_START && bytes[at + 21] === RECORD_END
   )
 }
 
@@ -153,16 +165,35 @@ export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return true
 }
 
-/** Pieces of `bytes[from, to)`, which stands at file offset `offset`, that are zero throughout. */
-export function zeroPieces(bytes: Uint8Array, from: number, to: number, offset: number): number {
-  let count = 0
+/** Pieces that are zero throughout, and pieces with a single bit set. */
+export interface Pieces {
+  readonly zero: number
+  readonly lone: number
+}
+
+/** Counts the pieces of `bytes[from, to)`, which stands at file offset `offset`. */
+export function countPieces(bytes: Uint8Array, from: number, to: number, offset: number): Pieces {
+  let zero = 0
+  let lone = 0
   let at = from
   let left = SECTOR_BYTES - (offset % SECTOR_BYTES)
   while (at < to) {
     const end = Math.min(at + left, to)
-    if (bytes[at] === 0 && isZero(bytes, at, end)) count++
+    let bits = 0
+    for (let i = at; i < end && bits < 2; i++) {
+      const byte = bytes[i]!
+      if (byte !== 0) bits += (byte & (byte - 1)) === 0 ? 1 : 2
+    }
+    if (bits === 0) zero++
+    else if (bits === 1) lone++
     at = end
     left = SECTOR_BYTES
   }
-  return count
+  return { zero, lone }
+}
+
+/** Whether sectors were lost from a record written with the pieces `was`. What one flipped bit explains as well does not count. */
+export function lostPieces(was: Pieces, is: Pieces): boolean {
+  const oneFlip = is.zero === was.zero + 1 && is.lone === was.lone - 1
+  return is.zero > was.zero && !oneFlip
 }

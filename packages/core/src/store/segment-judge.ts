@@ -18,27 +18,31 @@
  *
  * Reference: Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage" (FAST 2018), on
  * why crash and corruption must be disentangled before a log is cut. Here without their second
- * on-disk marker: the zero-piece count takes its place.
+ * on-disk marker: the counts of zero and lone pieces take its place. A sector that held one set bit and
+ * is zero now may be lost or flipped; it is called damage, since that loses nothing silently.
  */
 
 import { crc32c } from '../base/crc32c.ts'
 import type { Incarnation } from '../base/ids.ts'
 import {
+  countPieces,
   isZero,
+  lostPieces,
   mayStartRecord,
   RECORD_HEADER_BYTES,
+  RECORD_TRAILER_BYTES,
   readRecordHeader,
   recordBinding,
   SECTOR_BYTES,
   SEGMENT_HEADER_BYTES,
-  zeroPieces,
 } from './segment-format.ts'
 
-/** One valid record: its header stands at `at`, its payload is `[from, to)`. */
+/** One valid record: it stands at `[at, end)`, its payload at `[from, to)`. */
 export interface RecordSpan {
   readonly at: number
   readonly from: number
   readonly to: number
+  readonly end: number
 }
 
 export type SegmentEnd =
@@ -71,9 +75,9 @@ export function readSegment(
   let at = SEGMENT_HEADER_BYTES
   while (at < limit) {
     const record = readRecord(bytes, at, place)
-    if (record === undefined || record.to > limit) break
+    if (record === undefined || record.end > limit) break
     records.push(record)
-    at = record.to
+    at = record.end
   }
   if (at === limit) return { records, end: { kind: 'clean', validEnd: at } }
   if (closedAt === undefined) return { records, end: judgeTail(bytes, at, place) }
@@ -87,8 +91,9 @@ function readRecord(bytes: Uint8Array, at: number, place: SegmentPlace): RecordS
   if (header === undefined) return undefined
   const from = at + RECORD_HEADER_BYTES
   const to = from + header.payloadBytes
-  if (to > bytes.length || crc32c(bytes, from, to, binding) !== header.payloadCrc) return undefined
-  return { at, from, to }
+  const end = to + RECORD_TRAILER_BYTES
+  if (end > bytes.length || crc32c(bytes, from, end, binding) !== header.payloadCrc) return undefined
+  return { at, from, to, end }
 }
 
 function judgeTail(bytes: Uint8Array, at: number, place: SegmentPlace): SegmentEnd {
@@ -104,12 +109,14 @@ function judgeTail(bytes: Uint8Array, at: number, place: SegmentPlace): SegmentE
     return { kind: 'damaged', at, why: 'a record header fails its checksum and shows no torn write' }
   }
   const from = at + RECORD_HEADER_BYTES
-  const to = from + header.payloadBytes
+  const to = from + header.payloadBytes + RECORD_TRAILER_BYTES
   if (to > bytes.length) return torn(`the file ends ${to - bytes.length} bytes before the record does`)
   if (to < bytes.length) {
     return { kind: 'damaged', at, why: 'a record fails its checksum and is not the last one' }
   }
-  if (zeroPieces(bytes, from, to, from) > header.zeroPieces) return torn('a sector of the record is all zero')
+  if (lostPieces(header.pieces, countPieces(bytes, from, to, from))) {
+    return torn('a sector of the record is all zero')
+  }
   return { kind: 'damaged', at, why: 'a record fails its checksum and shows no torn write' }
 }
 

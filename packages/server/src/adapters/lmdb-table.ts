@@ -39,7 +39,8 @@ export class LmdbTable implements Table {
   }
 
   get(key: ByteString): Uint8Array | undefined {
-    return this.#database.get(Buffer.from(key, 'latin1'))
+    const value = this.#database.get(Buffer.from(key, 'latin1'))
+    return value === undefined ? undefined : plain(value)
   }
 
   *scan(
@@ -53,7 +54,7 @@ export class LmdbTable implements Table {
       ...(options.limit === undefined ? {} : { limit: options.limit }),
       ...(options.reverse === true ? downwards(from, to) : upwards(from, to)),
     })
-    for (const { key, value } of range) yield [key.toString('latin1') as ByteString, value]
+    for (const { key, value } of range) yield [key.toString('latin1') as ByteString, plain(value)]
   }
 
   async write(batch: readonly TableWrite[]): Promise<void> {
@@ -76,6 +77,11 @@ export class LmdbTable implements Table {
   async close(): Promise<void> {
     await this.#database.close()
   }
+}
+
+/** A `Buffer`'s `slice` is a view where a `Uint8Array`'s is a copy, so no buffer may leave this file as bytes. */
+function plain(value: Buffer): Uint8Array {
+  return new Uint8Array(value.buffer, value.byteOffset, value.length)
 }
 
 function upwards(from: ByteString, to: ByteString | undefined): { start?: Buffer; end?: Buffer } {

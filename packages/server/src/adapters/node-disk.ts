@@ -10,7 +10,14 @@
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { assert, compareStrings, type Disk, DiskError, type DiskErrorKind, type DiskFile } from '@quorate/core'
+import {
+  assert,
+  compareStrings,
+  type Disk,
+  DiskError,
+  type DiskErrorKind,
+  type DiskFile,
+} from '@quorate/core'
 
 const APPEND = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY
 const OWNER_ONLY = 0o600
@@ -111,9 +118,7 @@ class NodeFile implements DiskFile {
   }
 
   close(): Promise<void> {
-    const closed = this.#last.then(() =>
-      attempt(`closing ${this.#path}`, () => this.#handle.close()),
-    )
+    const closed = this.#last.then(() => attempt(`closing ${this.#path}`, () => this.#handle.close()))
     this.#usable = false
     return closed
   }
