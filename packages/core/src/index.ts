@@ -45,3 +45,6 @@ export { checkNodeConfig, defaultTuning, type InitialMember, type NodeConfig, ty
 export { createTable } from './node/catalog-handlers.ts'
 export type { Counters } from './leaderless/counters.ts'
 export type { LedgerEntry } from './leaderless/ledger.ts'
+export * from './node/explain.ts'
+export * from './node/status.ts'
+export { type PartitionVerdict, verifyPartition } from './node/verify.ts'

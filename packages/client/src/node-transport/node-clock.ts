@@ -1,6 +1,11 @@
+/** Real time. `defer` is `setImmediate`: after the input of this turn of the event loop has been handled. */
+
+import { performance } from 'node:perf_hooks'
 import type { Clock, Timer } from '@quorate/core'
 
-/** Time of this process. */
+/** Longest delay of one `setTimeout`; longer ones are taken in steps. */
+const TIMEOUT_MAX_MS = 0x7fff_ffff
+
 export class NodeClock implements Clock {
   wallMs(): number {
     return Date.now()
@@ -11,9 +16,19 @@ export class NodeClock implements Clock {
   }
 
   setTimer(delayMs: number, run: () => void): Timer {
-    // setTimeout may fire up to a millisecond early on the monotonic clock; timers here never do.
-    const timer = setTimeout(run, Math.ceil(delayMs) + 1)
-    return { cancel: () => clearTimeout(timer) }
+    const dueMs = performance.now() + delayMs
+    let handle: NodeJS.Timeout
+    const arm = (): void => {
+      // Rounded up: `setTimeout` cuts fractions off and counts from the loop's own, older, time.
+      const leftMs = Math.ceil(dueMs - performance.now())
+      handle = setTimeout(fire, Math.min(Math.max(leftMs, 0), TIMEOUT_MAX_MS))
+    }
+    const fire = (): void => {
+      if (performance.now() < dueMs) arm()
+      else run()
+    }
+    arm()
+    return { cancel: () => clearTimeout(handle) }
   }
 
   defer(run: () => void): void {

@@ -14,7 +14,7 @@ import {
 } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { LmdbTable } from './lmdb-table.ts'
-import { NodeClock } from './node-clock.ts'
+import { NodeClock } from '@quorate/client/node-transport'
 import { NodeDisk } from './node-disk.ts'
 import { nodeRandom } from './node-random.ts'
 

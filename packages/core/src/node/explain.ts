@@ -1,0 +1,146 @@
+/** Why a read answers what it answers: hash → token → partition → replicas → what each one has. Read-only. */
+
+import { stringToHex } from '../base/bytes.ts'
+import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
+import { describeStamp } from '../causality/hybrid-clock.ts'
+import { type Cell, liveValues } from '../cells/cell.ts'
+import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
+import { decodeDocument, type Document } from '../cells/document.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { rowKey, rowToken, tokenOf } from '../partitioning/row-key.ts'
+import { DAMAGED } from '../store/store-face.ts'
+import { inspectMessage } from '../wire/messages.ts'
+
+const ASK_MS = 1_000
+
+export interface ReplicaView {
+  readonly node: NodeId
+  readonly role: 'home' | 'fallback'
+  readonly state: 'has it' | 'has nothing' | 'deleted' | 'damaged' | 'rebuilding' | 'no answer'
+  readonly suspected: boolean
+  readonly digest: string | undefined
+  readonly versions: readonly { readonly dot: string; readonly at: string; readonly operation: string }[]
+  /** Homes for which this node keeps a hint of the row. */
+  readonly hintsFor: readonly NodeId[]
+}
+
+export interface Explanation {
+  readonly table: string
+  readonly partitionKeyHash: string
+  readonly token: number
+  readonly partition: { readonly index: number; readonly start: number; readonly end: number; readonly mapVersion: number }
+  readonly homes: readonly NodeId[]
+  readonly fallbacks: readonly NodeId[]
+  readonly replicas: readonly ReplicaView[]
+  readonly merged: { readonly values: readonly Document[]; readonly conflict: boolean; readonly context: string }
+  readonly why: readonly string[]
+}
+
+export async function explainRow(
+  node: NodeContext,
+  table: TableId,
+  partitionKey: ByteString,
+  sortKey: ByteString,
+): Promise<Explanation> {
+  const view = node.catalog.view(table)
+  const token = tokenOf(partitionKey)
+  const partition = view.map.locate(token)
+  const key = rowKey(table, token, partitionKey, sortKey)
+  const fallbacks = partition.preference.slice(partition.replicas.length)
+  const asked = await Promise.all(
+    [...partition.replicas, ...fallbacks].map(async id => {
+      const role = partition.replicas.includes(id) ? ('home' as const) : ('fallback' as const)
+      return inspect(node, table, key, id, role)
+    }),
+  )
+  const homes = asked.filter(found => found.view.role === 'home')
+  let merged: Cell | undefined
+  for (const { cell } of homes) {
+    if (cell === undefined) continue
+    merged = merged === undefined ? cell : view.rule.merge(merged, cell).cell
+  }
+  const values = merged === undefined ? [] : view.rule.read(merged).map(decodeDocument)
+  return {
+    table: view.descriptor.name,
+    partitionKeyHash: `murmur3-x86-32(${stringToHex(partitionKey)})`,
+    token,
+    partition: { index: partition.index, start: partition.start, end: partition.end, mapVersion: view.map.version },
+    homes: partition.replicas,
+    fallbacks,
+    replicas: asked.filter(found => found.view.role === 'home' || found.view.hintsFor.length > 0).map(found => found.view),
+    merged: {
+      values,
+      conflict: values.length > 1,
+      context: (merged?.context ?? []).map(h => `${stringToHex(h.actor).slice(0, 8)}:${h.intervals.at(-1)}`).join(' '),
+    },
+    why: reasons(view.descriptor.conflict.kind, view.descriptor.replication, homes.map(found => found.view), merged, values.length),
+  }
+}
+
+async function inspect(
+  node: NodeContext,
+  table: TableId,
+  key: ByteString,
+  id: NodeId,
+  role: 'home' | 'fallback',
+): Promise<{ view: ReplicaView; cell: Cell | undefined }> {
+  const suspected = node.isSuspected(id)
+  const none = { node: id, role, suspected, digest: undefined, versions: [], hintsFor: [] }
+  const reply = await (id === node.self ? inspectHere(node, table, key) : node.rpc.request(id as string as PeerId, inspectMessage, { table, key }, ASK_MS)).catch(() => undefined)
+  if (reply === undefined) return { view: { ...none, state: 'no answer' }, cell: undefined }
+  const cell = reply.cell === undefined ? undefined : decodeCell(reply.cell)
+  const live = cell === undefined ? [] : liveValues(cell)
+  const state = reply.damaged
+    ? 'damaged'
+    : !reply.ready
+      ? 'rebuilding'
+      : cell === undefined
+        ? 'has nothing'
+        : live.length === 0
+          ? 'deleted'
+          : 'has it'
+  const versions = (cell?.values ?? []).map(value => ({
+    dot: `${stringToHex(value.actor).slice(0, 8)}:${value.stamp}`,
+    at: describeStamp(value.stamp),
+    operation: stringToHex(value.operation).slice(0, 12),
+  }))
+  const digest = reply.cell === undefined ? undefined : describeDigest(digestCell(key, reply.cell))
+  return { view: { node: id, role, state, suspected, digest, versions, hintsFor: reply.hints }, cell }
+}
+
+async function inspectHere(node: NodeContext, table: TableId, key: ByteString) {
+  const stored = node.store.get(key)
+  const view = node.catalog.view(table)
+  const partition = view.map.locate(rowToken(key))
+  return {
+    cell: stored === DAMAGED ? undefined : stored,
+    damaged: stored === DAMAGED || node.rows.damagedKeys.has(key),
+    ready: node.isReady(view, partition),
+    hints: node.hints.targets().filter(target => node.hints.get(target, key) !== undefined),
+  }
+}
+
+function reasons(
+  rule: string,
+  replication: { n: number; r: number; w: number; sloppy: boolean },
+  homes: readonly ReplicaView[],
+  merged: Cell | undefined,
+  values: number,
+): string[] {
+  const answering = homes.filter(home => home.state !== 'no answer' && home.state !== 'damaged' && home.state !== 'rebuilding')
+  const digests = new Set(answering.map(home => home.digest ?? 'nothing'))
+  const out: string[] = []
+  out.push(`${answering.length} of ${homes.length} homes answer; a read with r=${replication.r} needs ${replication.r}`)
+  out.push(digests.size <= 1 ? 'all of them hold the same cell' : `they hold ${digests.size} different cells: a read merges them and repairs the stale ones`)
+  if (merged === undefined) out.push('no home has ever seen this row (or its deletion has been collected)')
+  else if (values === 0) out.push('the newest thing known is a deletion; its history is kept until every home is proven to have it')
+  else if (values === 1) out.push(`one value survives under rule "${rule}": every other write was seen by it${rule === 'lww' ? ', or lost to it and is in the ledger' : ''}`)
+  else out.push(`${values} values are concurrent: none of their writers had seen the others; a write with this read's context settles them`)
+  const sum = replication.r + replication.w
+  out.push(
+    sum > replication.n
+      ? `r + w = ${sum} > n = ${replication.n}: a read sees every write acknowledged by w homes${replication.sloppy ? ' (not by fallbacks)' : ''}`
+      : `r + w = ${sum} <= n = ${replication.n}: a read may miss the latest acknowledged write`,
+  )
+  return out
+}

@@ -1,0 +1,225 @@
+/**
+ * The admin interface: JSON under /api/v1, health, metrics. Loopback only; the Host header is checked (a
+ * web page must not reach it by DNS rebinding), and whatever changes state needs the node's admin token.
+ */
+
+import { serve } from '@hono/node-server'
+import {
+  encodeKey,
+  explainRow,
+  type KeyValue,
+  type Node,
+  nodeStatus,
+  QuorateError,
+  isQuorateError,
+  stampAt,
+  tableDocument,
+  verifyPartition,
+  decodeDocument,
+  describeKey,
+  rowKeyParts,
+  stampMs,
+  type ByteString,
+} from '@quorate/core'
+import { Hono } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { metricsText } from './metrics.ts'
+import { openApi } from './open-api.ts'
+
+const LEDGER_MAX = 10_000
+
+export interface AdminOptions {
+  readonly node: Node
+  readonly token: string
+  readonly tokenFile: string
+}
+
+export function adminApp({ node, token, tokenFile }: AdminOptions): Hono {
+  const app = new Hono()
+
+  app.use('*', async (context, next) => {
+    const host = (context.req.header('host') ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+    if (!/^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host)) {
+      return context.json(errorBody(new QuorateError('BAD_REQUEST', `Host "${host}" is not a loopback name`)), 403)
+    }
+    if (context.req.method !== 'GET' && context.req.method !== 'HEAD') {
+      if (context.req.header('authorization') !== `Bearer ${token}`) {
+        const error = new QuorateError('BAD_REQUEST', `changing state needs "Authorization: Bearer …" with the token in ${tokenFile}`)
+        return context.json(errorBody(error), 401)
+      }
+    }
+    return next()
+  })
+
+  app.onError((error, context) => context.json(errorBody(error), statusOf(error)))
+  app.notFound(context => context.json(errorBody(new QuorateError('NOT_FOUND', `there is no ${context.req.method} ${context.req.path}`)), 404))
+
+  app.get('/healthz', context => context.json({ ok: node.store.status().state !== 'failed' }))
+  app.get('/readyz', context => {
+    const { state } = nodeStatus(node)
+    return context.json({ ready: state === 'ready', state }, state === 'ready' ? 200 : 503)
+  })
+  app.get('/metrics', context => context.text(metricsText(nodeStatus(node), process.memoryUsage())))
+  app.get('/api/v1/openapi.json', context => context.json(openApi))
+  app.get('/api/v1/status', context => {
+    const memory = process.memoryUsage()
+    return context.json({ ...nodeStatus(node), process: process.pid, tokenFile, memory: { rss: memory.rss, heapUsed: memory.heapUsed } })
+  })
+  app.get('/api/v1/tables', context => context.json({ tables: node.catalog.views().map(view => tableDocument(view.descriptor)) }))
+
+  app.get('/api/v1/ring/:table', context => {
+    const { descriptor, map } = node.catalog.named(context.req.param('table'))
+    return context.json({
+      table: descriptor.name,
+      mapVersion: map.version,
+      partitions: map.partitions.map(({ index, start, end, replicas, preference }) => ({
+        index,
+        start,
+        end,
+        share: (end - start) / 2 ** 32,
+        replicas,
+        fallbacks: preference.slice(replicas.length),
+        rows: node.trees.node(descriptor.id, index, 0, 0).rows,
+        provenEqual: replicas
+          .filter(home => home !== node.config.id && replicas.includes(node.config.id))
+          .map(home => ({ peer: home, atMs: node.sweeper.provenEqual.get(`${descriptor.id}/${index}/${home}`) ?? null })),
+      })),
+    })
+  })
+
+  app.get('/api/v1/explain/:table', async context => {
+    const { descriptor } = node.catalog.named(context.req.param('table'))
+    const key = keyFrom(context.req.query('key'), 'key')
+    const sort = context.req.query('sort')
+    const sortKey = sort === undefined ? ('' as ByteString) : encodeKey(keyFrom(sort, 'sort'))
+    if ((descriptor.key.sort === undefined) !== (sort === undefined)) {
+      throw new QuorateError('BAD_REQUEST', `table "${descriptor.name}" ${descriptor.key.sort === undefined ? 'has no sort key' : `needs sort=… ("${descriptor.key.sort}")`}`)
+    }
+    return context.json(jsonSafe(await explainRow(node.context, descriptor.id, encodeKey(key), sortKey)))
+  })
+
+  app.get('/api/v1/ledger', context => {
+    const name = context.req.query('table')
+    const table = name === undefined ? undefined : node.catalog.named(name).descriptor.id
+    const since = stampAt(Number(context.req.query('since') ?? 0))
+    const limit = Math.min(LEDGER_MAX, Number(context.req.query('limit') ?? 100))
+    if (!Number.isFinite(limit) || limit < 1) throw new QuorateError('BAD_REQUEST', 'limit must be a whole number from 1')
+    const entries = [...node.context.ledger.list(table, since, limit)].map(entry => {
+      const { partitionKey, sortKey } = rowKeyParts(entry.rowKey)
+      return {
+        table: node.catalog.find(entry.table)?.descriptor.name ?? String(entry.table),
+        key: describeKey(partitionKey),
+        sort: sortKey === '' ? null : describeKey(sortKey),
+        dot: `${entry.dot.actor.slice(0, 8)}:${entry.dot.stamp}`,
+        at: new Date(stampMs(entry.dot.stamp)).toISOString(),
+        operation: entry.operation,
+        reason: entry.reason,
+        value: entry.value === undefined ? null : decodeDocument(entry.value),
+        node: entry.node,
+      }
+    })
+    return context.json({ total: node.context.ledger.count, dropped: node.context.ledger.dropped, entries: jsonSafe(entries) as object })
+  })
+
+  app.get('/api/v1/verify/:table/:partition', async context => {
+    const view = node.catalog.named(context.req.param('table'))
+    const index = Number(context.req.param('partition'))
+    const partition = view.map.partitions[index]
+    if (partition === undefined) throw new QuorateError('NOT_FOUND', `table "${view.descriptor.name}" has no partition ${context.req.param('partition')}`)
+    return context.json(await verifyPartition(node.context, view, partition))
+  })
+
+  app.post('/api/v1/repair/:table', async context => {
+    const view = node.catalog.named(context.req.param('table'))
+    const peers = node.catalog.members.members.map(member => member.id).filter(id => id !== node.config.id)
+    const exchanges = []
+    for (const peer of peers) {
+      const result = await node.sweeper.exchange(view, peer)
+      exchanges.push(result ?? { peer, partitions: 0, differing: 0, repaired: 0, complete: false })
+    }
+    return context.json({ node: node.config.id, exchanges })
+  })
+
+  app.post('/api/v1/scrub', async context => context.json(await node.scrubber.pass()))
+
+  return app
+}
+
+function keyFrom(text: string | undefined, field: string): KeyValue {
+  if (text === undefined) throw new QuorateError('BAD_REQUEST', `${field}=… is missing: the key value as JSON`)
+  try {
+    const value: unknown = JSON.parse(text)
+    if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) return value as KeyValue
+  } catch {
+    // Not JSON: taken as the text it is.
+    return text
+  }
+  throw new QuorateError('BAD_REQUEST', `${field} must be a text, number, boolean or null`)
+}
+
+/** Documents hold bigints, bytes and sets; JSON does not. */
+export function jsonSafe(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') }
+  if (value instanceof Set) return { $set: [...value].map(jsonSafe) }
+  if (Array.isArray(value)) return value.map(jsonSafe)
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, jsonSafe(item)]))
+  }
+  return value
+}
+
+function errorBody(error: unknown): { error: object } {
+  if (!isQuorateError(error)) return { error: { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) } }
+  const { code, message, outcome, data, attempts } = error
+  return { error: { code, message, outcome, data, attempts } }
+}
+
+function statusOf(error: unknown): ContentfulStatusCode {
+  if (!isQuorateError(error)) return 500
+  switch (error.code) {
+    case 'NOT_FOUND':
+    case 'UNKNOWN_TABLE':
+      return 404
+    case 'TABLE_EXISTS':
+    case 'CONFLICT':
+      return 409
+    case 'OVERLOADED':
+      return 429
+    case 'NOT_READY':
+    case 'UNAVAILABLE':
+    case 'READ_SHORT':
+    case 'UNREACHABLE':
+      return 503
+    case 'DEADLINE':
+      return 504
+    case 'INTERNAL':
+    case 'STORE_FAILED':
+    case 'STORE_DAMAGED':
+      return 500
+    default:
+      return 400
+  }
+}
+
+export interface AdminListener {
+  readonly port: number
+  close(): Promise<void>
+}
+
+export function listenAdmin(app: Hono, host: string, port: number): Promise<AdminListener> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch: app.fetch, hostname: host, port }, info => {
+      server.removeListener('error', reject)
+      resolve({
+        port: info.port,
+        close: () =>
+          new Promise(done => {
+            server.close(() => done())
+            if ('closeAllConnections' in server) server.closeAllConnections()
+          }),
+      })
+    })
+    server.once('error', reject)
+  })
+}

@@ -1,0 +1,13 @@
+/** Exit codes of a server process that stops by itself. Documented in the README; the demo and tests rely on them. */
+export const serverExit = {
+  ok: 0,
+  unexpected: 1,
+  /** Configuration that cannot work. */
+  usage: 2,
+  /** The store is damaged beyond the log's help: rebuild from replicas. */
+  storeDamaged: 70,
+  /** A sync or append failed: nothing after it was acknowledged; the process must not go on. */
+  storeFailed: 74,
+  /** An assertion failed: a state that the code says is impossible. */
+  assertion: 86,
+} as const

@@ -1,0 +1,44 @@
+/** OpenAPI description of the admin interface; a test holds it against the routes. */
+
+const ok = (description: string) => ({ responses: { '200': { description } } })
+const parameter = (name: string, where: 'path' | 'query', description: string) => ({
+  name,
+  in: where,
+  required: where === 'path',
+  description,
+  schema: { type: 'string' },
+})
+const table = parameter('table', 'path', 'Name of a table')
+const changes = { security: [{ token: [] }] }
+
+export const openApi = {
+  openapi: '3.1.0',
+  info: { title: 'Quorate admin interface', version: '1', description: 'One node. JSON; errors are {error: {code, message, outcome, data, attempts}}.' },
+  components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+  paths: {
+    '/healthz': { get: ok('The process lives and its store has not failed') },
+    '/readyz': { get: ok('The node serves requests; 503 otherwise') },
+    '/metrics': { get: ok('Prometheus text') },
+    '/api/v1/openapi.json': { get: ok('This description') },
+    '/api/v1/status': { get: ok('What the node says of itself') },
+    '/api/v1/tables': { get: ok('Tables and their settings') },
+    '/api/v1/ring/{table}': { get: { ...ok('Partitions and replicas'), parameters: [table] } },
+    '/api/v1/explain/{table}': {
+      get: {
+        ...ok('Why a read of this key answers what it answers'),
+        parameters: [table, parameter('key', 'query', 'Partition key as JSON'), parameter('sort', 'query', 'Sort key as JSON')],
+      },
+    },
+    '/api/v1/ledger': {
+      get: {
+        ...ok('Discarded writes on this node'),
+        parameters: [parameter('table', 'query', 'Only this table'), parameter('since', 'query', 'Milliseconds since 1970'), parameter('limit', 'query', 'Entries at most')],
+      },
+    },
+    '/api/v1/verify/{table}/{partition}': {
+      get: { ...ok('Replicas of a partition compared row by row'), parameters: [table, parameter('partition', 'path', 'Index of the partition')] },
+    },
+    '/api/v1/repair/{table}': { post: { ...ok('Sweeps the table with every peer'), ...changes, parameters: [table] } },
+    '/api/v1/scrub': { post: { ...ok('Re-reads everything stored against its checksums'), ...changes } },
+  },
+} as const

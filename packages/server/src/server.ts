@@ -1,0 +1,126 @@
+/** The composition root: one node on a real machine. */
+
+import { AssertionError, Node, QuorateError, stringToHex, type PeerId } from '@quorate/core'
+import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
+import { join } from 'node:path'
+import { pino, type Logger } from 'pino'
+import { LmdbTable } from './adapters/lmdb-table.ts'
+import { NodeDisk } from './adapters/node-disk.ts'
+import { nodeRandom } from './adapters/node-random.ts'
+import { adminApp, listenAdmin } from './admin-http.ts'
+import { DataDirectory } from './data-directory.ts'
+import { serverExit } from './exit-codes.ts'
+import type { ServerConfig } from './server-config.ts'
+
+export interface RunningServer {
+  readonly node: Node
+  readonly address: string
+  readonly http: string
+  stop(): Promise<void>
+}
+
+export interface ServerHooks {
+  /** The process must end now, with this code. Default: log and exit. */
+  readonly onFatal?: (exitCode: number, error: unknown) => void
+  readonly log?: Logger
+}
+
+export async function startServer(config: ServerConfig, hooks: ServerHooks = {}): Promise<RunningServer> {
+  const log = hooks.log ?? pino({ level: config.logLevel, base: { node: config.node.id } }, pino.destination(2))
+  const fatal = hooks.onFatal ?? ((code: number): void => process.exit(code))
+  const directory = await DataDirectory.open(config.data, config.node.id)
+  const onFatal = (error: QuorateError): void => {
+    log.fatal({ code: error.code, data: error.data }, error.message)
+    fatal(error.code === 'STORE_DAMAGED' ? serverExit.storeDamaged : serverExit.storeFailed, error)
+  }
+  let transport: TcpTransport | undefined
+  try {
+    const disk = await NodeDisk.open(directory.log)
+    const table = await LmdbTable.open(directory.table)
+    const late = new LateTransport()
+    const node = await Node.open(
+      { clock: new NodeClock(), random: nodeRandom(), disk, table, transport: late },
+      config.node,
+      { onFatal, onTrouble: message => log.error(message) },
+    )
+    transport = new TcpTransport({
+      identity: { node: config.node.id, incarnation: node.store.incarnation, cluster: '' },
+      onRefused: (peer, error) => log.warn({ peer, code: error.code }, error.message),
+    })
+    late.attach(transport)
+    const port = await listenOn('listen', config.listen, (host, wanted) => transport!.listen(host, wanted))
+    const app = adminApp({ node, token: directory.token, tokenFile: join(directory.path, 'admin-token') })
+    const admin = await listenOn('http', config.http, (host, wanted) => listenAdmin(app, host, wanted))
+    const address = `${hostOf(config.listen)}:${port}`
+    const http = `${hostOf(config.http)}:${admin.port}`
+    log.info({ address, http, data: config.data, incarnation: stringToHex(node.store.incarnation) }, 'serving')
+    const endTransport = transport
+    return {
+      node,
+      address,
+      http,
+      async stop() {
+        await admin.close()
+        await endTransport.close()
+        await node.stop()
+        await directory.release()
+        log.info('stopped')
+      },
+    }
+  } catch (error) {
+    await transport?.close()
+    await directory.release()
+    throw error
+  }
+}
+
+/** The node needs its transport before the store has told the incarnation that the transport's hello names. */
+class LateTransport {
+  #transport: TcpTransport | undefined
+  #receiver: Parameters<TcpTransport['serve']>[0] | undefined
+  readonly #routes = new Map<PeerId, string>()
+
+  attach(transport: TcpTransport): void {
+    this.#transport = transport
+    if (this.#receiver !== undefined) transport.serve(this.#receiver)
+    for (const [peer, address] of this.#routes) transport.route(peer, address)
+  }
+
+  send(to: PeerId, frame: Uint8Array): void {
+    this.#transport?.send(to, frame)
+  }
+
+  serve(receiver: Parameters<TcpTransport['serve']>[0]): void {
+    this.#receiver = receiver
+    this.#transport?.serve(receiver)
+  }
+
+  route(peer: PeerId, address: string): void {
+    this.#routes.set(peer, address)
+    this.#transport?.route(peer, address)
+  }
+
+  async close(): Promise<void> {
+    await this.#transport?.close()
+  }
+}
+
+const hostOf = (bind: string): string => bind.slice(0, bind.lastIndexOf(':'))
+
+async function listenOn<T>(name: string, bind: string, listen: (host: string, port: number) => Promise<T>): Promise<T> {
+  const at = bind.lastIndexOf(':')
+  try {
+    return await listen(bind.slice(0, at).replace(/^\[|\]$/g, ''), Number(bind.slice(at + 1)))
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const why = code === 'EADDRINUSE' ? 'the port is in use' : (cause as Error).message
+    throw new QuorateError('BAD_REQUEST', `${name}: cannot listen on ${bind}: ${why}`, { data: { field: name, bind, systemCode: code ?? '' }, cause })
+  }
+}
+
+/** For the last line of defence of a process: which exit code an uncaught error deserves. */
+export function exitCodeFor(error: unknown): number {
+  if (error instanceof AssertionError) return serverExit.assertion
+  return serverExit.unexpected
+}
+
