@@ -8,7 +8,10 @@ export default defineConfig({
     alias: [
       { find: '@quorate/core/conformance', replacement: source('packages/core/src/ports/conformance.ts') },
       { find: '@quorate/core', replacement: source('packages/core/src/index.ts') },
-      { find: '@quorate/client/node-transport', replacement: source('packages/client/src/node-transport/index.ts') },
+      {
+        find: '@quorate/client/node-transport',
+        replacement: source('packages/client/src/node-transport/index.ts'),
+      },
       { find: '@quorate/client/pure', replacement: source('packages/client/src/pure.ts') },
       { find: '@quorate/client', replacement: source('packages/client/src/index.ts') },
       { find: '@quorate/sim', replacement: source('packages/sim/src/index.ts') },

@@ -1,9 +1,9 @@
 /** The composition root: one node on a real machine. */
 
-import { AssertionError, Node, QuorateError, stringToHex, type PeerId } from '@quorate/core'
-import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
 import { join } from 'node:path'
-import { pino, type Logger } from 'pino'
+import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
+import { AssertionError, Node, type PeerId, QuorateError, stringToHex } from '@quorate/core'
+import { type Logger, pino } from 'pino'
 import { LmdbTable } from './adapters/lmdb-table.ts'
 import { NodeDisk } from './adapters/node-disk.ts'
 import { nodeRandom } from './adapters/node-random.ts'
@@ -26,7 +26,8 @@ export interface ServerHooks {
 }
 
 export async function startServer(config: ServerConfig, hooks: ServerHooks = {}): Promise<RunningServer> {
-  const log = hooks.log ?? pino({ level: config.logLevel, base: { node: config.node.id } }, pino.destination(2))
+  const log =
+    hooks.log ?? pino({ level: config.logLevel, base: { node: config.node.id } }, pino.destination(2))
   const fatal = hooks.onFatal ?? ((code: number): void => process.exit(code))
   const directory = await DataDirectory.open(config.data, config.node.id)
   const onFatal = (error: QuorateError): void => {
@@ -53,7 +54,10 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     const admin = await listenOn('http', config.http, (host, wanted) => listenAdmin(app, host, wanted))
     const address = `${hostOf(config.listen)}:${port}`
     const http = `${hostOf(config.http)}:${admin.port}`
-    log.info({ address, http, data: config.data, incarnation: stringToHex(node.store.incarnation) }, 'serving')
+    log.info(
+      { address, http, data: config.data, incarnation: stringToHex(node.store.incarnation) },
+      'serving',
+    )
     const endTransport = transport
     return {
       node,
@@ -107,14 +111,21 @@ class LateTransport {
 
 const hostOf = (bind: string): string => bind.slice(0, bind.lastIndexOf(':'))
 
-async function listenOn<T>(name: string, bind: string, listen: (host: string, port: number) => Promise<T>): Promise<T> {
+async function listenOn<T>(
+  name: string,
+  bind: string,
+  listen: (host: string, port: number) => Promise<T>,
+): Promise<T> {
   const at = bind.lastIndexOf(':')
   try {
     return await listen(bind.slice(0, at).replace(/^\[|\]$/g, ''), Number(bind.slice(at + 1)))
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     const why = code === 'EADDRINUSE' ? 'the port is in use' : (cause as Error).message
-    throw new QuorateError('BAD_REQUEST', `${name}: cannot listen on ${bind}: ${why}`, { data: { field: name, bind, systemCode: code ?? '' }, cause })
+    throw new QuorateError('BAD_REQUEST', `${name}: cannot listen on ${bind}: ${why}`, {
+      data: { field: name, bind, systemCode: code ?? '' },
+      cause,
+    })
   }
 }
 
@@ -123,4 +134,3 @@ export function exitCodeFor(error: unknown): number {
   if (error instanceof AssertionError) return serverExit.assertion
   return serverExit.unexpected
 }
-

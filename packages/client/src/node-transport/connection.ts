@@ -7,7 +7,16 @@
  */
 
 import type { Socket } from 'node:net'
-import { ByteReader, ByteWriter, type Hello, helloSchema, limits, PROTOCOL_MAGIC, PROTOCOL_VERSION, QuorateError } from '@quorate/core'
+import {
+  ByteReader,
+  ByteWriter,
+  type Hello,
+  helloSchema,
+  limits,
+  PROTOCOL_MAGIC,
+  PROTOCOL_VERSION,
+  QuorateError,
+} from '@quorate/core'
 
 /** Enough of an oversized frame to see whose request it is. */
 const HEAD_BYTES = 32
@@ -101,7 +110,8 @@ export class Connection {
     this.#carry = Buffer.alloc(0)
     if (!this.#sawMagic) {
       const word = bytes.subarray(0, PROTOCOL_MAGIC.length).toString('latin1')
-      if (!PROTOCOL_MAGIC.startsWith(word)) return this.fail('BAD_FRAME', 'this is a Quorate data port; the peer speaks something else')
+      if (!PROTOCOL_MAGIC.startsWith(word))
+        return this.fail('BAD_FRAME', 'this is a Quorate data port; the peer speaks something else')
       if (bytes.length < PROTOCOL_MAGIC.length) {
         this.#carry = bytes
         return
@@ -164,9 +174,13 @@ function readHello(frame: Uint8Array): Hello {
   const reader = new ByteReader(frame)
   const protocol = reader.varint()
   if (protocol !== PROTOCOL_VERSION) {
-    throw new QuorateError('PROTOCOL_VERSION', `the peer speaks protocol version ${protocol}, this side speaks ${PROTOCOL_VERSION}`, {
-      data: { theirs: protocol, ours: PROTOCOL_VERSION },
-    })
+    throw new QuorateError(
+      'PROTOCOL_VERSION',
+      `the peer speaks protocol version ${protocol}, this side speaks ${PROTOCOL_VERSION}`,
+      {
+        data: { theirs: protocol, ours: PROTOCOL_VERSION },
+      },
+    )
   }
   const hello = helloSchema.read(new ByteReader(frame))
   return hello

@@ -6,9 +6,9 @@
  * values: count, each actor index, stamp, operation (16 bytes), 0 or 1 + document.
  */
 
-import { murmur3OfBytes, murmur3OfString } from '../base/murmur3.ts'
-import { compareStrings, type ByteString, type Incarnation, type OperationId } from '../base/ids.ts'
+import { type ByteString, compareStrings, type Incarnation, type OperationId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import { murmur3OfBytes, murmur3OfString } from '../base/murmur3.ts'
 import { type ActorHistory, contextHas } from '../causality/context.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
@@ -88,7 +88,12 @@ export function decodeCell(bytes: Uint8Array): Cell {
     const operation = reader.rawByteString(OPERATION_BYTES) as string as OperationId
     const flag = reader.u8()
     if (flag > 1) reader.fail('a value has an unknown flag')
-    const value: CellValue = { actor, stamp, operation, value: flag === 0 ? undefined : reader.bytes(limits.valueBytesMax) }
+    const value: CellValue = {
+      actor,
+      stamp,
+      operation,
+      value: flag === 0 ? undefined : reader.bytes(limits.valueBytesMax),
+    }
     if (i > 0 && compareDots(values[i - 1]!, value) >= 0) reader.fail('values are not in order')
     if (!contextHas(context, actor, stamp)) reader.fail('a value is outside its context')
     values.push(value)

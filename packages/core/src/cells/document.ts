@@ -79,13 +79,18 @@ function checkDocument(value: unknown, depth: number, path: string): void {
   }
   if (value === null || value instanceof Uint8Array) return
   if (Array.isArray(value)) {
-    value.forEach((item, i) => { checkDocument(item, depth + 1, `${path}[${i}]`) })
+    value.forEach((item, i) => {
+      checkDocument(item, depth + 1, `${path}[${i}]`)
+    })
   } else if (value instanceof Set) {
     for (const item of value) checkDocument(item, depth + 1, `${path}{}`)
   } else {
     const prototype = Object.getPrototypeOf(value)
     if (prototype !== Object.prototype && prototype !== null) {
-      throw new QuorateError('BAD_REQUEST', `${path} is a ${prototype.constructor?.name ?? 'class'} object: documents hold plain data`)
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `${path} is a ${prototype.constructor?.name ?? 'class'} object: documents hold plain data`,
+      )
     }
     for (const [key, item] of Object.entries(value)) checkDocument(item, depth + 1, `${path}.${key}`)
   }
@@ -115,12 +120,14 @@ export function compareDocuments(a: Document, b: Document): number {
     const other = b as number | bigint
     return a < other ? -1 : a > other ? 1 : 0
   }
-  if (typeof a === 'string' || typeof a === 'boolean') return a < (b as typeof a) ? -1 : a > (b as typeof a) ? 1 : 0
+  if (typeof a === 'string' || typeof a === 'boolean')
+    return a < (b as typeof a) ? -1 : a > (b as typeof a) ? 1 : 0
   if (a === null) return 0
   const left = packr.pack(canonicalDocument(a))
   const right = packr.pack(canonicalDocument(b))
   assert(left instanceof Uint8Array && right instanceof Uint8Array, 'packed documents are bytes')
-  for (let i = 0; i < Math.min(left.length, right.length); i++) if (left[i] !== right[i]) return left[i]! - right[i]!
+  for (let i = 0; i < Math.min(left.length, right.length); i++)
+    if (left[i] !== right[i]) return left[i]! - right[i]!
   return left.length - right.length
 }
 
@@ -135,6 +142,12 @@ function rankOf(document: Document): number {
     case 'string':
       return 3
     default:
-      return document instanceof Uint8Array ? 4 : Array.isArray(document) ? 5 : document instanceof Set ? 6 : 7
+      return document instanceof Uint8Array
+        ? 4
+        : Array.isArray(document)
+          ? 5
+          : document instanceof Set
+            ? 6
+            : 7
   }
 }

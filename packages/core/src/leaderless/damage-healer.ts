@@ -74,7 +74,11 @@ export class DamageHealer {
     )
     const heard = copies.filter(copy => copy !== undefined)
     if (heard.length < othersNeeded(partition.replicas.length, view.descriptor.replication.w)) return false
-    rows.heal(view, key, heard.flatMap(copy => (copy.cell === undefined ? [] : [copy.cell])))
+    rows.heal(
+      view,
+      key,
+      heard.flatMap(copy => (copy.cell === undefined ? [] : [copy.cell])),
+    )
     return true
   }
 }

@@ -75,13 +75,26 @@ export class HintReplayer {
     return new Promise(resolve => {
       // The hint may still be in flight to our own disk; what travels must not be forgotten by us first.
       store.whenDurable(hints.positionOf(hint.target, hint.key), () => {
-        const message = { table, mapVersion: view.map.version, kind: 'hint' as const, key: hint.key, cell: hint.cell, asOf: hint.asOf }
-        rpc.call([hint.target as string as PeerId], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
-          // FENCED: the row was collected since, or its other homes hold newer; the sweep has the last word.
-          const settled = error === undefined || error.code === 'FENCED'
-          if (settled && hints.remove(hint) && error === undefined) counters.hintsReplayed++
-          resolve(settled)
-        })
+        const message = {
+          table,
+          mapVersion: view.map.version,
+          kind: 'hint' as const,
+          key: hint.key,
+          cell: hint.cell,
+          asOf: hint.asOf,
+        }
+        rpc.call(
+          [hint.target as string as PeerId],
+          replicaWriteMessage,
+          message,
+          limits.replicaTimeoutMs,
+          (_, __, error) => {
+            // FENCED: the row was collected since, or its other homes hold newer; the sweep has the last word.
+            const settled = error === undefined || error.code === 'FENCED'
+            if (settled && hints.remove(hint) && error === undefined) counters.hintsReplayed++
+            resolve(settled)
+          },
+        )
       })
     })
   }

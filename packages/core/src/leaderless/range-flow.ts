@@ -11,12 +11,17 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { encodeContextToken } from '../cells/context-token.ts'
-import { type Cell } from '../cells/cell.ts'
+import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
+import { encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { DAMAGED, durable } from '../store/store-face.ts'
-import { type RangeReply, type RangeRequest, replicaRangeMessage, replicaWriteMessage } from '../wire/messages.ts'
+import {
+  type RangeReply,
+  type RangeRequest,
+  replicaRangeMessage,
+  replicaWriteMessage,
+} from '../wire/messages.ts'
 import type { NodeContext } from './node-context.ts'
 
 export interface ReplicaRow {
@@ -32,7 +37,13 @@ export interface ReplicaPage {
 }
 
 /** This replica's next rows; stops early at the page's byte limit. Throws DAMAGED_CELL when one is unknown. */
-export function localPage(node: NodeContext, from: ByteString, to: ByteString, reverse: boolean, limit: number): ReplicaPage {
+export function localPage(
+  node: NodeContext,
+  from: ByteString,
+  to: ByteString,
+  reverse: boolean,
+  limit: number,
+): ReplicaPage {
   const asOf = node.hybrid.peek()
   const rows: ReplicaRow[] = []
   let bytes = 0
@@ -140,7 +151,11 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       hedged: false,
     },
     rows: rows
-      .map(row => ({ key: row.key, values: view.rule.read(row.cell), context: encodeContextToken(row.cell.context) }))
+      .map(row => ({
+        key: row.key,
+        values: view.rule.read(row.cell),
+        context: encodeContextToken(row.cell.context),
+      }))
       .filter(row => row.values.length > 0),
     resume: more && last !== undefined ? (request.reverse ? last : ((last + '\0') as ByteString)) : undefined,
   }
@@ -169,7 +184,9 @@ function collectPages(options: RangeFlowOptions, limit: number): Promise<NodePag
           finished = true
           node.counters.readsShort++
           const message = `${pages.length} of the ${needed} replicas asked for answered`
-          reject(new QuorateError('READ_SHORT', message, { data: { answered: pages.length, needed }, attempts }))
+          reject(
+            new QuorateError('READ_SHORT', message, { data: { answered: pages.length, needed }, attempts }),
+          )
           return
         }
         ask(next)
@@ -201,13 +218,22 @@ function collectPages(options: RangeFlowOptions, limit: number): Promise<NodePag
         }
         return
       }
-      const timeoutMs = Math.min(limits.replicaTimeoutMs * 2, Math.max(1, deadline - node.clock.monotonicMs()))
+      const timeoutMs = Math.min(
+        limits.replicaTimeoutMs * 2,
+        Math.max(1, deadline - node.clock.monotonicMs()),
+      )
       const { from, to, reverse } = request
       const message = { table: view.descriptor.id, mapVersion: view.map.version, from, to, reverse, limit }
-      node.rpc.call([home as string as PeerId], replicaRangeMessage, message, timeoutMs, (_, reply, error) => {
-        if (error === undefined) got(home, reply!)
-        else failed(home, error)
-      })
+      node.rpc.call(
+        [home as string as PeerId],
+        replicaRangeMessage,
+        message,
+        timeoutMs,
+        (_, reply, error) => {
+          if (error === undefined) got(home, reply!)
+          else failed(home, error)
+        },
+      )
     }
     askMore()
   })
@@ -223,7 +249,9 @@ async function repairRows(
   const { context: node, view } = options
   const sends: Promise<boolean>[] = []
   for (const row of rows) {
-    const copies = pages.flatMap(({ node: from, page }) => page.rows.filter(r => r.key === row.key).map(r => ({ from, cell: r.cell })))
+    const copies = pages.flatMap(({ node: from, page }) =>
+      page.rows.filter(r => r.key === row.key).map(r => ({ from, cell: r.cell })),
+    )
     for (const home of row.stale) {
       node.counters.readRepairs++
       for (const { from, cell } of copies) {
@@ -232,13 +260,22 @@ async function repairRows(
           sends.push(mergeHere(options, row.key, cell, asOf))
           continue
         }
-        const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'repair' as const, key: row.key, cell, asOf }
+        const message = {
+          table: view.descriptor.id,
+          mapVersion: view.map.version,
+          kind: 'repair' as const,
+          key: row.key,
+          cell,
+          asOf,
+        }
         sends.push(
-          node.rpc.request(home as string as PeerId, replicaWriteMessage, message, limits.replicaTimeoutMs).then(
-            () => true,
-            // A repair that fails is made again by the next read or the sweep; a blocking read reports it.
-            () => false,
-          ),
+          node.rpc
+            .request(home as string as PeerId, replicaWriteMessage, message, limits.replicaTimeoutMs)
+            .then(
+              () => true,
+              // A repair that fails is made again by the next read or the sweep; a blocking read reports it.
+              () => false,
+            ),
         )
       }
     }
@@ -247,7 +284,12 @@ async function repairRows(
   return results.every(ok => ok)
 }
 
-async function mergeHere(options: RangeFlowOptions, key: ByteString, cell: Uint8Array, asOf: Stamp): Promise<boolean> {
+async function mergeHere(
+  options: RangeFlowOptions,
+  key: ByteString,
+  cell: Uint8Array,
+  asOf: Stamp,
+): Promise<boolean> {
   const { context: node, view, partition } = options
   try {
     node.fences.check(view.descriptor.id, partition, 'repair', asOf)

@@ -18,12 +18,18 @@ import { decodeContextToken, encodeContextToken } from '../cells/context-token.t
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Timer } from '../ports/clock.ts'
 import { QuorumTally } from '../quorum/quorum-tally.ts'
-import { replicaWriteMessage, storeHintMessage, type WireReceipt, type WriteReply, type WriteRequest } from '../wire/messages.ts'
+import {
+  replicaWriteMessage,
+  storeHintMessage,
+  type WireReceipt,
+  type WriteReply,
+  type WriteRequest,
+} from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
+import { writeAsFallback } from './fallback-write.ts'
 import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Written } from './row-store.ts'
-import { writeAsFallback } from './fallback-write.ts'
 
 const peer = (node: NodeId): PeerId => node as string as PeerId
 
@@ -97,7 +103,9 @@ export class WriteFlow {
     const { partition } = this.#options
     const home = partition.replicas.find(replica => this.#node.isSuspected(replica)) ?? partition.replicas[0]!
     if (!this.#sloppy) {
-      throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row`, { data: { node: this.#node.self } })
+      throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row`, {
+        data: { node: this.#node.self },
+      })
     }
     this.#coordinatesFor = home
     this.#used.add(this.#node.self)
@@ -157,12 +165,25 @@ export class WriteFlow {
     const cell = this.#coordinatesFor === undefined ? this.#node.rows.read(key) : undefined
     if (cell === undefined) return this.#standIn(home)
     this.#open++
-    const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'write' as const, key, cell, asOf }
-    this.#node.rpc.call([peer(home)], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
-      if (error === undefined) this.#tally.ack(home)
-      else this.#standIn(home)
-      this.#settled()
-    })
+    const message = {
+      table: view.descriptor.id,
+      mapVersion: view.map.version,
+      kind: 'write' as const,
+      key,
+      cell,
+      asOf,
+    }
+    this.#node.rpc.call(
+      [peer(home)],
+      replicaWriteMessage,
+      message,
+      limits.replicaTimeoutMs,
+      (_, __, error) => {
+        if (error === undefined) this.#tally.ack(home)
+        else this.#standIn(home)
+        this.#settled()
+      },
+    )
   }
 
   /** Finds someone to keep the write for `home`. */
@@ -183,22 +204,29 @@ export class WriteFlow {
       cell: this.#written!.bytes,
       asOf: this.#asOf,
     }
-    this.#node.rpc.call([peer(fallback)], storeHintMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
-      if (error === undefined) {
-        if (this.#tally.ack(home)) this.#fallbacks.push({ node: fallback, for: home })
-        this.#hinted.push(home)
-      } else {
-        this.#attempts.push(`${fallback} for ${home}: ${error.code}`)
-        this.#standIn(home)
-      }
-      this.#settled()
-    })
+    this.#node.rpc.call(
+      [peer(fallback)],
+      storeHintMessage,
+      message,
+      limits.replicaTimeoutMs,
+      (_, __, error) => {
+        if (error === undefined) {
+          if (this.#tally.ack(home)) this.#fallbacks.push({ node: fallback, for: home })
+          this.#hinted.push(home)
+        } else {
+          this.#attempts.push(`${fallback} for ${home}: ${error.code}`)
+          this.#standIn(home)
+        }
+        this.#settled()
+      },
+    )
   }
 
   #nextFallback(): NodeId | undefined {
     const { preference, replicas } = this.#options.partition
     for (const candidate of preference.slice(replicas.length)) {
-      if (candidate === this.#node.self || this.#used.has(candidate) || this.#node.isSuspected(candidate)) continue
+      if (candidate === this.#node.self || this.#used.has(candidate) || this.#node.isSuspected(candidate))
+        continue
       this.#used.add(candidate)
       return candidate
     }
@@ -211,7 +239,13 @@ export class WriteFlow {
     const { key, view, partition } = this.#options
     try {
       this.#node.fences.check(view.descriptor.id, partition, 'store-hint', this.#asOf)
-      const position = this.#node.hints.put(home, key, this.#written!.bytes, this.#asOf, this.#node.hybrid.peek())
+      const position = this.#node.hints.put(
+        home,
+        key,
+        this.#written!.bytes,
+        this.#asOf,
+        this.#node.hybrid.peek(),
+      )
       if (position !== undefined) this.#hinted.push(home)
     } catch (error) {
       // A hint is an optimisation over the sweep: a store that cannot take it must not fail the write.

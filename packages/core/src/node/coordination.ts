@@ -119,7 +119,8 @@ export class Coordination {
   }
 
   get registers(): Registers {
-    if (this.#registers === undefined) throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial voters have met')
+    if (this.#registers === undefined)
+      throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial voters have met')
     return this.#registers
   }
 
@@ -166,7 +167,10 @@ export class Coordination {
     const members = store.get(MEMBERS_KEY)
     const tables = store.get(TABLES_KEY)
     if (members === undefined || members === DAMAGED) return
-    catalog.learn(decodeMembers(members), tables === undefined || tables === DAMAGED ? noTables : decodeTables(tables))
+    catalog.learn(
+      decodeMembers(members),
+      tables === undefined || tables === DAMAGED ? noTables : decodeTables(tables),
+    )
   }
 
   #followMembers(): void {
@@ -181,8 +185,12 @@ export class Coordination {
 
   #serve(): void {
     const { rpc } = this.#options
-    rpc.handle(gossipMessage, (request, _, from) => this.membership.receive(from as string as NodeId, request.body))
-    rpc.handle(registerMessage, (request, respond) => this.#acceptor.handle(request.body, body => respond.ok({ body })))
+    rpc.handle(gossipMessage, (request, _, from) =>
+      this.membership.receive(from as string as NodeId, request.body),
+    )
+    rpc.handle(registerMessage, (request, respond) =>
+      this.#acceptor.handle(request.body, body => respond.ok({ body })),
+    )
     rpc.handle(genesisMessage, (request, _, from) => {
       this.#step({ kind: 'message', from: from as string as NodeId, message: request.body })
     })
@@ -216,12 +224,17 @@ export class Coordination {
           rpc.tell(output.to as string as PeerId, genesisMessage, { body: output.message })
           break
         case 'persist':
-          store.whenDurable(store.commit([{ key: GENESIS_KEY, value: encodeGenesis(output.genesis) }]), () => {
-            this.#step({ kind: 'persisted' })
-          })
+          store.whenDurable(
+            store.commit([{ key: GENESIS_KEY, value: encodeGenesis(output.genesis) }]),
+            () => {
+              this.#step({ kind: 'persisted' })
+            },
+          )
           break
         case 'member':
-          this.#acceptor.adopt(output.config, () => this.#startRegisters(this.#acceptor.config ?? output.config))
+          this.#acceptor.adopt(output.config, () =>
+            this.#startRegisters(this.#acceptor.config ?? output.config),
+          )
           break
         case 'outsider':
           this.#startRegisters(this.#acceptor.config ?? firstConfig(output.genesis.voters))
@@ -257,7 +270,9 @@ export class Coordination {
             clock.setTimer(timeoutMs, () => once(undefined))
             return
           }
-          rpc.call([node as string as PeerId], registerMessage, { body }, timeoutMs, (_, reply) => onReply(reply?.body))
+          rpc.call([node as string as PeerId], registerMessage, { body }, timeoutMs, (_, reply) =>
+            onReply(reply?.body),
+          )
         },
       },
     })
@@ -299,7 +314,11 @@ export class Coordination {
     if (found.value === undefined) {
       if (this.#genesis.genesis === undefined) return false
       const first = this.#firstMembers(this.#genesis.genesis.voters)
-      await this.registers.change(key, current => (current === undefined ? { value: encodeMembers(first) } : { reject: 'exists' }), this.operation())
+      await this.registers.change(
+        key,
+        current => (current === undefined ? { value: encodeMembers(first) } : { reject: 'exists' }),
+        this.operation(),
+      )
       return false
     }
     const state = decodeMembers(found.value)
@@ -322,7 +341,9 @@ export class Coordination {
         if (current === undefined) return { reject: 'gone' }
         const before = decodeMembers(current)
         const members = before.members.map(member =>
-          member.id === this.#self ? { ...member, incarnation, address: wanted.address, http: wanted.http } : member,
+          member.id === this.#self
+            ? { ...member, incarnation, address: wanted.address, http: wanted.http }
+            : member,
         )
         return { value: encodeMembers({ ...before, version: before.version + 1, members }) }
       },
@@ -333,7 +354,11 @@ export class Coordination {
 
   #firstMembers(voters: readonly Voter[]): MembersState {
     const { members, tuning } = this.#options.config
-    const tokens = allocateTokens(members, [], { tokensPerNode: tuning.tokensPerNode, replicaCount: 3, random: tuning.randomTokens })
+    const tokens = allocateTokens(members, [], {
+      tokensPerNode: tuning.tokensPerNode,
+      replicaCount: 3,
+      random: tuning.randomTokens,
+    })
     return {
       ...noMembers,
       version: 1,
@@ -354,7 +379,10 @@ export class Coordination {
     const isVoter = initialVoters(config.members).includes(this.#self)
     const inForce = acceptors.find(id => id.node === this.#self)
     if (joint === undefined && (!isVoter || inForce?.incarnation === store.incarnation)) return true
-    const target = acceptors.map(id => ({ node: id.node, incarnation: id.node === this.#self ? store.incarnation : id.incarnation }))
+    const target = acceptors.map(id => ({
+      node: id.node,
+      incarnation: id.node === this.#self ? store.incarnation : id.incarnation,
+    }))
     const change = new ConfigChange(proposer, clock.monotonicMs() + CONFIG_CHANGE_MS)
     const outcome = await change.run(target)
     return outcome.kind === 'done'
@@ -411,7 +439,10 @@ export class Coordination {
   }
 
   /** Adds a table by compare-and-set. Returns the tables as they are then. */
-  async changeTables(change: (before: TablesState) => TablesState | string, operation: OperationId): Promise<TablesState> {
+  async changeTables(
+    change: (before: TablesState) => TablesState | string,
+    operation: OperationId,
+  ): Promise<TablesState> {
     const outcome = await this.registers.change(
       REGISTER_TABLES as ByteString,
       current => {
@@ -422,7 +453,9 @@ export class Coordination {
       { timeoutMs: limits.requestTimeoutMs },
     )
     if (outcome.kind === 'not-applied' || outcome.kind === 'unknown') {
-      throw new QuorateError('UNAVAILABLE', `the tables could not be changed: ${outcome.reason}`, { outcome: outcome.kind })
+      throw new QuorateError('UNAVAILABLE', `the tables could not be changed: ${outcome.reason}`, {
+        outcome: outcome.kind,
+      })
     }
     await this.refresh()
     if (outcome.kind === 'rejected') throw new QuorateError('TABLE_EXISTS', outcome.reason)

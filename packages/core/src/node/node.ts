@@ -138,7 +138,14 @@ export class Node {
       rebuild: this.rebuild,
       onTrouble: hooks.onTrouble ?? (() => {}),
     })
-    const rows = new RowStore({ store, hybrid, ledger, trees, recent: new RecentOperations(), memoryFrom: floor })
+    const rows = new RowStore({
+      store,
+      hybrid,
+      ledger,
+      trees,
+      recent: new RecentOperations(),
+      memoryFrom: floor,
+    })
     this.context = {
       self: config.id,
       clock,
@@ -168,7 +175,10 @@ export class Node {
     serveSweeps(this.context, trees)
     serveCollection(this.context)
     const { tuning } = config
-    this.sweeper = new Sweeper(this.context, trees, { intervalMs: tuning.sweepIntervalMs, recheckMs: tuning.sweepRecheckMs })
+    this.sweeper = new Sweeper(this.context, trees, {
+      intervalMs: tuning.sweepIntervalMs,
+      recheckMs: tuning.sweepRecheckMs,
+    })
     this.collector = new TombstoneCollector(this.context, tuning.collectIntervalMs)
     this.scrubber = new Scrubber(this.context, store, trees, tuning.scrubIntervalMs)
     this.#replayer = new HintReplayer(this.context)
@@ -212,7 +222,8 @@ export class Node {
     this.#hurrying = true
     while (!this.#stopped && this.rebuild.pending) {
       for (const { id } of this.catalog.members.members) {
-        if (id !== this.config.id && !this.context.isSuspected(id) && !this.#stopped) await this.sweeper.exchangeAll(id)
+        if (id !== this.config.id && !this.context.isSuspected(id) && !this.#stopped)
+          await this.sweeper.exchangeAll(id)
       }
       this.rebuild.finishWhenReady(this.catalog)
       if (this.rebuild.pending) await pause(this.#clock, 500)
@@ -234,7 +245,10 @@ export class Node {
     }
     const alone = this.catalog.members.members.length === 1
     if (!alone && this.time.heardPeers === 0 && this.uptimeMs < CLOCK_PATIENCE_MS) {
-      throw new QuorateError('NOT_READY', 'this node has just started and is comparing its clock with its peers')
+      throw new QuorateError(
+        'NOT_READY',
+        'this node has just started and is comparing its clock with its peers',
+      )
     }
   }
 

@@ -21,7 +21,12 @@ export function tablePrefix(table: TableId): ByteString {
   return (keyspaces.row + u32ToString(table)) as ByteString
 }
 
-export function rowKey(table: TableId, token: Token, partitionKey: ByteString, sortKey: ByteString): ByteString {
+export function rowKey(
+  table: TableId,
+  token: Token,
+  partitionKey: ByteString,
+  sortKey: ByteString,
+): ByteString {
   return (keyspaces.row + u32ToString(table) + u32ToString(token) + partitionKey + sortKey) as ByteString
 }
 

@@ -1,10 +1,15 @@
 /** The answering side of a sweep: pure reads of trees and rows. */
 
 import { QuorateError } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { DAMAGED } from '../store/store-face.ts'
-import { limits } from '../base/limits.ts'
-import { sweepChildrenMessage, sweepFetchMessage, sweepLeafMessage, sweepRootsMessage } from '../wire/messages.ts'
+import {
+  sweepChildrenMessage,
+  sweepFetchMessage,
+  sweepLeafMessage,
+  sweepRootsMessage,
+} from '../wire/messages.ts'
 import { FAN_OUT, sameNode } from './merkle-tree.ts'
 import type { Trees } from './trees.ts'
 
@@ -19,7 +24,8 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
     let ready = true
     for (const theirs of request.partitions) {
       const partition = view.map.partitions[theirs.index]
-      if (partition === undefined) throw new QuorateError('BAD_REQUEST', `there is no partition ${theirs.index}`)
+      if (partition === undefined)
+        throw new QuorateError('BAD_REQUEST', `there is no partition ${theirs.index}`)
       ready &&= node.isReady(view, partition)
       if (!sameNode(theirs, trees.node(view.descriptor.id, theirs.index, 0, 0))) differing.push(theirs.index)
     }
@@ -43,8 +49,15 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
 
   rpc.handle(sweepLeafMessage, (request, respond) => {
     const view = sameMap(catalog.view(request.table), request.mapVersion)
-    if (view.map.partitions[request.partition] === undefined) throw new QuorateError('BAD_REQUEST', 'no such partition')
-    const rows = trees.leafRows(view.descriptor.id, request.partition, request.leaf, request.after, LEAF_ROWS + 1)
+    if (view.map.partitions[request.partition] === undefined)
+      throw new QuorateError('BAD_REQUEST', 'no such partition')
+    const rows = trees.leafRows(
+      view.descriptor.id,
+      request.partition,
+      request.leaf,
+      request.after,
+      LEAF_ROWS + 1,
+    )
     respond.ok({ rows: rows.slice(0, LEAF_ROWS), more: rows.length > LEAF_ROWS })
   })
 
@@ -61,15 +74,21 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
       bytes += cell?.length ?? 0
       if (bytes > limits.pageBytesMax) break
     }
-    node.store.whenDurable(node.store.handed, () => respond.ok({ asOf, cells, more: cells.length < request.keys.length }))
+    node.store.whenDurable(node.store.handed, () =>
+      respond.ok({ asOf, cells, more: cells.length < request.keys.length }),
+    )
   })
 }
 
 function sameMap<V extends { readonly map: { readonly version: number } }>(view: V, version: number): V {
   if (view.map.version !== version) {
-    throw new QuorateError('STALE_MAP', `this node works with map version ${view.map.version}, the request with ${version}`, {
-      data: { version: view.map.version },
-    })
+    throw new QuorateError(
+      'STALE_MAP',
+      `this node works with map version ${view.map.version}, the request with ${version}`,
+      {
+        data: { version: view.map.version },
+      },
+    )
   }
   return view
 }

@@ -107,7 +107,9 @@ export class Sweeper {
   /** Undefined when the peer did not answer. */
   async exchange(view: TableView, peer: NodeId): Promise<ExchangeResult | undefined> {
     const table = view.descriptor.id
-    const shared = view.map.partitions.filter(p => p.replicas.includes(this.#node.self) && p.replicas.includes(peer))
+    const shared = view.map.partitions.filter(
+      p => p.replicas.includes(this.#node.self) && p.replicas.includes(peer),
+    )
     if (shared.length === 0) return { peer, partitions: 0, differing: 0, repaired: 0, complete: true }
     this.#node.counters.sweepExchanges++
     const partitions = shared.map(p => ({ index: p.index, ...this.#trees.node(table, p.index, 0, 0) }))
@@ -149,9 +151,15 @@ export class Sweeper {
       const next: number[] = []
       for (let at = 0; at < suspects.length; at += 256) {
         const indexes = suspects.slice(at, at + 256)
-        const { children } = await this.#ask(peer, sweepChildrenMessage, { ...this.#address(view), partition, level, indexes })
+        const { children } = await this.#ask(peer, sweepChildrenMessage, {
+          ...this.#address(view),
+          partition,
+          level,
+          indexes,
+        })
         for (const child of children) {
-          if (!sameNode(child, this.#trees.node(table, partition, level + 1, child.index))) next.push(child.index)
+          if (!sameNode(child, this.#trees.node(table, partition, level + 1, child.index)))
+            next.push(child.index)
         }
       }
       suspects = next
@@ -169,7 +177,12 @@ export class Sweeper {
     return repaired
   }
 
-  async #leafDifferences(view: TableView, partition: number, leaf: number, peer: NodeId): Promise<ByteString[]> {
+  async #leafDifferences(
+    view: TableView,
+    partition: number,
+    leaf: number,
+    peer: NodeId,
+  ): Promise<ByteString[]> {
     const table = view.descriptor.id
     const theirs = new Map<ByteString, Digest>()
     let after = '' as ByteString
@@ -181,7 +194,13 @@ export class Sweeper {
       after = last.key
     }
     const out: ByteString[] = []
-    for (const { key, digest } of this.#trees.leafRows(table, partition, leaf, '' as ByteString, Number.MAX_SAFE_INTEGER)) {
+    for (const { key, digest } of this.#trees.leafRows(
+      table,
+      partition,
+      leaf,
+      '' as ByteString,
+      Number.MAX_SAFE_INTEGER,
+    )) {
       const other = theirs.get(key)
       if (other === undefined || !digestsEqual(other, digest)) out.push(key)
       theirs.delete(key)
@@ -221,7 +240,14 @@ export class Sweeper {
         counters.sweepRowsRepaired++
         if (now !== undefined && (theirs === undefined || !bytesEqual(now, theirs))) {
           const message = { ...this.#address(view), kind: 'sweep' as const, key, cell: now, asOf }
-          sends.push(this.#node.rpc.request(peer as string as PeerId, replicaWriteMessage, message, limits.replicaTimeoutMs))
+          sends.push(
+            this.#node.rpc.request(
+              peer as string as PeerId,
+              replicaWriteMessage,
+              message,
+              limits.replicaTimeoutMs,
+            ),
+          )
         }
       }
       await Promise.all(sends)

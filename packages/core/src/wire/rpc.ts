@@ -12,7 +12,7 @@
  */
 
 import { assert } from '../base/assert.ts'
-import { QuorateError, isQuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
@@ -38,7 +38,12 @@ export interface Respond<Reply> {
 }
 
 /** `deadline` is on this node's monotonic clock. */
-export type Handler<Request, Reply> = (request: Request, respond: Respond<Reply>, from: PeerId, deadline: number) => void
+export type Handler<Request, Reply> = (
+  request: Request,
+  respond: Respond<Reply>,
+  from: PeerId,
+  deadline: number,
+) => void
 
 interface PendingCall {
   readonly message: Message<unknown, unknown>
@@ -61,7 +66,10 @@ export class Rpc {
   readonly #clock: Clock
   readonly #pending = new Map<number, PendingCall>()
   readonly #buckets = new Map<number, number[]>()
-  readonly #handlers = new Map<number, { message: Message<unknown, unknown>; handler: Handler<unknown, unknown> }>()
+  readonly #handlers = new Map<
+    number,
+    { message: Message<unknown, unknown>; handler: Handler<unknown, unknown> }
+  >()
   readonly #writer = new ByteWriter(4096)
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
   #nextId = 1
@@ -123,7 +131,12 @@ export class Rpc {
     for (const peer of peers) this.#transport.send(peer, frame)
   }
 
-  request<Request, Reply>(peer: PeerId, message: Message<Request, Reply>, request: Request, timeoutMs: number): Promise<Reply> {
+  request<Request, Reply>(
+    peer: PeerId,
+    message: Message<Request, Reply>,
+    request: Request,
+    timeoutMs: number,
+  ): Promise<Reply> {
     return new Promise((resolve, reject) => {
       this.call([peer], message, request, timeoutMs, (_, reply, error) => {
         if (error !== undefined) reject(error)
@@ -228,12 +241,21 @@ export class Rpc {
       if (!isQuorateError(cause)) throw cause
       this.counters.badFrames++
       reply = undefined
-      error = new QuorateError('BAD_FRAME', `the answer to ${call.message.name} is malformed`, { outcome: 'unknown', cause })
+      error = new QuorateError('BAD_FRAME', `the answer to ${call.message.name} is malformed`, {
+        outcome: 'unknown',
+        cause,
+      })
     }
     this.#settle(id, call, position, reply, error)
   }
 
-  #settle(id: number, call: PendingCall, position: number, reply: unknown, error: QuorateError | undefined): void {
+  #settle(
+    id: number,
+    call: PendingCall,
+    position: number,
+    reply: unknown,
+    error: QuorateError | undefined,
+  ): void {
     call.open[position] = false
     if (--call.openCount === 0) this.#pending.delete(id)
     call.onReply(call.peers[position]!, reply, error)
@@ -245,7 +267,13 @@ export class Rpc {
       const position = call.peers.indexOf(peer)
       if (position >= 0 && call.open[position]) {
         const message = `${peer} cannot be reached; ${call.message.name} may or may not have arrived`
-        this.#settle(id, call, position, undefined, new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } }))
+        this.#settle(
+          id,
+          call,
+          position,
+          undefined,
+          new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } }),
+        )
       }
     }
     this.onUnreachable(peer)
@@ -269,7 +297,8 @@ export class Rpc {
       for (const id of ids) this.#expire(id)
     }
     this.#lastBucket = Math.max(this.#lastBucket, now)
-    if (this.#buckets.size > 0 && !this.#closed) this.#timer ??= this.#clock.setTimer(BUCKET_MS, () => this.#tick())
+    if (this.#buckets.size > 0 && !this.#closed)
+      this.#timer ??= this.#clock.setTimer(BUCKET_MS, () => this.#tick())
   }
 
   #expire(id: number): void {
@@ -279,7 +308,10 @@ export class Rpc {
     for (let position = 0; position < call.peers.length; position++) {
       if (!call.open[position]) continue
       const message = `${call.peers[position]} did not answer ${call.message.name} in time`
-      const error = new QuorateError('DEADLINE', message, { outcome: 'unknown', data: { peer: call.peers[position]! } })
+      const error = new QuorateError('DEADLINE', message, {
+        outcome: 'unknown',
+        data: { peer: call.peers[position]! },
+      })
       this.#settle(id, call, position, undefined, error)
     }
   }
@@ -288,7 +320,11 @@ export class Rpc {
 const silent: Respond<unknown> = { ok: () => {}, fail: () => {} }
 
 function tooLarge(name: string, frameBytes: number): QuorateError {
-  return new QuorateError('VALUE_TOO_LARGE', `a ${name} message of ${frameBytes} bytes is past the frame limit`, {
-    data: { frameBytes, limitBytes: limits.frameBytesMax },
-  })
+  return new QuorateError(
+    'VALUE_TOO_LARGE',
+    `a ${name} message of ${frameBytes} bytes is past the frame limit`,
+    {
+      data: { frameBytes, limitBytes: limits.frameBytesMax },
+    },
+  )
 }
