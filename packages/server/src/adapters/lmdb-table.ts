@@ -67,14 +67,12 @@ export class LmdbTable implements Table {
   async write(batch: readonly TableWrite[]): Promise<void> {
     const database = this.#database
     try {
-      await database.batch(() => {
+      await database.transaction(() => {
         for (const { key, value } of batch) {
           const name = Buffer.from(key, 'latin1')
-          if (value === undefined) database.remove(name).catch(heardFromBatch)
+          if (value === undefined) database.removeSync(name)
           else
-            database
-              .put(name, Buffer.from(value.buffer, value.byteOffset, value.length))
-              .catch(heardFromBatch)
+            database.putSync(name, Buffer.from(value.buffer, value.byteOffset, value.length))
         }
       })
     } catch (cause) {
@@ -101,9 +99,6 @@ export class LmdbTable implements Table {
     await this.#database.close()
   }
 }
-
-/** Each write of a failed batch rejects on its own as well; the batch's promise is the one that is heard. */
-function heardFromBatch(): void {}
 
 /** A `Buffer`'s `slice` is a view where a `Uint8Array`'s is a copy, so no buffer may leave this file as bytes. */
 function plain(value: Buffer): Uint8Array {
