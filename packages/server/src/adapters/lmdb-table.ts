@@ -71,8 +71,7 @@ export class LmdbTable implements Table {
         for (const { key, value } of batch) {
           const name = Buffer.from(key, 'latin1')
           if (value === undefined) database.removeSync(name)
-          else
-            database.putSync(name, Buffer.from(value.buffer, value.byteOffset, value.length))
+          else database.putSync(name, Buffer.from(value.buffer, value.byteOffset, value.length))
         }
       })
     } catch (cause) {
@@ -98,6 +97,15 @@ export class LmdbTable implements Table {
   async close(): Promise<void> {
     await this.#database.close()
   }
+}
+
+/**
+ * When a commit fails the package also rejects a promise of its own that nobody can hold. The failure
+ * itself arrives through `write`; this recognises the echo for the process's handler of unhandled
+ * rejections, which would otherwise stop a node whose disk is merely full.
+ */
+export function isLmdbEcho(reason: unknown): boolean {
+  return reason instanceof Error && 'commitError' in reason
 }
 
 /** A `Buffer`'s `slice` is a view where a `Uint8Array`'s is a copy, so no buffer may leave this file as bytes. */
