@@ -1,6 +1,6 @@
 /** The door of the server. */
 
-export { LmdbTable, type LmdbTableOptions } from './adapters/lmdb-table.ts'
+export { isLmdbEcho, LmdbTable, type LmdbTableOptions } from './adapters/lmdb-table.ts'
 export { NodeDisk } from './adapters/node-disk.ts'
 export { nodeRandom } from './adapters/node-random.ts'
 export { type AdminOptions, adminApp, jsonSafe, listenAdmin } from './admin-http.ts'
