@@ -110,9 +110,14 @@ export class DataHandlers {
   }
 
   #serveClients(): void {
-    const { rpc } = this.#node
+    this.#serveWrites()
+    this.#serveReads()
+    this.#serveRanges()
+    this.#serveInspections()
+  }
 
-    rpc.handle(writeMessage, (request, respond, _, deadline) => {
+  #serveWrites(): void {
+    this.#node.rpc.handle(writeMessage, (request, respond, _, deadline) => {
       const { view, partition } = this.#route(request, tokenOf(request.partitionKey))
       const key = this.#key(view, request)
       answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.w, 'w')
@@ -140,8 +145,10 @@ export class DataHandlers {
         sloppy ? coordinate : undefined,
       )
     })
+  }
 
-    rpc.handle(readMessage, (request, respond, _, deadline) => {
+  #serveReads(): void {
+    this.#node.rpc.handle(readMessage, (request, respond, _, deadline) => {
       const { view, partition } = this.#route(request, tokenOf(request.partitionKey))
       const key = this.#key(view, request)
       const needed = answersNeeded(
@@ -159,8 +166,10 @@ export class DataHandlers {
       else
         this.#coordinateOrForward(readMessage, request, respond, partition, deadline, coordinate, coordinate)
     })
+  }
 
-    rpc.handle(rangeMessage, (request, respond, _, deadline) => {
+  #serveRanges(): void {
+    this.#node.rpc.handle(rangeMessage, (request, respond, _, deadline) => {
       const { view, partition } = this.#route(request, request.token as Token)
       const prefix = tablePrefix(view.descriptor.id)
       if (!request.from.startsWith(prefix) || request.from > request.to) {
@@ -181,8 +190,10 @@ export class DataHandlers {
           .then(leave)
       })
     })
+  }
 
-    rpc.handle(inspectMessage, (request, respond) => {
+  #serveInspections(): void {
+    this.#node.rpc.handle(inspectMessage, (request, respond) => {
       const view = this.#node.catalog.view(request.table)
       const partition = view.map.locate(rowToken(request.key))
       const stored = this.#node.store.get(request.key)

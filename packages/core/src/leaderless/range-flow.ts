@@ -162,81 +162,108 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
 }
 
 function collectPages(options: RangeFlowOptions, limit: number): Promise<NodePage[]> {
-  const { context: node, view, partition, request, needed, deadline } = options
-  const homes = partition.replicas.filter(home => home !== node.self)
-  const isHome = partition.replicas.includes(node.self) && node.isReady(view, partition)
-  const order = [
-    ...(isHome ? [node.self] : []),
-    ...homes.filter(home => !node.isSuspected(home)),
-    ...homes.filter(home => node.isSuspected(home)),
-  ]
-  return new Promise((resolve, reject) => {
-    const pages: NodePage[] = []
-    const attempts: string[] = []
-    let asked = 0
-    let outstanding = 0
-    let finished = false
-    const askMore = (): void => {
-      while (!finished && pages.length + outstanding < needed) {
-        const next = order[asked++]
-        if (next === undefined) {
-          if (outstanding > 0) return
-          finished = true
-          node.counters.readsShort++
-          const message = `${pages.length} of the ${needed} replicas asked for answered`
-          reject(
-            new QuorateError('READ_SHORT', message, { data: { answered: pages.length, needed }, attempts }),
-          )
-          return
-        }
-        ask(next)
+  return new Promise((resolve, reject) => new PageCollector(options, limit, resolve, reject).start())
+}
+
+/** Asks homes until `needed` pages are here: its own copy first, then homes that seem alive. */
+class PageCollector {
+  readonly #options: RangeFlowOptions
+  readonly #limit: number
+  readonly #resolve: (pages: NodePage[]) => void
+  readonly #reject: (error: QuorateError) => void
+  readonly #order: readonly NodeId[]
+  readonly #pages: NodePage[] = []
+  readonly #attempts: string[] = []
+  #asked = 0
+  #outstanding = 0
+  #finished = false
+
+  constructor(
+    options: RangeFlowOptions,
+    limit: number,
+    resolve: (pages: NodePage[]) => void,
+    reject: (error: QuorateError) => void,
+  ) {
+    this.#options = options
+    this.#limit = limit
+    this.#resolve = resolve
+    this.#reject = reject
+    const { context: node, view, partition } = options
+    const homes = partition.replicas.filter(home => home !== node.self)
+    const own = partition.replicas.includes(node.self) && node.isReady(view, partition) ? [node.self] : []
+    this.#order = [
+      ...own,
+      ...homes.filter(home => !node.isSuspected(home)),
+      ...homes.filter(home => node.isSuspected(home)),
+    ]
+  }
+
+  start(): void {
+    this.#askMore()
+  }
+
+  #askMore(): void {
+    const { context: node, needed } = this.#options
+    while (!this.#finished && this.#pages.length + this.#outstanding < needed) {
+      const next = this.#order[this.#asked++]
+      if (next !== undefined) {
+        this.#outstanding++
+        if (next === node.self) this.#askSelf()
+        else this.#ask(next)
+        continue
       }
+      if (this.#outstanding > 0) return
+      this.#finished = true
+      node.counters.readsShort++
+      const data = { answered: this.#pages.length, needed }
+      const message = `${data.answered} of the ${needed} replicas asked for answered`
+      this.#reject(new QuorateError('READ_SHORT', message, { data, attempts: this.#attempts }))
     }
-    const got = (home: NodeId, page: ReplicaPage): void => {
-      outstanding--
-      if (finished) return
-      pages.push({ node: home, page })
-      if (pages.length >= needed) {
-        finished = true
-        resolve(pages)
-      } else askMore()
+  }
+
+  #askSelf(): void {
+    const { context: node, request } = this.#options
+    try {
+      const page = localPage(node, request.from, request.to, request.reverse, this.#limit)
+      node.store.whenDurable(node.store.handed, () => this.#got(node.self, page))
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      this.#failed(node.self, error)
     }
-    const failed = (home: NodeId, error: QuorateError): void => {
-      outstanding--
-      attempts.push(`${home}: ${error.code}`)
-      askMore()
+  }
+
+  #ask(home: NodeId): void {
+    const { context: node, view, request, deadline } = this.#options
+    const timeoutMs = Math.min(limits.replicaTimeoutMs * 2, Math.max(1, deadline - node.clock.monotonicMs()))
+    const { from, to, reverse } = request
+    const message = {
+      table: view.descriptor.id,
+      mapVersion: view.map.version,
+      from,
+      to,
+      reverse,
+      limit: this.#limit,
     }
-    const ask = (home: NodeId): void => {
-      outstanding++
-      if (home === node.self) {
-        try {
-          const page = localPage(node, request.from, request.to, request.reverse, limit)
-          node.store.whenDurable(node.store.handed, () => got(home, page))
-        } catch (error) {
-          if (!(error instanceof QuorateError)) throw error
-          failed(home, error)
-        }
-        return
-      }
-      const timeoutMs = Math.min(
-        limits.replicaTimeoutMs * 2,
-        Math.max(1, deadline - node.clock.monotonicMs()),
-      )
-      const { from, to, reverse } = request
-      const message = { table: view.descriptor.id, mapVersion: view.map.version, from, to, reverse, limit }
-      node.rpc.call(
-        [home as string as PeerId],
-        replicaRangeMessage,
-        message,
-        timeoutMs,
-        (_, reply, error) => {
-          if (error === undefined) got(home, reply!)
-          else failed(home, error)
-        },
-      )
-    }
-    askMore()
-  })
+    node.rpc.call([home as string as PeerId], replicaRangeMessage, message, timeoutMs, (_, reply, error) => {
+      if (error === undefined) this.#got(home, reply!)
+      else this.#failed(home, error)
+    })
+  }
+
+  #got(home: NodeId, page: ReplicaPage): void {
+    this.#outstanding--
+    if (this.#finished) return
+    this.#pages.push({ node: home, page })
+    if (this.#pages.length < this.#options.needed) return this.#askMore()
+    this.#finished = true
+    this.#resolve(this.#pages)
+  }
+
+  #failed(home: NodeId, error: QuorateError): void {
+    this.#outstanding--
+    this.#attempts.push(`${home}: ${error.code}`)
+    this.#askMore()
+  }
 }
 
 /** Sends every stale home what it lacks: the copies of the others (a rule that discards must see them itself). */

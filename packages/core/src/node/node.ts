@@ -83,6 +83,7 @@ export class Node {
   readonly #healer: DamageHealer
   readonly #startedMs: number
   #stopped = false
+  #hurrying = false
 
   /** Opens the store (recovering it) and starts serving. Rejects with STORE_DAMAGED and what to do. */
   static async open(world: World, config: NodeConfig, hooks: NodeHooks): Promise<Node> {
@@ -119,9 +120,9 @@ export class Node {
     this.store = store
     this.trees = trees
     this.#clock = clock
-    this.#startedMs = clock.monotonicMs()
     this.catalog = new Catalog()
     this.counters = newCounters()
+    this.#startedMs = clock.monotonicMs()
     this.time = new ClusterTime(clock, limits.clockDriftMaxMs / 2)
     this.#reservation = new ClockReservation(store, clock, () => this.time.now())
     this.rebuild = new Rebuild(store, config.id)
@@ -165,6 +166,20 @@ export class Node {
     trees.follow(this.catalog, replayed)
     this.catalog.onChange(() => trees.follow(this.catalog))
     this.admission = new Admission(store, this.counters, () => this.#loopLateMs())
+    this.#serve()
+    const { sweepIntervalMs, sweepRecheckMs, collectIntervalMs, scrubIntervalMs } = config.tuning
+    this.sweeper = new Sweeper(this.context, trees, {
+      intervalMs: sweepIntervalMs,
+      recheckMs: sweepRecheckMs,
+    })
+    this.collector = new TombstoneCollector(this.context, collectIntervalMs)
+    this.scrubber = new Scrubber(this.context, store, trees, scrubIntervalMs)
+    this.#replayer = new HintReplayer(this.context)
+    this.#healer = new DamageHealer(this.context)
+    this.#start()
+  }
+
+  #serve(): void {
     new DataHandlers({
       node: this.context,
       admission: this.admission,
@@ -172,18 +187,8 @@ export class Node {
       refuseUnready: () => this.#refuseUnready(),
     })
     serveCatalog(this.context, this.coordination)
-    serveSweeps(this.context, trees)
+    serveSweeps(this.context, this.trees)
     serveCollection(this.context)
-    const { tuning } = config
-    this.sweeper = new Sweeper(this.context, trees, {
-      intervalMs: tuning.sweepIntervalMs,
-      recheckMs: tuning.sweepRecheckMs,
-    })
-    this.collector = new TombstoneCollector(this.context, tuning.collectIntervalMs)
-    this.scrubber = new Scrubber(this.context, store, trees, tuning.scrubIntervalMs)
-    this.#replayer = new HintReplayer(this.context)
-    this.#healer = new DamageHealer(this.context)
-    this.#start()
   }
 
   #start(): void {
@@ -213,8 +218,6 @@ export class Node {
       await pause(this.#clock, TELL_TIME_MS)
     }
   }
-
-  #hurrying = false
 
   /** While a rebuild is pending the sweeps do not wait for their turn. */
   async #hurryRebuild(): Promise<void> {
