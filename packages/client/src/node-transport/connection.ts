@@ -131,7 +131,8 @@ export class Connection {
       const length = bytes.readUInt32BE(at)
       const wanted = length > limits.frameBytesMax ? HEAD_BYTES : length
       if (bytes.length - at - 4 < wanted) break
-      const frame = bytes.subarray(at + 4, at + 4 + wanted)
+      // A plain view: `slice` of a Buffer does not copy, and those above rely on it that it does.
+      const frame = new Uint8Array(bytes.buffer, bytes.byteOffset + at + 4, wanted)
       at += 4 + wanted
       this.#skip = length - wanted
       this.#frame(frame)
