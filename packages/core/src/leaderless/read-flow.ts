@@ -19,7 +19,6 @@ import type { TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import type { Timer } from '../ports/clock.ts'
 import { replicaReadMessage, replicaWriteMessage, type WireReceipt } from '../wire/messages.ts'
 import type { LatencyTracker } from './latency-tracker.ts'
 import type { NodeContext } from './node-context.ts'
@@ -58,8 +57,6 @@ export class ReadFlow {
   #hedged = false
   #answered = false
   #open = 0
-  #timer: Timer | undefined
-  #hedgeTimer: Timer | undefined
 
   constructor(options: ReadFlowOptions) {
     this.#options = options
@@ -90,11 +87,10 @@ export class ReadFlow {
     this.#open = 1
     this.#askUntil(needed)
     if (!this.#answered && needed > this.#answers.length) {
-      this.#timer = clock.setTimer(Math.max(1, deadline - clock.monotonicMs()), () =>
-        this.#fail('the deadline passed'),
-      )
+      const { deadlines } = this.#node.rpc
       latency.readStarted()
-      this.#hedgeTimer = clock.setTimer(latency.hedgeAfterMs(), () => this.#hedge())
+      deadlines.add(deadline, { expire: () => this.#fail('the deadline passed') })
+      deadlines.add(clock.monotonicMs() + latency.hedgeAfterMs(), { expire: () => this.#hedge() })
     }
     this.#close()
   }
@@ -182,8 +178,6 @@ export class ReadFlow {
 
   #conclude(): void {
     this.#answered = true
-    this.#timer?.cancel()
-    this.#hedgeTimer?.cancel()
     const answers = this.#answers
     const first = answers[0]!.cell
     if (answers.every(answer => sameBytes(answer.cell, first))) {
@@ -314,8 +308,6 @@ export class ReadFlow {
   #fail(why: string): void {
     if (this.#answered) return
     this.#answered = true
-    this.#timer?.cancel()
-    this.#hedgeTimer?.cancel()
     this.#node.counters.readsShort++
     const { needed } = this.#options
     const message = `${why}: ${this.#answers.length} of the ${needed} answers asked for`

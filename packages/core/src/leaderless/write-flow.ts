@@ -16,7 +16,6 @@ import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { decodeContextToken, encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import type { Timer } from '../ports/clock.ts'
 import { QuorumTally } from '../quorum/quorum-tally.ts'
 import {
   replicaWriteMessage,
@@ -60,7 +59,6 @@ export class WriteFlow {
   #open = 0
   #written: Written | undefined
   #asOf = 0 as Stamp
-  #timer: Timer | undefined
   #answered = false
 
   constructor(options: WriteFlowOptions) {
@@ -87,7 +85,7 @@ export class WriteFlow {
       this.#asOf = written.asOf
       this.#written = written
     }
-    this.#timer = node.clock.setTimer(Math.max(1, deadline - node.clock.monotonicMs()), () => this.#timeUp())
+    node.rpc.deadlines.add(deadline, this)
     const { position, holdBack } = this.#written!
     this.#open++
     node.store.whenDurable(position, () => {
@@ -266,19 +264,18 @@ export class WriteFlow {
 
   #succeed(): void {
     this.#answered = true
-    this.#timer?.cancel()
     this.#node.counters.writes++
     const { context, repeated } = this.#written!
     this.#options.respond.ok({ receipt: this.#receipt(), context: encodeContextToken(context), repeated })
   }
 
-  #timeUp(): void {
+  /** The deadline passed. */
+  expire(): void {
     if (!this.#answered) this.#fallShort('the deadline passed')
   }
 
   #fallShort(why: string): void {
     this.#answered = true
-    this.#timer?.cancel()
     this.#node.counters.writesShort++
     const acked = this.#tally.acked()
     this.#options.respond.fail(
@@ -292,7 +289,6 @@ export class WriteFlow {
 
   #finish(): void {
     if (!this.#answered) this.#fallShort('every replica has answered')
-    this.#timer?.cancel()
     this.#options.onDone()
   }
 

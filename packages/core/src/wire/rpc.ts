@@ -4,7 +4,7 @@
  * One frame format for nodes, clients and simulator: kind, call id, then for a request its type, the
  * milliseconds its sender will still wait, and the body. A call may go to several peers at once: the
  * frame is encoded once and shared. Replies are matched by (call id, peer), so a late or doubled reply
- * falls on nothing. Deadlines are kept in coarse buckets: one timer serves thousands of calls.
+ * falls on nothing.
  *
  * Invariants: each (call, peer) gets exactly one outcome: a reply, the peer's error, UNREACHABLE, or
  * DEADLINE; none after `close`. A malformed body is answered with BAD_FRAME and harms nothing else. A
@@ -15,7 +15,8 @@ import { assert } from '../base/assert.ts'
 import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { Clock, Timer } from '../ports/clock.ts'
+import type { Clock } from '../ports/clock.ts'
+import { Deadlines } from '../ports/deadlines.ts'
 import type { Transport } from '../ports/transport.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
@@ -26,9 +27,6 @@ const KIND_REQUEST = 0
 const KIND_REPLY = 1
 const KIND_ERROR = 2
 const KIND_ONE_WAY = 3
-
-/** Granularity of deadlines. */
-const BUCKET_MS = 25
 
 export type OnReply<Reply> = (peer: PeerId, reply: Reply | undefined, error: QuorateError | undefined) => void
 
@@ -65,7 +63,7 @@ export class Rpc {
   readonly #transport: Transport
   readonly #clock: Clock
   readonly #pending = new Map<number, PendingCall>()
-  readonly #buckets = new Map<number, number[]>()
+  readonly deadlines: Deadlines
   readonly #handlers = new Map<
     number,
     { message: Message<unknown, unknown>; handler: Handler<unknown, unknown> }
@@ -73,15 +71,13 @@ export class Rpc {
   readonly #writer = new ByteWriter(4096)
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
   #nextId = 1
-  #timer: Timer | undefined
-  #lastBucket: number
   #closed = false
   onUnreachable: (peer: PeerId) => void = () => {}
 
   constructor(transport: Transport, clock: Clock) {
     this.#transport = transport
     this.#clock = clock
-    this.#lastBucket = Math.floor(clock.monotonicMs() / BUCKET_MS)
+    this.deadlines = new Deadlines(clock)
     transport.serve({
       frame: (from, frame) => this.#frame(from, frame),
       unreachable: peer => this.#unreachable(peer),
@@ -126,7 +122,7 @@ export class Rpc {
       openCount: peers.length,
       onReply: onReply as OnReply<unknown>,
     })
-    this.#expireAt(id, this.#clock.monotonicMs() + timeoutMs)
+    this.deadlines.add(this.#clock.monotonicMs() + timeoutMs, { expire: () => this.#expire(id) })
     this.counters.sent += peers.length
     for (const peer of peers) this.#transport.send(peer, frame)
   }
@@ -160,9 +156,8 @@ export class Rpc {
 
   close(): void {
     this.#closed = true
-    this.#timer?.cancel()
+    this.deadlines.stop()
     this.#pending.clear()
-    this.#buckets.clear()
   }
 
   get inFlight(): number {
@@ -277,28 +272,6 @@ export class Rpc {
       }
     }
     this.onUnreachable(peer)
-  }
-
-  #expireAt(id: number, at: number): void {
-    const bucket = Math.max(this.#lastBucket + 1, Math.ceil(at / BUCKET_MS))
-    const ids = this.#buckets.get(bucket)
-    if (ids === undefined) this.#buckets.set(bucket, [id])
-    else ids.push(id)
-    this.#timer ??= this.#clock.setTimer(BUCKET_MS, () => this.#tick())
-  }
-
-  #tick(): void {
-    this.#timer = undefined
-    const now = Math.floor(this.#clock.monotonicMs() / BUCKET_MS)
-    for (let bucket = this.#lastBucket + 1; bucket <= now && this.#buckets.size > 0; bucket++) {
-      const ids = this.#buckets.get(bucket)
-      if (ids === undefined) continue
-      this.#buckets.delete(bucket)
-      for (const id of ids) this.#expire(id)
-    }
-    this.#lastBucket = Math.max(this.#lastBucket, now)
-    if (this.#buckets.size > 0 && !this.#closed)
-      this.#timer ??= this.#clock.setTimer(BUCKET_MS, () => this.#tick())
   }
 
   #expire(id: number): void {
