@@ -4,7 +4,7 @@ import { bytesToString, prefixEnd, stringToBytes, stringToU64, u64ToString } fro
 import { crc32c, crc32cOfString } from './crc32c.ts'
 import { QuorateError } from './errors.ts'
 import { assertEncodedKey, decodeKey, encodeKey, type KeyValue } from './key-encoding.ts'
-import { murmur3OfBytes, murmur3OfString } from './murmur3.ts'
+import { murmur3OfBytes, murmur3OfString, murmur3x128 } from './murmur3.ts'
 import { SeededRandom } from './prng.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -28,6 +28,18 @@ describe('MurmurHash3 x86-32', () => {
   it.each(vectors)('%j with seed %i', (text, seed, hash) => {
     expect(murmur3OfString(text, seed)).toBe(hash)
     expect(murmur3OfBytes(stringToBytes(text), seed)).toBe(hash)
+  })
+})
+
+describe('MurmurHash3 x86-128', () => {
+  const hex = (text: string, seed: number): string =>
+    murmur3x128(bytes(text), seed, seed, seed, seed)
+      .map(lane => lane.toString(16).padStart(8, '0'))
+      .join('')
+  it('gives the values of the reference implementation', () => {
+    expect(hex('', 0)).toBe('00000000000000000000000000000000')
+    expect(hex('I will not buy this record, it is scratched.', 0)).toBe('a0a9683b25ac5e40d9af2895890dddf5')
+    expect(hex('My hovercraft is full of eels.', 25)).toBe('33e54463e1a104d6dbb7d15030df01fb')
   })
 })
 
@@ -94,6 +106,14 @@ const keyValue: fc.Arbitrary<KeyValue> = fc.oneof(
   fc.uint8Array({ maxLength: 20 }),
 )
 
+/** A double means the shortest decimal that names it: 1e37 is the key 10n ** 37n, whatever its bits are exactly. */
+function decimal(value: number | bigint): number | bigint {
+  if (typeof value === 'bigint' || Number.isSafeInteger(value) || !Number.isInteger(value)) return value
+  const [digits = '', power = '0'] = String(value).split('e+')
+  const [whole = '', fraction = ''] = digits.split('.')
+  return BigInt(whole + fraction.padEnd(Number(power), '0'))
+}
+
 /** The order written down naively: the oracle. */
 function compareKeys(a: KeyValue, b: KeyValue): number {
   const rank = (k: KeyValue): number =>
@@ -109,7 +129,10 @@ function compareKeys(a: KeyValue, b: KeyValue): number {
               ? 4
               : 5
   if (rank(a) !== rank(b)) return rank(a) - rank(b)
-  if (rank(a) === 3) return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0
+  if (rank(a) === 3) {
+    const [x, y] = [decimal(a as number), decimal(b as number)]
+    return x < y ? -1 : x > y ? 1 : 0
+  }
   if (rank(a) === 4) return Buffer.compare(Buffer.from(a as string), Buffer.from(b as string))
   if (rank(a) === 5) return Buffer.compare(a as Uint8Array, b as Uint8Array)
   return 0

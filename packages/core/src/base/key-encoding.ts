@@ -6,7 +6,8 @@
  * second. Mechanism: a type byte, then a form that is prefix-free:
  *   null < false < true < numbers < strings < bytes
  *   numbers: sign class, decimal exponent, two digits a byte, terminator; negatives complemented. Numbers
- *     and bigints share one order (1 and 1n are the same key), exact to 38 significant digits.
+ *     and bigints share one order (1 and 1n are the same key), exact to 38 significant digits; a double is
+ *     the shortest decimal that names it.
  *   strings (UTF-8) and bytes: 0x00 becomes 0x00 0xFF, terminator 0x00 0x01.
  * Strings therefore sort by code point, not by UTF-16 unit. The format is frozen: it is on disk.
  * References: Oracle NUMBER; FoundationDB tuple layer.

@@ -8,7 +8,7 @@
 
 import { type ByteString, compareStrings, type Incarnation, type OperationId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import { murmur3OfBytes, murmur3OfString } from '../base/murmur3.ts'
+import { murmur3OfString, murmur3x128 } from '../base/murmur3.ts'
 import { type ActorHistory, contextHas } from '../causality/context.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
@@ -105,12 +105,13 @@ export function decodeCell(bytes: Uint8Array): Cell {
 /** A 128-bit fingerprint in four lanes, added lane by lane in Merkle leaves. */
 export type Digest = readonly [number, number, number, number]
 
-const LANE_SEEDS = [0x9747b28c, 0x3c6ef372, 0x1b873593, 0x85ebca6b] as const
+const KEY_SEEDS = [0x9747b28c, 0x3c6ef372] as const
 
-/** Fingerprint of a row: of its key and its canonical bytes. */
+/** Fingerprint of a row: of its canonical bytes, in four lanes that start from hashes of its key. */
 export function digestCell(key: ByteString, bytes: Uint8Array): Digest {
-  const lane = (seed: number): number => murmur3OfBytes(bytes, murmur3OfString(key, seed))
-  return [lane(LANE_SEEDS[0]), lane(LANE_SEEDS[1]), lane(LANE_SEEDS[2]), lane(LANE_SEEDS[3])]
+  const a = murmur3OfString(key, KEY_SEEDS[0])
+  const b = murmur3OfString(key, KEY_SEEDS[1])
+  return murmur3x128(bytes, a, b, a ^ 0x1b873593, b ^ 0x85ebca6b)
 }
 
 export const digestsEqual = (a: Digest, b: Digest): boolean =>

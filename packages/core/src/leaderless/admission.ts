@@ -33,11 +33,7 @@ export class Admission {
   enter(): void {
     const lateMs = this.#loopLateMs()
     const full = this.#coordinating >= limits.coordinatingMax
-    if (
-      !full &&
-      lateMs <= LOOP_LATE_MAX_MS &&
-      this.#store.status().inFlightBytes <= limits.storeInFlightBytesMax
-    ) {
+    if (!full && lateMs <= LOOP_LATE_MAX_MS && this.#store.inFlightBytes <= limits.storeInFlightBytesMax) {
       this.#coordinating++
       return
     }
