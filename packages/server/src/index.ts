@@ -1,5 +1,6 @@
 /** The door of the server. */
 
+export type { Explanation, NodeStatus, TableStatus } from '@quorate/core'
 export { isLmdbEcho, LmdbTable, type LmdbTableOptions } from './adapters/lmdb-table.ts'
 export { NodeDisk } from './adapters/node-disk.ts'
 export { nodeRandom } from './adapters/node-random.ts'

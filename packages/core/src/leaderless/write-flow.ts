@@ -88,12 +88,13 @@ export class WriteFlow {
     node.rpc.deadlines.add(deadline, this)
     const { position, holdBack } = this.#written!
     this.#open++
+    // Sent first: a repeated write is durable already, runs its callback at once, and must not look finished.
+    if (!holdBack) this.#sendToHomes()
     node.store.whenDurable(position, () => {
       this.#tally.ack(standsFor ?? node.self)
       if (holdBack) this.#sendToHomes()
       this.#settled()
     })
-    if (!holdBack) this.#sendToHomes()
   }
 
   /** The home this node coordinates for when no home can: always writable, on sloppy tables only. */

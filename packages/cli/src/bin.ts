@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+/** The `quorate` command. */
+
+import { CommanderError } from 'commander'
+import { describeFailure, exitCodeOf } from './command-error.ts'
+import { exitCodes } from './exit-codes.ts'
+import { makeStyle, wantsColour } from './output/style.ts'
+import { buildProgram, type ProgramResult } from './program.ts'
+
+const result: ProgramResult = { exitCode: exitCodes.ok }
+
+try {
+  await buildProgram(result).parseAsync(process.argv)
+} catch (error) {
+  if (error instanceof CommanderError) result.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  else {
+    const style = makeStyle(wantsColour(process.stderr.isTTY === true, process.env))
+    process.stderr.write(`${describeFailure(error, style).join('\n')}\n`)
+    result.exitCode = exitCodeOf(error)
+  }
+}
+process.exitCode = result.exitCode
