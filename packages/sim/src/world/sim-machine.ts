@@ -56,6 +56,10 @@ export class SimMachine {
   life = 0
   /** Stores this machine has had. */
   stores = 1
+  /** Cuts the power when so many more steps of storage operations have begun or ended. */
+  cutAfterSteps = Number.POSITIVE_INFINITY
+  /** What a cut at a storage step does, besides ending the process. */
+  onCut: () => void = () => {}
   #clock: ProcessClock | undefined
 
   constructor(options: SimMachineOptions) {
@@ -76,6 +80,11 @@ export class SimMachine {
       random: this.#random.fork(),
       latencyMaxMs: 0.8,
       onFault: this.#options.onStorageFault,
+      onOperation: () => {
+        if (--this.cutAfterSteps > 0) return
+        this.cutAfterSteps = Number.POSITIVE_INFINITY
+        this.onCut()
+      },
     }
     return { disk: new SimDisk(world), table: new SimTable(world) }
   }
@@ -142,6 +151,8 @@ export class SimMachine {
   }
 
   #end(): void {
+    this.cutAfterSteps = Number.POSITIVE_INFINITY
+    if (this.time.paused) this.time.resume()
     this.node?.halt()
     this.node = undefined
     this.#clock?.kill()
