@@ -109,6 +109,7 @@ function swarmTable(
     keys: randomPick(random, [2, 6, 20]),
     n,
     sloppy: settings.sloppy,
+    rule: kind,
     specification: { name: role, key: 'k', replication: settings, conflict: { kind } },
   }
 }

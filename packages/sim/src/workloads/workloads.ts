@@ -17,6 +17,7 @@ export interface WorkTable {
   readonly keys: number
   readonly n: number
   readonly sloppy: boolean
+  readonly rule: string
 }
 
 /** A context that has seen nothing: under `lww` the write then claims to replace nothing. */
@@ -99,7 +100,8 @@ const steps: Record<TableRole, (actor: Actor, table: WorkTable) => Promise<unkno
     const key = pickKey(actor, table)
     if (randomChance(actor.random, 0.3)) {
       const basis = randomChance(actor.random, 0.7) ? await actor.read(table.name, key) : undefined
-      return actor.write(table.name, key, actor.newTag(), { basis, w: pickLevel(actor, table) })
+      const blind = table.rule === 'lww' ? 'asks coordinator' : 'saw nothing'
+      return actor.write(table.name, key, actor.newTag(), { basis, blind, w: pickLevel(actor, table) })
     }
     for (let i = 0; i < 3; i++) await actor.read(table.name, key)
   },
