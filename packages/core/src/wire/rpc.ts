@@ -4,7 +4,8 @@
  * One frame format for nodes, clients and simulator: kind, call id, then for a request its type, the
  * milliseconds its sender will still wait, and the body. A call may go to several peers at once: the
  * frame is encoded once and shared. Replies are matched by (call id, peer), so a late or doubled reply
- * falls on nothing. Deadlines are kept in coarse buckets: one timer serves thousands of calls.
+ * falls on nothing; the first id is random, so that an answer to an earlier life of this process falls on
+ * nothing either. A call to oneself does not pass the transport. Deadlines are kept in coarse buckets: one timer serves thousands of calls.
  *
  * Invariants: each (call, peer) gets exactly one outcome: a reply, the peer's error, UNREACHABLE, or
  * DEADLINE; none after `close`. A malformed body is answered with BAD_FRAME and harms nothing else. A
@@ -49,6 +50,16 @@ interface PendingCall {
   readonly onReply: OnReply<unknown>
 }
 
+export interface RpcOptions {
+  /** Calls to this peer are answered by the handlers here. */
+  readonly self?: PeerId
+  /** Should differ from life to life of a process: its peers may still answer the calls of the last one. */
+  readonly firstCallId?: number
+}
+
+/** First call ids are drawn below this. */
+export const FIRST_CALL_ID_MAX = 2 ** 28
+
 export interface RpcCounters {
   sent: number
   received: number
@@ -64,14 +75,17 @@ export class Rpc {
   readonly #handlers = new Map<number, { message: Message<unknown, unknown>; handler: Handler<unknown, unknown> }>()
   readonly #writer = new ByteWriter(4096)
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
-  #nextId = 1
+  readonly #self: PeerId | undefined
+  #nextId: number
   #timer: Timer | undefined
   #lastBucket: number
   #closed = false
   onUnreachable: (peer: PeerId) => void = () => {}
 
-  constructor(transport: Transport, clock: Clock) {
+  constructor(transport: Transport, clock: Clock, options: RpcOptions = {}) {
     this.#transport = transport
+    this.#self = options.self
+    this.#nextId = 1 + (options.firstCallId ?? 0)
     this.#clock = clock
     this.#lastBucket = Math.floor(clock.monotonicMs() / BUCKET_MS)
     transport.serve({
@@ -120,7 +134,7 @@ export class Rpc {
     })
     this.#expireAt(id, this.#clock.monotonicMs() + timeoutMs)
     this.counters.sent += peers.length
-    for (const peer of peers) this.#transport.send(peer, frame)
+    for (const peer of peers) this.#send(peer, frame)
   }
 
   request<Request, Reply>(peer: PeerId, message: Message<Request, Reply>, request: Request, timeoutMs: number): Promise<Reply> {
@@ -142,7 +156,7 @@ export class Rpc {
     writer.varint(limits.requestTimeoutMs)
     message.request.write(writer, request)
     this.counters.sent++
-    this.#transport.send(peer, writer.take())
+    this.#send(peer, writer.take())
   }
 
   close(): void {
@@ -154,6 +168,11 @@ export class Rpc {
 
   get inFlight(): number {
     return this.#pending.size
+  }
+
+  #send(to: PeerId, frame: Uint8Array): void {
+    if (to === this.#self) this.#clock.defer(() => this.#frame(to, frame))
+    else this.#transport.send(to, frame)
   }
 
   #frame(from: PeerId, frame: Uint8Array): void {
@@ -211,7 +230,7 @@ export class Rpc {
     writer.varint(id)
     if (error === undefined) message!.reply.write(writer, reply)
     else errorSchema.write(writer, error)
-    this.#transport.send(to, writer.take())
+    this.#send(to, writer.take())
   }
 
   #reply(from: PeerId, kind: number, id: number, reader: ByteReader): void {
