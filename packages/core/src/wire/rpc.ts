@@ -184,14 +184,16 @@ export class Rpc {
     try {
       kind = reader.u8()
       id = reader.varint()
-      if (kind === KIND_REQUEST || kind === KIND_ONE_WAY) this.#request(from, kind, id, reader)
-      else if (kind === KIND_REPLY || kind === KIND_ERROR) this.#reply(from, kind, id, reader)
-      else reader.fail(`unknown frame kind ${kind}`)
+      if (kind === KIND_REQUEST || kind === KIND_ONE_WAY) return this.#request(from, kind, id, reader)
+      if (kind !== KIND_REPLY && kind !== KIND_ERROR) reader.fail(`unknown frame kind ${kind}`)
     } catch (error) {
       if (!isQuorateError(error)) throw error
       this.counters.badFrames++
       if (kind === KIND_REQUEST || kind === -1) this.#answer(from, id, undefined, undefined, error)
+      return
     }
+    // Not under the catch above: what a caller throws on its answer is no fault of the frame.
+    this.#reply(from, kind, id, reader)
   }
 
   #request(from: PeerId, kind: number, id: number, reader: ByteReader): void {
