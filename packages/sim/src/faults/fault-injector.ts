@@ -57,7 +57,7 @@ export class FaultInjector {
   #cluster: SimCluster | undefined
   #active = false
   readonly #wrongClocks = new Set<SimMachine>()
-  /** Called before a store goes, while the node may still be asked. */
+  /** Called when a store goes. */
   onWipe: (machine: SimMachine) => void = () => {}
 
   constructor(options: FaultOptions, random: SeededRandom) {
@@ -344,10 +344,7 @@ export class FaultInjector {
 
   #wipeNow(machine: SimMachine): void {
     if (!this.destruction.allows(machine)) return
-    if (machine.state === 'up') {
-      this.onWipe(machine)
-      machine.crash('power cut')
-    }
+    if (machine.state === 'up') machine.crash('power cut')
     if (machine.state === 'down') this.#wipe(machine)
   }
 
@@ -355,6 +352,7 @@ export class FaultInjector {
     const { simulation } = this.#the()
     this.counts['store wiped']++
     this.destruction.wiped(machine, simulation.nowMs)
+    this.onWipe(machine)
     machine.wipe()
     this.#tell(`store of ${machine.id} wiped`)
     this.#later(100 + randomBelow(this.#random, 1_500), () => machine.start())

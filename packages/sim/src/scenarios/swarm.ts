@@ -9,10 +9,8 @@
  */
 
 import {
-  type ByteString,
   decodeDocument,
   describeError,
-  type Incarnation,
   randomUnit,
   SeededRandom,
 } from '@quorate/core'
@@ -54,6 +52,8 @@ export interface SwarmResult {
 
 export interface SwarmHost {
   readonly drain: () => Promise<void>
+  /** Given the way to report a promise that was rejected and that nobody waited for. */
+  readonly watch?: ((fail: (error: unknown) => void) => void) | undefined
   readonly line?: ((line: string) => void) | undefined
 }
 
@@ -77,31 +77,34 @@ class SwarmRun {
   readonly #violations: Violation[] = []
   readonly #actors: Actor[] = []
   readonly #coverage: Record<string, number> = {}
-  /** Tags and values in ledgers that went with their disks. */
+  /** Tags in the ledger of each machine when its last process ended, and those that went with a disk since. */
+  readonly #lastLedgers = new Map<SimMachine, readonly string[]>()
   readonly #lostLedgers = new Set<string>()
   #working = false
+  #stepsUnderWay = 0
 
   constructor(options: SwarmOptions, host: SwarmHost) {
     this.#options = options
     this.#simulation = new Simulation({ seed: options.seed, drain: host.drain, line: host.line })
     this.#random = this.#simulation.random.fork()
     this.#simulation.tell(describeOptions(options))
+    host.watch?.(error => this.#simulation.fail(error))
     const faults = new FaultInjector({ kinds: new Set(options.faults), everyMs: options.faultEveryMs }, this.#random.fork())
     this.#faults = faults
     this.#cluster = new SimCluster(this.#simulation, options, {
       onNetworkFault: fault => faults.networkFault(fault),
       onStorageFault: fault => faults.storageFault(fault),
-      onFatal: (machine, error) => {
-        this.#keepLedger(machine)
-        faults.fatal(machine, error)
-      },
+      onFatal: (machine, error) => faults.fatal(machine, error),
+      onEnd: machine => this.#lastLedgers.set(machine, [...ledgerTags(machine)]),
       onDamaged: (machine, error) => {
         if (faults.destruction.wounded !== machine) this.#violate('store', `${machine.id} is damaged, and nothing damaged it: ${error.message}`)
         faults.damaged(machine)
       },
     })
     faults.follow(this.#cluster)
-    faults.onWipe = machine => this.#keepLedger(machine)
+    faults.onWipe = machine => {
+      for (const tag of this.#lastLedgers.get(machine) ?? []) this.#lostLedgers.add(tag)
+    }
   }
 
   async go(): Promise<SwarmResult> {
@@ -208,9 +211,11 @@ class SwarmRun {
       this.#simulation.at(everyMs * 2 * randomUnit(random) * 1_000, () => {
         if (!this.#working) return
         let ended = false
+        this.#stepsUnderWay++
         const end = (): void => {
           if (ended) return
           ended = true
+          this.#stepsUnderWay--
           next()
         }
         run().then(end, (error: unknown) => this.#simulation.fail(error))
@@ -220,16 +225,14 @@ class SwarmRun {
     next()
   }
 
-  #keepLedger(machine: SimMachine): void {
-    if (machine.node !== undefined) for (const tag of ledgerTags(machine)) this.#lostLedgers.add(tag)
-  }
-
   // ── liveness phase ──
 
   async #healAndConverge(): Promise<boolean> {
     this.#working = false
     this.#faults.heal()
     const simulation = this.#simulation
+    // What clients are in the middle of ends first, so that nothing is written while it is judged.
+    await simulation.run(simulation.nowMs + 2 * STUCK_MS, () => this.#stepsUnderWay === 0)
     const deadlineMs = simulation.nowMs + CONVERGE_MS
     let left = ['nothing was looked at']
     while (simulation.nowMs < deadlineMs && simulation.failure === undefined) {
@@ -305,7 +308,8 @@ class SwarmRun {
 }
 
 function* ledgerTags(machine: SimMachine): Generator<string> {
-  for (const { value } of machine.node!.context.ledger.list(undefined, 0 as never, 1_000_000)) {
+  if (machine.node === undefined) return
+  for (const { value } of machine.node.context.ledger.list(undefined, 0 as never, 1_000_000)) {
     if (value !== undefined) yield (decodeDocument(value) as { v: string }).v
   }
 }
@@ -330,4 +334,3 @@ function describeCrash(failure: { readonly error: unknown; readonly atMs: number
   return `at ${failure.atMs.toFixed(1)}: ${stack}${data}`
 }
 
-export type { ByteString, Incarnation }

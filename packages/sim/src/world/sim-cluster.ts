@@ -20,6 +20,7 @@ export interface ClusterHooks {
   readonly onFatal?: (machine: SimMachine, error: QuorateError) => void
   readonly onDamaged?: (machine: SimMachine, error: QuorateError) => void
   readonly onUp?: (machine: SimMachine) => void
+  readonly onEnd?: (machine: SimMachine) => void
   readonly onDeliver?: (from: PeerId, to: PeerId, frame: Uint8Array) => void
 }
 
@@ -53,11 +54,13 @@ export class SimCluster {
         storeLimits: options.storeLimits,
         onStorageFault: hooks.onStorageFault ?? (() => {}),
         onFatal: (machine, error) => {
+          simulation.processEnded()
           simulation.tell(`${machine.id} FATAL ${error.code}: ${error.message}`)
           if (hooks.onFatal !== undefined) hooks.onFatal(machine, error)
           else machine.crash('kill')
         },
         onDamaged: hooks.onDamaged ?? (() => {}),
+        onEnd: hooks.onEnd ?? (() => {}),
         onUp: machine => {
           simulation.tell(`${machine.id} up (life ${machine.life}, store ${machine.stores})`)
           hooks.onUp?.(machine)

@@ -38,6 +38,8 @@ export interface SimMachineOptions {
   readonly onFatal: (machine: SimMachine, error: QuorateError) => void
   readonly onDamaged: (machine: SimMachine, error: QuorateError) => void
   readonly onUp: (machine: SimMachine) => void
+  /** The process ends; its node may still be looked at. */
+  readonly onEnd: (machine: SimMachine) => void
 }
 
 const FULL_RETRY_MS = 2_000
@@ -153,6 +155,7 @@ export class SimMachine {
   #end(): void {
     this.cutAfterSteps = Number.POSITIVE_INFINITY
     if (this.time.paused) this.time.resume()
+    if (this.node !== undefined) this.#options.onEnd(this)
     this.node?.halt()
     this.node = undefined
     this.#clock?.kill()

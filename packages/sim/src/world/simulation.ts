@@ -12,7 +12,7 @@
  * References: Zhou et al., "FoundationDB: A Distributed Unbundled Transactional Key Value Store" (SIGMOD 2021), §4.
  */
 
-import { assert, SeededRandom } from '@quorate/core'
+import { assert, isQuorateError, SeededRandom } from '@quorate/core'
 
 export interface SimulationEvent {
   cancelled: boolean
@@ -44,6 +44,7 @@ export class Simulation {
   #events = 0
   #drains = 0
   #failure: { error: unknown; atMs: number } | undefined
+  #endedAtUs = -1
 
   constructor(options: SimulationOptions) {
     this.random = new SeededRandom(options.seed)
@@ -110,7 +111,13 @@ export class Simulation {
     this.#line?.(`${(this.#nowUs / 1_000).toFixed(3).padStart(11)} ${line}`)
   }
 
+  /** A process has been ended by its store: what its last steps still throw about that store is its death, not a failure. */
+  processEnded(): void {
+    this.#endedAtUs = this.#nowUs
+  }
+
   fail(error: unknown): void {
+    if (this.#endedAtUs === this.#nowUs && isQuorateError(error) && error.code.startsWith('STORE_')) return
     this.#failure ??= { error, atMs: this.nowMs }
   }
 
