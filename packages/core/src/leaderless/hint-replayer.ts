@@ -4,6 +4,7 @@
  * target said it is durable there. Hints past their age go to the ledger.
  */
 
+import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
@@ -44,6 +45,10 @@ export class HintReplayer {
   async #run(target: NodeId): Promise<void> {
     const { hints, clock } = this.#node
     while (!this.#stopped && hints.totals(target).count > 0) {
+      if (this.#node.store.status().state !== 'open') {
+        await pause(clock, BACK_OFF_MS)
+        continue
+      }
       this.#expireOld(target)
       if (this.#node.isSuspected(target)) {
         await pause(clock, IDLE_MS)
@@ -91,11 +96,22 @@ export class HintReplayer {
           (_, __, error) => {
             // FENCED: the row was collected since, or its other homes hold newer; the sweep has the last word.
             const settled = error === undefined || error.code === 'FENCED'
-            if (settled && hints.remove(hint) && error === undefined) counters.hintsReplayed++
-            resolve(settled)
+            resolve(settled && this.#forget(hint))
+            if (error === undefined) counters.hintsReplayed++
           },
         )
       })
     })
+  }
+
+  /** False when the store cannot take it now: the hint is handed over once more, later. */
+  #forget(hint: Hint): boolean {
+    try {
+      this.#node.hints.remove(hint)
+      return true
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      return false
+    }
   }
 }

@@ -172,6 +172,7 @@ export class GossipState {
 
   /** Heartbeats travel in digests: liveness needs no delta. */
   hearDigest(digest: readonly DigestEntry[]): NodeId[] {
+    for (const entry of digest) if (entry.node === this.#self) this.#outlive(entry)
     return digest
       .filter(entry => this.#hearBeat(entry.node, entry.generation, entry.heartbeat))
       .map(e => e.node)
@@ -209,6 +210,17 @@ export class GossipState {
     if (heartbeat <= copy.heartbeat) return false
     copy.heartbeat = heartbeat
     return true
+  }
+
+  /**
+   * Peers know more of this node than it has ever said: that was an earlier life, on a store since lost, whose
+   * count of lives went with it. This life goes on as the generation after that one, or nobody would hear it.
+   */
+  #outlive(hearsay: DigestEntry): void {
+    const own = this.#own()
+    const ahead = hearsay.heartbeat > own.heartbeat || hearsay.version > own.version
+    const other = hearsay.generation > own.generation || (hearsay.generation === own.generation && ahead)
+    if (other) own.generation = hearsay.generation + 1
   }
 
   #own(): Copy {

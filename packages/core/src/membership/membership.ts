@@ -27,7 +27,7 @@ export type GossipListener = (node: NodeId, key: string, value: GossipValue | un
 
 export interface MembershipOptions {
   readonly self: NodeId
-  /** Grows with every start of the process on this store. */
+  /** Grows with every start of the process on this store; raised above what peers say of an earlier store. */
   readonly generation: number
   readonly clock: Clock
   readonly random: Random

@@ -11,7 +11,7 @@
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, Incarnation, NodeId, OperationId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import { randomByteString } from '../base/prng.ts'
+import { randomBelow, randomByteString } from '../base/prng.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import {
   decodeMembers,
@@ -106,7 +106,9 @@ export class Coordination {
     beginProposerLife(store, life => {
       if (this.#stopped) return
       this.#life = life
-      this.membership = this.#newMembership(life, clock, random)
+      // Chance in the low digits tells lives apart that a lost store would count alike.
+      const generation = life * 0x1_0000 + randomBelow(random, 0x1_0000)
+      this.membership = this.#newMembership(generation, clock, random)
       this.#followMembers()
       this.membership.start()
       this.#perform(outputs)

@@ -6,8 +6,9 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { NodeId } from '../base/ids.ts'
+import type { NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import { randomBelow } from '../base/prng.ts'
 import { Catalog, type TableView } from '../catalog/catalog.ts'
 import { ClockReservation } from '../causality/clock-reservation.ts'
 import { ClusterTime } from '../causality/cluster-time.ts'
@@ -35,7 +36,7 @@ import { Fences } from '../sweep/fences.ts'
 import { serveSweeps } from '../sweep/sweep-server.ts'
 import { Sweeper } from '../sweep/sweeper.ts'
 import { type ReplayedChange, replayedChange, Trees } from '../sweep/trees.ts'
-import { Rpc } from '../wire/rpc.ts'
+import { FIRST_CALL_ID_MAX, Rpc } from '../wire/rpc.ts'
 import { serveCatalog } from './catalog-handlers.ts'
 import { Coordination } from './coordination.ts'
 import { checkNodeConfig, type NodeConfig } from './node-config.ts'
@@ -126,7 +127,10 @@ export class Node {
     this.time = new ClusterTime(clock, limits.clockDriftMaxMs / 2)
     this.#reservation = new ClockReservation(store, clock, () => this.time.now())
     this.rebuild = new Rebuild(store, config.id)
-    const rpc = new Rpc(world.transport, clock)
+    const rpc = new Rpc(world.transport, clock, {
+      self: config.id as string as PeerId,
+      firstCallId: randomBelow(random, FIRST_CALL_ID_MAX),
+    })
     const ledger = new Ledger(store, config.id)
     const { hybrid, floor } = this.#reservation
     this.coordination = new Coordination({

@@ -179,7 +179,12 @@ function hello(state: GenesisState, from: NodeId, message: GenesisMessage & { ki
   if (echoes || before?.echoed !== true) seen.set(from, { incarnation: message.incarnation, echoed })
   const next = { ...state, seen }
   if (message.genesis !== undefined) return heardOf(next, from, message.genesis)
-  return proposeWhenReady(next, [])
+  // Whoever knows no cluster yet is told of ours: a node that is no voter hears of it in no other way.
+  const knowsCluster = state.outside !== undefined || (state.genesis !== undefined && state.durable)
+  const outputs: GenesisOutput[] = knowsCluster
+    ? [{ kind: 'send', to: from, message: helloTo(next, from) }]
+    : []
+  return proposeWhenReady(next, outputs)
 }
 
 /** A peer belongs to a cluster (its genesis is durable there). */

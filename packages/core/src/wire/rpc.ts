@@ -4,7 +4,8 @@
  * One frame format for nodes, clients and simulator: kind, call id, then for a request its type, the
  * milliseconds its sender will still wait, and the body. A call may go to several peers at once: the
  * frame is encoded once and shared. Replies are matched by (call id, peer), so a late or doubled reply
- * falls on nothing.
+ * falls on nothing; the first id is random, so that an answer to an earlier life of this process falls on
+ * nothing either. A call to oneself does not pass the transport. Deadlines are kept in coarse buckets: one timer serves thousands of calls.
  *
  * Invariants: each (call, peer) gets exactly one outcome: a reply, the peer's error, UNREACHABLE, or
  * DEADLINE; none after `close`. A malformed body is answered with BAD_FRAME and harms nothing else. A
@@ -52,6 +53,16 @@ interface PendingCall {
   readonly onReply: OnReply<unknown>
 }
 
+export interface RpcOptions {
+  /** Calls to this peer are answered by the handlers here. */
+  readonly self?: PeerId
+  /** Should differ from life to life of a process: its peers may still answer the calls of the last one. */
+  readonly firstCallId?: number
+}
+
+/** First call ids are drawn below this. */
+export const FIRST_CALL_ID_MAX = 2 ** 28
+
 export interface RpcCounters {
   sent: number
   received: number
@@ -70,12 +81,15 @@ export class Rpc {
   >()
   readonly #writer = new ByteWriter(4096)
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
-  #nextId = 1
+  readonly #self: PeerId | undefined
+  #nextId: number
   #closed = false
   onUnreachable: (peer: PeerId) => void = () => {}
 
-  constructor(transport: Transport, clock: Clock) {
+  constructor(transport: Transport, clock: Clock, options: RpcOptions = {}) {
     this.#transport = transport
+    this.#self = options.self
+    this.#nextId = 1 + (options.firstCallId ?? 0)
     this.#clock = clock
     this.deadlines = new Deadlines(clock)
     transport.serve({
@@ -124,7 +138,7 @@ export class Rpc {
     })
     this.deadlines.add(this.#clock.monotonicMs() + timeoutMs, { expire: () => this.#expire(id) })
     this.counters.sent += peers.length
-    for (const peer of peers) this.#transport.send(peer, frame)
+    for (const peer of peers) this.#send(peer, frame)
   }
 
   request<Request, Reply>(
@@ -151,7 +165,7 @@ export class Rpc {
     writer.varint(limits.requestTimeoutMs)
     message.request.write(writer, request)
     this.counters.sent++
-    this.#transport.send(peer, writer.take())
+    this.#send(peer, writer.take())
   }
 
   close(): void {
@@ -164,6 +178,11 @@ export class Rpc {
     return this.#pending.size
   }
 
+  #send(to: PeerId, frame: Uint8Array): void {
+    if (to === this.#self) this.#clock.defer(() => this.#frame(to, frame))
+    else this.#transport.send(to, frame)
+  }
+
   #frame(from: PeerId, frame: Uint8Array): void {
     if (this.#closed) return
     this.counters.received++
@@ -173,14 +192,16 @@ export class Rpc {
     try {
       kind = reader.u8()
       id = reader.varint()
-      if (kind === KIND_REQUEST || kind === KIND_ONE_WAY) this.#request(from, kind, id, reader)
-      else if (kind === KIND_REPLY || kind === KIND_ERROR) this.#reply(from, kind, id, reader)
-      else reader.fail(`unknown frame kind ${kind}`)
+      if (kind === KIND_REQUEST || kind === KIND_ONE_WAY) return this.#request(from, kind, id, reader)
+      if (kind !== KIND_REPLY && kind !== KIND_ERROR) reader.fail(`unknown frame kind ${kind}`)
     } catch (error) {
       if (!isQuorateError(error)) throw error
       this.counters.badFrames++
       if (kind === KIND_REQUEST || kind === -1) this.#answer(from, id, undefined, undefined, error)
+      return
     }
+    // Not under the catch above: what a caller throws on its answer is no fault of the frame.
+    this.#reply(from, kind, id, reader)
   }
 
   #request(from: PeerId, kind: number, id: number, reader: ByteReader): void {
@@ -219,7 +240,7 @@ export class Rpc {
     writer.varint(id)
     if (error === undefined) message!.reply.write(writer, reply)
     else errorSchema.write(writer, error)
-    this.#transport.send(to, writer.take())
+    this.#send(to, writer.take())
   }
 
   #reply(from: PeerId, kind: number, id: number, reader: ByteReader): void {

@@ -93,6 +93,11 @@ export class SimTable {
     return this.#tree.keysArray()
   }
 
+  /** The stored bytes, for those who play the vandal. */
+  peek(key: ByteString): Uint8Array | undefined {
+    return this.#tree.get(key)?.slice()
+  }
+
   /** Flips a bit of the value stored under `key`. */
   flipBit(key: ByteString): void {
     const value = this.#tree.get(key)

@@ -1,0 +1,94 @@
+/**
+ * A write receipt names real holders: looked up in their stores at the moment the client hears of it.
+ *
+ * A home that is named has the write's dot in its row, durably; a fallback has it in a hint, or the home it
+ * stands for has it by now. Nodes that are down, or whose disk was destroyed since the write began, cannot
+ * be asked.
+ */
+
+import {
+  type ByteString,
+  type Context,
+  contextCovers,
+  contextMax,
+  DAMAGED,
+  decodeCell,
+  encodeKey,
+  rowKey,
+  tokenOf,
+} from '@quorate/core'
+import type { WriteRecord } from '../workloads/history.ts'
+import type { SimCluster } from '../world/sim-cluster.ts'
+import type { SimMachine } from '../world/sim-machine.ts'
+import type { Destruction, Violation } from './evidence.ts'
+
+export function checkHolders(
+  cluster: SimCluster,
+  write: WriteRecord,
+  destroyed: readonly Destruction[],
+): Violation[] {
+  const receipt = write.receipt!
+  const violations: Violation[] = []
+  const bad = (message: string): void =>
+    void violations.push({
+      checker: 'receipts',
+      message: `${write.table}/${write.key} ${write.tag ?? 'delete'}: ${message}`,
+    })
+  const lost = new Set(destroyed.filter(({ atMs }) => atMs >= write.callMs).map(({ node }) => node))
+  for (const { node, role, for: home } of receipt.answered) {
+    const machine = cluster.machine(node)
+    const place = placeOf(machine, write)
+    if (place === undefined || lost.has(node)) continue
+    const isHome = place.replicas.includes(node)
+    if (role === 'home') {
+      if (!isHome) bad(`${node} is reported as a home and is none`)
+      else if (holds(machine, place.key, write.context!) === false)
+        bad(`${node} is named as a holder and has it not`)
+      continue
+    }
+    if (isHome) bad(`${node} is a home and is reported as a fallback for ${home}`)
+    if (home === undefined || lost.has(home) || cluster.machine(home).node === undefined) continue
+    const hinted = machine.node!.context.hints.get(home as never, place.key)
+    const kept = hinted !== undefined && contextCovers(decodeCell(hinted.cell).context, write.context!)
+    if (!kept && holds(cluster.machine(home), place.key, write.context!) === false) {
+      bad(`${node} stands in for ${home} and neither of them has it`)
+    }
+  }
+  return violations
+}
+
+interface Place {
+  readonly key: ByteString
+  readonly replicas: readonly string[]
+}
+
+/** Where the row lives, by the node's own map; undefined when the node cannot say or its tombstones were collected since. */
+function placeOf(machine: SimMachine, write: WriteRecord): Place | undefined {
+  const { node } = machine
+  if (node === undefined) return undefined
+  const partitionKey = encodeKey(write.key)
+  const token = tokenOf(partitionKey)
+  try {
+    const view = node.catalog.named(write.table)
+    const partition = view.map.locate(token)
+    if (node.context.fences.of(view.descriptor.id, partition).watermark >= contextMax(write.context!))
+      return undefined
+    return {
+      key: rowKey(view.descriptor.id, token, partitionKey, '' as ByteString),
+      replicas: partition.replicas,
+    }
+  } catch {
+    // The node has not heard of the table (again) yet.
+    return undefined
+  }
+}
+
+/** undefined: it cannot say. */
+function holds(machine: SimMachine, key: ByteString, context: Context): boolean | undefined {
+  const { node } = machine
+  if (node === undefined || node.rebuild.pending) return undefined
+  if (node.context.rows.damagedKeys.has(key)) return undefined
+  const stored = node.store.get(key)
+  if (stored === DAMAGED) return undefined
+  return stored !== undefined && contextCovers(decodeCell(stored).context, context)
+}

@@ -1,0 +1,127 @@
+/** One seed gives every option of a run; some kinds of fault and load are switched off per seed. */
+
+import {
+  defaultTuning,
+  type NodeTuning,
+  randomBelow,
+  randomChance,
+  randomPick,
+  SeededRandom,
+  type StoreLimits,
+  type TableSpecification,
+} from '@quorate/core'
+import { type FaultKind, faultKinds } from '../faults/fault-kinds.ts'
+import { type TableRole, tableRoles, type WorkTable } from '../workloads/workloads.ts'
+
+export interface SwarmTable extends WorkTable {
+  readonly specification: TableSpecification
+}
+
+export interface SwarmOptions {
+  readonly seed: number
+  readonly nodes: number
+  readonly zones: number
+  readonly tables: readonly SwarmTable[]
+  readonly faults: readonly FaultKind[]
+  readonly faultEveryMs: number
+  readonly safetyMs: number
+  readonly clients: number
+  readonly operationsPerSecond: number
+  readonly registerClients: number
+  readonly tuning: NodeTuning
+  readonly storeLimits: Partial<StoreLimits>
+}
+
+export type SwarmOverrides = Partial<Omit<SwarmOptions, 'seed' | 'tables'>> & {
+  readonly roles?: readonly TableRole[]
+  readonly replication?: Partial<NonNullable<TableSpecification['replication']>>
+}
+
+export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): SwarmOptions {
+  const random = new SeededRandom(seed ^ 0x5eed)
+  const { roles, replication, ...direct } = overrides
+  const nodes = direct.nodes ?? randomPick(random, [3, 3, 3, 4, 5, 5, 7])
+  const zones = randomPick(random, [1, 2, 3, 3, nodes])
+  const chosen = roles ?? pickSome(random, tableRoles, 0.55)
+  const tables = chosen.map(role => swarmTable(random, role, nodes, replication))
+  const options: SwarmOptions = {
+    seed,
+    nodes,
+    zones: Math.min(zones, nodes),
+    tables,
+    faults: pickSome(random, faultKinds, 0.6),
+    faultEveryMs: randomPick(random, [700, 1_500, 3_000, 6_000]),
+    safetyMs: randomPick(random, [15_000, 25_000, 40_000]),
+    clients: 2 + randomBelow(random, 4),
+    operationsPerSecond: randomPick(random, [15, 30, 60]),
+    registerClients: randomChance(random, 0.6) ? 2 : 0,
+    tuning: {
+      ...defaultTuning,
+      gossipIntervalMs: randomPick(random, [200, 400, 1_000]),
+      sweepIntervalMs: randomPick(random, [500, 2_000, 6_000]),
+      sweepRecheckMs: randomPick(random, [50, 300]),
+      collectIntervalMs: randomPick(random, [700, 3_000, 10_000]),
+      scrubIntervalMs: randomPick(random, [4_000, 12_000]),
+      tokensPerNode: randomPick(random, [1, 2, 4]),
+      randomTokens: randomChance(random, 0.8),
+    },
+    storeLimits: randomChance(random, 0.8)
+      ? {
+          memtableBytesMax: randomPick(random, [6_000, 30_000]),
+          segmentBytesMax: randomPick(random, [5_000, 40_000]),
+          checkpointBatchBytes: randomPick(random, [400, 8_000]),
+        }
+      : {},
+  }
+  return { ...options, ...direct, zones: Math.min(direct.zones ?? options.zones, nodes) }
+}
+
+function pickSome<T>(random: SeededRandom, items: readonly T[], share: number): T[] {
+  const chosen = items.filter(() => randomChance(random, share))
+  return chosen.length > 0 ? chosen : [randomPick(random, items)]
+}
+
+const rules: Readonly<Record<TableRole, readonly string[]>> = {
+  sets: ['siblings'],
+  carts: ['siblings'],
+  lww: ['lww'],
+  union: ['merge:union'],
+  deletes: ['siblings', 'siblings', 'lww'],
+  monotonic: ['siblings', 'lww'],
+}
+
+function swarmTable(
+  random: SeededRandom,
+  role: TableRole,
+  nodes: number,
+  replication: SwarmOverrides['replication'],
+): SwarmTable {
+  const n = replication?.n ?? Math.min(nodes, randomPick(random, [3, 3, 3, 2, 5]))
+  const quorum = Math.floor(n / 2) + 1
+  const blocking = role === 'monotonic'
+  const sloppy = !blocking && randomChance(random, 0.4)
+  const [r, w] =
+    blocking || randomChance(random, 0.6)
+      ? [quorum, quorum]
+      : [1 + randomBelow(random, n), 1 + randomBelow(random, n)]
+  const kind = randomPick(random, rules[role])
+  const settings = { n, r, w, sloppy, readRepair: blocking ? 'blocking' : 'async', ...replication } as const
+  return {
+    name: role,
+    role,
+    keys: randomPick(random, [2, 6, 20]),
+    n,
+    sloppy: settings.sloppy,
+    rule: kind,
+    specification: { name: role, key: 'k', replication: settings, conflict: { kind } },
+  }
+}
+
+/** The options in one line, printed before a run. */
+export function describeOptions(options: SwarmOptions): string {
+  const tables = options.tables.map(({ name, specification }) => {
+    const { n, r, w, sloppy } = specification.replication!
+    return `${name}(${specification.conflict!.kind} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''})`
+  })
+  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}; faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
+}
