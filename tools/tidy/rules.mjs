@@ -65,7 +65,7 @@ export const bans = [
 /** In every source file. */
 export const everywhere = [
   { pattern: /\b(TODO|FIXME|XXX|HACK)\b/, instead: 'an issue, or the thing itself' },
-  { pattern: /:\s*any\b|\bas any\b/, instead: 'unknown, and a check' },
+  { pattern: /:\s*any\s*(?:[;,)=\]|&>{]|$)|\bas any\b|<any>/, instead: 'unknown, and a check' },
   {
     pattern: /catch\s*(\([^)]*\))?\s*\{\s*\}/,
     instead: 'a typed error, or a comment that says why nothing is to be done',

@@ -13,7 +13,7 @@ import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import { rowKey, rowTable, rowToken, tablePrefix, tokenOf } from '../partitioning/row-key.ts'
+import { assertRowKey, rowKey, rowToken, tablePrefix, tokenOf } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import {
   inspectMessage,
@@ -195,6 +195,7 @@ export class DataHandlers {
   #serveInspections(): void {
     this.#node.rpc.handle(inspectMessage, (request, respond) => {
       const view = this.#node.catalog.view(request.table)
+      assertRowKey(view.descriptor.id, request.key)
       const partition = view.map.locate(rowToken(request.key))
       const stored = this.#node.store.get(request.key)
       const damaged = stored === DAMAGED || this.#node.rows.damagedKeys.has(request.key)
@@ -308,10 +309,16 @@ export class DataHandlers {
   }
 
   #serveReplicas(): void {
-    const { rpc, rows, store, fences, hybrid, counters, hints } = this.#node
+    this.#serveReplicaWrites()
+    this.#serveReplicaReads()
+    this.#serveHints()
+  }
 
+  #serveReplicaWrites(): void {
+    const { rpc, rows, store, fences, counters } = this.#node
     rpc.handle(replicaWriteMessage, (request, respond) => {
       const view = this.#view(request)
+      assertRowKey(view.descriptor.id, request.key)
       const partition = this.#homePartition(view, request.key)
       fences.check(view.descriptor.id, partition, request.kind, request.asOf)
       counters.replicaWrites++
@@ -319,7 +326,10 @@ export class DataHandlers {
       const { position } = rows.merge(view, request.key, request.cell)
       store.whenDurable(position, () => respond.ok({}))
     })
+  }
 
+  #serveReplicaReads(): void {
+    const { rpc, rows, store, hybrid, counters } = this.#node
     rpc.handle(replicaReadMessage, (request, respond) => {
       const view = this.#view(request)
       counters.replicaReads++
@@ -335,6 +345,10 @@ export class DataHandlers {
 
     rpc.handle(replicaRangeMessage, (request, respond) => {
       const view = this.#view(request)
+      const prefix = tablePrefix(view.descriptor.id)
+      if (!request.from.startsWith(prefix) || request.from > request.to) {
+        throw new QuorateError('BAD_REQUEST', 'the range is outside the table, or ends before it starts')
+      }
       this.#refuseRebuilding(view, this.#homePartition(view, request.from))
       const page = localPage(
         this.#node,
@@ -345,10 +359,21 @@ export class DataHandlers {
       )
       store.whenDurable(store.handed, () => respond.ok(page))
     })
+  }
 
+  #serveHints(): void {
+    const { rpc, store, fences, hybrid, hints } = this.#node
     rpc.handle(storeHintMessage, (request, respond) => {
       const view = this.#view(request)
+      assertRowKey(view.descriptor.id, request.key)
       const partition = view.map.locate(rowToken(request.key))
+      if (!partition.replicas.includes(request.target)) {
+        throw new QuorateError(
+          'BAD_REQUEST',
+          `${request.target} is no home of the row: nobody would ask for the hint`,
+        )
+      }
+      decodeCell(request.cell)
       fences.check(view.descriptor.id, partition, 'store-hint', request.asOf)
       const position = hints.put(
         request.target,
@@ -371,9 +396,6 @@ export class DataHandlers {
   }
 
   #homePartition(view: TableView, key: ByteString): Partition {
-    if (key.charAt(0) !== 'r' || rowTable(key) !== view.descriptor.id) {
-      throw new QuorateError('BAD_REQUEST', 'the row key does not belong to the table')
-    }
     const partition = view.map.locate(rowToken(key))
     if (!partition.replicas.includes(this.#node.self)) {
       throw new QuorateError(
@@ -398,7 +420,7 @@ export class DataHandlers {
     key: ByteString,
     respond: Respond<{ cell: Uint8Array | undefined; asOf: Stamp }>,
   ): void {
-    const { hints, hybrid, store } = this.#node
+    const { hints, hybrid, ledger, store } = this.#node
     let asOf = hybrid.peek()
     let cell: Cell | undefined
     for (const target of view.map.locate(rowToken(key)).replicas) {
@@ -406,7 +428,16 @@ export class DataHandlers {
       if (hint === undefined) continue
       asOf = Math.min(asOf, hint.asOf) as typeof asOf
       const held = decodeCell(hint.cell)
-      cell = cell === undefined ? held : view.rule.merge(cell, held).cell
+      if (cell === undefined) {
+        cell = held
+        continue
+      }
+      const merged = view.rule.merge(cell, held)
+      cell = merged.cell
+      // What is answered covers the loser, whose only other record is a hint: the ledger has it first.
+      if (merged.discarded.length > 0) {
+        store.commit(ledger.entries(view.descriptor.id, key, merged.discarded, 'concurrent-loser'))
+      }
     }
     store.whenDurable(store.handed, () =>
       respond.ok({ cell: cell === undefined ? undefined : encodeCell(cell), asOf }),

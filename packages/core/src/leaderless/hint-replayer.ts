@@ -66,9 +66,10 @@ export class HintReplayer {
   }
 
   #expireOld(target: NodeId): void {
-    const { hints, clock } = this.#node
+    const { hints, hybrid } = this.#node
+    const now = stampMs(hybrid.peek())
     for (const hint of hints.oldest(target, 16)) {
-      if (clock.wallMs() - stampMs(hint.since) > limits.hintAgeMaxMs) hints.expire(hint)
+      if (now - stampMs(hint.since) > limits.hintAgeMaxMs) hints.expire(hint)
     }
   }
 

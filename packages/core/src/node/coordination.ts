@@ -194,6 +194,7 @@ export class Coordination {
       this.#acceptor.handle(request.body, body => respond.ok({ body })),
     )
     rpc.handle(genesisMessage, (request, _, from) => {
+      if (!this.#options.config.members.some(member => member.id === (from as string))) return
       this.#step({ kind: 'message', from: from as string as NodeId, message: request.body })
     })
   }

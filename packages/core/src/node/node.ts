@@ -131,8 +131,6 @@ export class Node {
       self: config.id as string as PeerId,
       firstCallId: randomBelow(random, FIRST_CALL_ID_MAX),
     })
-    const ledger = new Ledger(store, config.id)
-    const { hybrid, floor } = this.#reservation
     this.coordination = new Coordination({
       config,
       store,
@@ -143,30 +141,7 @@ export class Node {
       rebuild: this.rebuild,
       onTrouble: hooks.onTrouble ?? (() => {}),
     })
-    const rows = new RowStore({
-      store,
-      hybrid,
-      ledger,
-      trees,
-      recent: new RecentOperations(),
-      memoryFrom: floor,
-    })
-    this.context = {
-      self: config.id,
-      clock,
-      random,
-      store,
-      hybrid,
-      rpc,
-      catalog: this.catalog,
-      rows,
-      ledger,
-      hints: new HintStore(store, this.catalog, ledger, this.counters),
-      fences: new Fences(store),
-      counters: this.counters,
-      isSuspected: (node: NodeId) => this.coordination.membership.isSuspected(node),
-      isReady: (view: TableView, partition: Partition) => this.rebuild.isReady(view, partition),
-    }
+    this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)
     this.catalog.onChange(() => trees.follow(this.catalog))
     this.admission = new Admission(store, this.counters, () => this.#loopLateMs())
@@ -181,6 +156,30 @@ export class Node {
     this.#replayer = new HintReplayer(this.context)
     this.#healer = new DamageHealer(this.context)
     this.#start()
+  }
+
+  #makeContext({ clock, random }: World, rpc: Rpc): NodeContext {
+    const { store, trees, catalog, counters } = this
+    const { id: self } = this.config
+    const { hybrid, floor } = this.#reservation
+    const ledger = new Ledger(store, self)
+    const recent = new RecentOperations()
+    return {
+      self,
+      clock,
+      random,
+      store,
+      hybrid,
+      rpc,
+      catalog,
+      rows: new RowStore({ store, hybrid, ledger, trees, recent, memoryFrom: floor }),
+      ledger,
+      hints: new HintStore(store, catalog, ledger, counters),
+      fences: new Fences(store),
+      counters,
+      isSuspected: (node: NodeId) => this.coordination.membership.isSuspected(node),
+      isReady: (view: TableView, partition: Partition) => this.rebuild.isReady(view, partition),
+    }
   }
 
   #serve(): void {

@@ -14,8 +14,15 @@ import { FAN_OUT, sameNode } from './merkle-tree.ts'
 import type { Trees } from './trees.ts'
 
 const LEAF_ROWS = 2_000
+/** Nodes asked for in one message: their children must fit the answer. */
+const INDEXES_MAX = 4_096
 
 export function serveSweeps(node: NodeContext, trees: Trees): void {
+  serveTrees(node, trees)
+  serveRows(node, trees)
+}
+
+function serveTrees(node: NodeContext, trees: Trees): void {
   const { rpc, catalog } = node
 
   rpc.handle(sweepRootsMessage, (request, respond) => {
@@ -35,8 +42,15 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
   rpc.handle(sweepChildrenMessage, (request, respond) => {
     const view = sameMap(catalog.view(request.table), request.mapVersion)
     const table = view.descriptor.id
-    if (request.level >= trees.depth(table) || view.map.partitions[request.partition] === undefined) {
-      throw new QuorateError('BAD_REQUEST', 'the tree has no such level or partition')
+    const width = FAN_OUT ** request.level
+    const known =
+      request.level < trees.depth(table, request.partition) && request.indexes.every(index => index < width)
+    if (
+      !known ||
+      view.map.partitions[request.partition] === undefined ||
+      request.indexes.length > INDEXES_MAX
+    ) {
+      throw new QuorateError('BAD_REQUEST', 'the tree has no such partition, level or node')
     }
     const children = request.indexes.flatMap(parent =>
       Array.from({ length: FAN_OUT }, (_, child) => {
@@ -46,11 +60,18 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
     )
     respond.ok({ children })
   })
+}
+
+/** Rows: keys and digests of a leaf, and the rows themselves. */
+function serveRows(node: NodeContext, trees: Trees): void {
+  const { rpc, catalog } = node
 
   rpc.handle(sweepLeafMessage, (request, respond) => {
     const view = sameMap(catalog.view(request.table), request.mapVersion)
     if (view.map.partitions[request.partition] === undefined)
       throw new QuorateError('BAD_REQUEST', 'no such partition')
+    if (request.leaf >= FAN_OUT ** trees.depth(view.descriptor.id, request.partition))
+      throw new QuorateError('BAD_REQUEST', 'no such leaf')
     const rows = trees.leafRows(
       view.descriptor.id,
       request.partition,

@@ -12,6 +12,7 @@
  */
 
 import { bytesEqual } from '../base/bytes.ts'
+import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { randomUnit } from '../base/prng.ts'
@@ -124,7 +125,8 @@ export class Sweeper {
         if (roots.ready) this.onPulled(view, index, peer)
       }
       return { peer, partitions: shared.length, differing: differing.size, repaired, complete: roots.ready }
-    } catch {
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
       // The peer went away or refused: nothing was proven, nothing is lost; the next exchange starts anew.
       return undefined
     }
@@ -147,7 +149,7 @@ export class Sweeper {
   async #reconcile(view: TableView, partition: number, peer: NodeId): Promise<number> {
     const table = view.descriptor.id
     let suspects = [0]
-    for (let level = 0; level < this.#trees.depth(table) && suspects.length > 0; level++) {
+    for (let level = 0; level < this.#trees.depth(table, partition) && suspects.length > 0; level++) {
       const next: number[] = []
       for (let at = 0; at < suspects.length; at += 256) {
         const indexes = suspects.slice(at, at + 256)

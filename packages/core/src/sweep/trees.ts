@@ -165,8 +165,10 @@ export class Trees {
     return this.#tables.get(table)?.trees[index]?.node(level, position) ?? emptyNode
   }
 
-  depth(table: TableId): number {
-    const leafCount = this.#tables.get(table)?.leafCount ?? FAN_OUT
+  /** Levels below the root of one partition's tree: a very narrow partition has fewer than the others. */
+  depth(table: TableId, index: number): number {
+    const trees = this.#tables.get(table)
+    const leafCount = trees?.map.partitions[index] === undefined ? FAN_OUT : this.#leaves(trees, index)
     return Math.round(Math.log2(leafCount) / 4)
   }
 
