@@ -26,7 +26,9 @@ async function subject(): Promise<TransportSubject> {
   const ports = await Promise.all(transports.map(transport => transport.listen('127.0.0.1', 0)))
   const ends = names.map((name, i) => ({ peer: name as PeerId, transport: transports[i]! }))
   for (const { transport } of ends)
-    names.forEach((name, i) => transport.route(name as PeerId, `127.0.0.1:${ports[i]}`))
+    names.forEach((name, i) => {
+      transport.route(name as PeerId, `127.0.0.1:${ports[i]}`)
+    })
   return {
     ends,
     // Loopback delivers within a few turns of the loop; the bound is generous since the machine may be busy.

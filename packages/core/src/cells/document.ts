@@ -35,11 +35,14 @@ export function encodeDocument(document: unknown, field = 'value'): Uint8Array {
   return new Uint8Array(bytes)
 }
 
-export function decodeDocument(bytes: Uint8Array): Document {
+export function decodeDocument(bytes: Uint8Array, field = 'a stored value'): Document {
   try {
     return plainBytes(packr.unpack(bytes) as Document)
   } catch (cause) {
-    throw new QuorateError('BAD_REQUEST', 'a stored value is not a document in MessagePack form', { cause })
+    throw new QuorateError('BAD_REQUEST', `${field} is not a document in MessagePack form`, {
+      cause,
+      data: { field },
+    })
   }
 }
 

@@ -12,6 +12,7 @@ import type { TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
+import { decodeDocument } from '../cells/document.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { assertRowKey, rowKey, rowToken, tablePrefix, tokenOf } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
@@ -120,6 +121,8 @@ export class DataHandlers {
     this.#node.rpc.handle(writeMessage, (request, respond, _, deadline) => {
       const { view, partition } = this.#route(request, tokenOf(request.partitionKey))
       const key = this.#key(view, request)
+      // Rubbish is refused here, once: stored, it would fail every reader of the row.
+      if (request.value !== undefined) decodeDocument(request.value, 'value')
       answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.w, 'w')
       const coordinate = (): void =>
         this.#admitted(respond, leave =>

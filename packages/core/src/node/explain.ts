@@ -68,7 +68,7 @@ export async function explainRow(
     if (cell === undefined) continue
     merged = merged === undefined ? cell : view.rule.merge(merged, cell).cell
   }
-  const values = merged === undefined ? [] : view.rule.read(merged).map(decodeDocument)
+  const values = merged === undefined ? [] : view.rule.read(merged).map(value => decodeDocument(value))
   return {
     table: view.descriptor.name,
     partitionKeyHash: `murmur3-x86-32(${stringToHex(partitionKey)})`,

@@ -130,6 +130,7 @@ export class Node {
     const rpc = new Rpc(world.transport, clock, {
       self: config.id as string as PeerId,
       firstCallId: randomBelow(random, FIRST_CALL_ID_MAX),
+      isMember: peer => this.#isMember(peer),
     })
     this.coordination = new Coordination({
       config,
@@ -235,6 +236,11 @@ export class Node {
       if (this.rebuild.pending) await pause(this.#clock, 500)
     }
     this.#hurrying = false
+  }
+
+  #isMember(peer: PeerId): boolean {
+    const id = peer as string as NodeId
+    return this.catalog.member(id) !== undefined || this.config.members.some(member => member.id === id)
   }
 
   #loopLateMs(): number {

@@ -27,7 +27,7 @@ function cluster(
 function walk(members: readonly RingMember[], token: number, n: number): string[] {
   const points = ringPoints(members)
   const from = points.findIndex(point => point.token >= token)
-  const start = from < 0 ? 0 : from
+  const start = Math.max(from, 0)
   const zones = new Set(members.map(member => member.zone)).size
   const chosen: string[] = []
   const used = new Set<string>()
@@ -72,7 +72,9 @@ describe('ring map', () => {
     const { partitions } = ringMap(tableId(1), 1, cluster(5, 3), 3)
     expect(partitions[0]!.start).toBe(0)
     expect(partitions.at(-1)!.end).toBe(TOKENS)
-    partitions.slice(1).forEach((partition, i) => expect(partition.start).toBe(partitions[i]!.end))
+    partitions.slice(1).forEach((partition, i) => {
+      expect(partition.start).toBe(partitions[i]!.end)
+    })
   })
 
   it.each([

@@ -21,6 +21,9 @@ export interface Message<Request, Reply> {
   readonly reply: s.Schema<Reply>
 }
 
+/** Types from here on are between members; a stranger that sends them is refused. */
+export const MEMBER_MESSAGES_FROM = 20
+
 export const allMessages: Message<never, never>[] = []
 
 function message<Request, Reply>(

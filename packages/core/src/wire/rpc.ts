@@ -22,7 +22,7 @@ import type { Transport } from '../ports/transport.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { asQuorateError, errorSchema } from './error-schema.ts'
-import type { Message } from './messages.ts'
+import { MEMBER_MESSAGES_FROM, type Message } from './messages.ts'
 
 const KIND_REQUEST = 0
 const KIND_REPLY = 1
@@ -58,6 +58,8 @@ export interface RpcOptions {
   readonly self?: PeerId
   /** Should differ from life to life of a process: its peers may still answer the calls of the last one. */
   readonly firstCallId?: number
+  /** May this peer send what members send each other? Default: anyone may. */
+  readonly isMember?: (peer: PeerId) => boolean
 }
 
 /** First call ids are drawn below this. */
@@ -82,6 +84,7 @@ export class Rpc {
   readonly #writer = new ByteWriter(4096)
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
   readonly #self: PeerId | undefined
+  readonly #isMember: (peer: PeerId) => boolean
   #nextId: number
   #closed = false
   onUnreachable: (peer: PeerId) => void = () => {}
@@ -89,6 +92,7 @@ export class Rpc {
   constructor(transport: Transport, clock: Clock, options: RpcOptions = {}) {
     this.#transport = transport
     this.#self = options.self
+    this.#isMember = options.isMember ?? (() => true)
     this.#nextId = 1 + (options.firstCallId ?? 0)
     this.#clock = clock
     this.deadlines = new Deadlines(clock)
@@ -209,6 +213,9 @@ export class Rpc {
     const waitMs = reader.varint()
     const entry = this.#handlers.get(type)
     if (entry === undefined) reader.fail(`unknown message type ${type}`)
+    if (type >= MEMBER_MESSAGES_FROM && !this.#isMember(from)) {
+      throw new QuorateError('BAD_REQUEST', `"${entry.message.name}" is between members of the cluster`)
+    }
     const request = entry.message.request.read(reader)
     reader.end()
     const respond: Respond<unknown> =
