@@ -2,10 +2,11 @@
 /** The `quorate` command. */
 
 import { CommanderError } from 'commander'
+import type { ProgramResult } from './command-context.ts'
 import { describeFailure, exitCodeOf } from './command-error.ts'
 import { exitCodes } from './exit-codes.ts'
 import { makeStyle, wantsColour } from './output/style.ts'
-import { buildProgram, type ProgramResult } from './program.ts'
+import { buildProgram } from './program.ts'
 
 const result: ProgramResult = { exitCode: exitCodes.ok }
 
