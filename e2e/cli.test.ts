@@ -1,0 +1,203 @@
+/** Every command once against a live cluster: exit code and the shape of its JSON. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { quorate, TestNodes } from './harness.ts'
+
+let nodes: TestNodes
+beforeAll(async () => {
+  nodes = await TestNodes.start(3)
+})
+afterAll(() => nodes?.close())
+
+const receipt = {
+  coordinator: expect.any(String),
+  mapVersion: expect.any(Number),
+  answered: expect.any(Array),
+  needed: expect.any(Number),
+  replicas: 3,
+  copies: expect.any(Number),
+  overlap: expect.any(Boolean),
+  guarantee: expect.any(String),
+}
+
+async function ok(args: readonly string[], kind: string, input?: string) {
+  const found = await nodes.json<Record<string, unknown>>(args, input)
+  expect(found.code, found.stderr).toBe(0)
+  expect(Object.keys(JSON.parse(found.stdout))).toEqual(['kind', 'items', 'warnings', 'partial'])
+  expect(found.kind).toBe(kind)
+  return found.items
+}
+
+describe('tables and rows', () => {
+  it('table create, list, show', async () => {
+    const shape = {
+      name: 'carts',
+      key: { partition: 'id' },
+      partitioning: { kind: 'ring' },
+      replication: { kind: 'leaderless', n: 3, r: 2, w: 2, sloppy: false, readRepair: 'async' },
+      conflict: { kind: 'siblings' },
+    }
+    expect(await ok(['table', 'create', 'carts', '--key', 'id'], 'tables')).toMatchObject([shape])
+    expect(await ok(['table', 'create', 'carts', '--key', 'id'], 'tables')).toMatchObject([shape])
+    await ok(
+      ['table', 'create', 'events', '--key', 'sensor,at', '--sloppy', '--r', 'one', '--w', '1'],
+      'tables',
+    )
+    await ok(['table', 'create', 'latest', '--key', 'id', '--conflict', 'lww'], 'tables')
+    expect(await ok(['table', 'list'], 'tables')).toHaveLength(3)
+    expect(await ok(['table', 'show', 'events'], 'tables')).toMatchObject([
+      { key: { partition: 'sensor', sort: 'at' }, replication: { r: 1, w: 1, sloppy: true } },
+    ])
+    expect((await nodes.command(['table', 'show', 'nothing'])).code).toBe(5)
+    expect((await nodes.command(['table', 'create', 'carts', '--key', 'other'])).code).toBe(6)
+  })
+
+  it('put, get with siblings and context, delete', async () => {
+    const [put] = await ok(['put', 'carts', '{"id": "c1", "items": ["milk"]}'], 'put')
+    expect(put).toMatchObject({
+      context: expect.stringMatching(/^[A-Za-z0-9+/]+=*$/),
+      repeated: false,
+      receipt,
+    })
+    await ok(['put', 'carts', '-'], 'put', '{"id": "c1", "items": ["eggs"]}')
+    const [conflict] = await ok(['get', 'carts', 'c1'], 'row')
+    expect(conflict).toMatchObject({ found: true, value: null, receipt })
+    expect(conflict!.siblings).toHaveLength(2)
+    const context = String(conflict!.context)
+    await ok(['put', 'carts', '{"id": "c1", "items": []}', '--context', context, '--w', 'all'], 'put')
+    const [settled] = await ok(['get', 'carts', 'c1', '--r', 'all'], 'row')
+    expect(settled).toMatchObject({ value: { id: 'c1', items: [] }, siblings: [{ id: 'c1', items: [] }] })
+    await ok(['delete', 'carts', 'c1', '--context', String(settled!.context)], 'delete')
+    const gone = await nodes.json(['get', 'carts', 'c1'])
+    expect(gone.code).toBe(5)
+    expect(gone.items).toMatchObject([{ found: false, value: null, siblings: [] }])
+  })
+
+  it('import, query, scan, export', async () => {
+    const file = join(nodes.directory, 'events.jsonl')
+    const lines = Array.from({ length: 50 }, (_, i) => JSON.stringify({ sensor: 's1', at: i, value: i * i }))
+    writeFileSync(file, `${lines.join('\n')}\nnot json\n{"at": 1}\n`)
+    const partial = await nodes.json(['import', 'events', file])
+    expect(partial.code).toBe(9)
+    expect(partial.partial).toBe(true)
+    expect(partial.items).toMatchObject([{ written: 50, failed: 2, problems: [{ line: 51 }, { line: 52 }] }])
+    expect(partial.stderr).toContain('line 51: not JSON')
+
+    const found = await ok(['query', 'events', 's1', '--from', '10', '--to', '12', '--reverse'], 'rows')
+    expect(found.map(item => item.value)).toEqual(
+      [12, 11, 10].map(at => ({ sensor: 's1', at, value: at * at })),
+    )
+    const limited = await nodes.json(['scan', 'events', '--limit', '7'])
+    expect(limited.items).toHaveLength(7)
+    expect(limited.partial).toBe(true)
+
+    const exported = await nodes.command(['export', 'events', '-'])
+    expect(exported.stdout.trim().split('\n').sort()).toEqual([...lines].sort())
+    const csv = join(nodes.directory, 'events.csv')
+    expect(await ok(['export', 'events', csv], 'export')).toMatchObject([{ rows: 50, withSiblings: 0 }])
+    expect(readFileSync(csv, 'utf8').split('\n')[0]).toBe('sensor,at,value')
+    expect(await ok(['import', 'events', csv, '--replace'], 'import')).toMatchObject([
+      { written: 50, failed: 0 },
+    ])
+    expect(await ok(['get', 'events', 's1', '3'], 'row')).toMatchObject([{ value: { at: 3, value: 9 } }])
+  })
+})
+
+describe('looking and mending', () => {
+  it('status and health', async () => {
+    const items = await ok(['status'], 'status')
+    expect(items).toHaveLength(3)
+    expect(items[0]).toMatchObject({
+      node: 'n1',
+      state: 'ready',
+      hintsHeld: 0,
+      suspectedBy: [],
+      problem: null,
+    })
+    const checks = await ok(['health'], 'health')
+    expect(checks.map(item => item.check)).toContain('registers')
+    expect(checks.every(item => item.result !== 'bad')).toBe(true)
+  })
+
+  it('ring and explain', async () => {
+    const partitions = await ok(['ring', 'carts'], 'ring')
+    expect(partitions.reduce((sum, item) => sum + Number(item.share), 0)).toBeCloseTo(1)
+    expect(partitions[0]).toMatchObject({ table: 'carts', index: 0, start: 0, replicas: expect.any(Array) })
+    const [why] = await ok(['explain', 'get', 'events', 's1', '3'], 'explanation')
+    expect(why).toMatchObject({ table: 'events', token: expect.any(Number), homes: expect.any(Array) })
+    expect(why!.why).not.toHaveLength(0)
+    expect(Object.keys(why!).sort()).toEqual(
+      [
+        'fallbacks',
+        'homes',
+        'merged',
+        'partition',
+        'partitionKeyHash',
+        'replicas',
+        'table',
+        'token',
+        'why',
+      ].sort(),
+    )
+  })
+
+  it('verify, repair, ledger', async () => {
+    expect(await ok(['repair', 'events'], 'repair')).toHaveLength(6)
+    expect(await ok(['verify', 'events'], 'verify')).toMatchObject([
+      { table: 'events', rows: 50, divergent: 0 },
+    ])
+    await Promise.all(['1', '2', '3'].map(v => nodes.command(['put', 'latest', `{"id": "x", "v": ${v}}`])))
+    const entries = await ok(['ledger', 'latest', '--since', '1h'], 'ledger')
+    for (const entry of entries) expect(entry).toMatchObject({ table: 'latest', reason: 'concurrent-loser' })
+    expect(new Set(entries.map(entry => entry.dot)).size).toBe(entries.length)
+    expect((await nodes.command(['verify', 'nothing'])).code).toBe(5)
+  })
+
+  it.each(['a', 'd', 'e', 'f'])('workload %s', async kind => {
+    const items = await ok(['workload', 'run', kind, '--duration', '500ms', '--rows', '50'], 'workload')
+    expect(items.length).toBeGreaterThan(0)
+    for (const item of items) expect(item).toMatchObject({ errors: 0, p50Ms: expect.any(Number) })
+  })
+
+  it('workload set --check', async () => {
+    const args = ['workload', 'run', 'set', '--duration', '500ms', '--rate', '100', '--check']
+    expect(await ok(args, 'workload-set')).toMatchObject([{ missing: 0, refused: 0, unknown: 0 }])
+  })
+})
+
+describe('forms of answers', () => {
+  it('a pipe gets tab-separated columns without colour', async () => {
+    const { stdout } = await nodes.command(['table', 'list'])
+    const [header, ...rest] = stdout.trimEnd().split('\n')
+    expect(header!.split('\t').slice(0, 4)).toEqual(['TABLE', 'KEY', 'PARTITIONING', 'REPLICATION'])
+    for (const line of rest) expect(line.split('\t')).toHaveLength(header!.split('\t').length)
+    expect(stdout).not.toContain('\u001b')
+  })
+
+  it('both ways to a cluster work, and one that leads nowhere ends with 3', async () => {
+    const byData = await quorate(['status', '--connect', nodes.connectString, '--json'])
+    expect(byData.code, byData.stderr).toBe(0)
+    const byVariable = await quorate(['status', '--json'], { env: { QUORATE_HTTP: nodes.node('n2').http } })
+    expect(byVariable.code, byVariable.stderr).toBe(0)
+    expect((await quorate(['get', 'carts', 'x', '--connect', 'quorate://127.0.0.1:16999'])).code).toBe(3)
+    expect((await quorate(['status', '--http', '127.0.0.1:16999'])).code).toBe(3)
+    expect((await quorate(['status', '--connect', 'nonsense'])).code).toBe(2)
+  })
+
+  it('exit-codes needs no cluster', async () => {
+    const { code, stdout } = await quorate(['exit-codes', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout).items).toContainEqual(
+      expect.objectContaining({ code: 8, name: 'outcomeUnknown' }),
+    )
+  })
+
+  it('health ends with 10 and status says partial when a node is dead', async () => {
+    await nodes.end('n3')
+    expect((await nodes.command(['health'])).code).toBe(10)
+    expect((await nodes.json(['status'])).partial).toBe(true)
+    expect((await nodes.command(['verify', 'carts'])).code).toBe(9)
+  })
+})
