@@ -142,7 +142,7 @@ export class RowStore {
     return { bytes, position, changed: true, context: seen, repeated: false, holdBack: baseInFlight || result.discarded.length > 0 }
   }
 
-  /** Merges a cell that came from a peer. Throws BAD_FRAME or CLOCK_DRIFT; nothing is changed then. */
+  /** Merges a cell that came from a peer. Throws BAD_FRAME, CLOCK_DRIFT or STORE_FULL; nothing is changed then. */
   merge(view: TableView, key: ByteString, incoming: Uint8Array): Applied {
     const stored = this.#store.get(key)
     if (stored === DAMAGED) this.markDamaged(key)
@@ -152,20 +152,29 @@ export class RowStore {
     }
     const theirs = decodeCell(incoming)
     this.#hybrid.observe(contextMax(theirs.context), 'a cell from a peer')
-    for (const value of theirs.values) this.#recent.add(value.operation)
     if (before === undefined) {
       // The frame is shared with other messages; what is kept must be a copy.
       const bytes = incoming.slice()
       if (isTombstone(theirs)) this.#tombstones.add(key)
-      return { bytes, position: this.#commit(view, key, undefined, bytes, []), changed: true }
+      const position = this.#commit(view, key, undefined, bytes, [])
+      this.#remember(theirs)
+      return { bytes, position, changed: true }
     }
     const merged = view.rule.merge(decodeCell(before), theirs)
     const bytes = encodeCell(merged.cell)
     if (bytesEqual(bytes, before) && merged.discarded.length === 0) {
+      this.#remember(theirs)
       return { bytes: before, position: this.#store.positionOf(key), changed: false }
     }
     if (isTombstone(merged.cell)) this.#tombstones.add(key)
-    return { bytes, position: this.#commit(view, key, before, bytes, merged.discarded), changed: true }
+    const position = this.#commit(view, key, before, bytes, merged.discarded)
+    this.#remember(theirs)
+    return { bytes, position, changed: true }
+  }
+
+  /** Only what the store has taken: an operation remembered and not stored would be acknowledged as repeated. */
+  #remember(cell: Cell): void {
+    for (const value of cell.values) this.#recent.add(value.operation)
   }
 
   /** Merges what all replicas know into a damaged row and lifts the mark, in one batch. */
