@@ -101,11 +101,12 @@ export class RowStore {
     return stored as Uint8Array | undefined
   }
 
+  /** Throws STORE_FULL, with nothing marked: a mark that a restart forgets must not let the row be merged over. */
   markDamaged(key: ByteString): void {
     if (this.#damaged.has(key)) return
+    this.#store.commit([{ key: damageKey(key), value: new Uint8Array(0) }])
     this.#damaged.add(key)
     this.#memoryFrom = this.#hybrid.peek()
-    this.#store.commit([{ key: damageKey(key), value: new Uint8Array(0) }])
     this.onDamaged(key)
   }
 
@@ -207,11 +208,10 @@ export class RowStore {
     if (isTombstone(decodeCell(bytes))) this.#tombstones.add(key)
   }
 
-  /** Removes a tombstone whose collection is proved, with other writes in the same batch. */
-  remove(view: TableView, key: ByteString, before: Uint8Array): TableWrite {
+  /** Told that a tombstone whose collection is proved has been removed, in a batch of the collector's. */
+  removed(view: TableView, key: ByteString, before: Uint8Array): void {
     this.#trees.applied(view.descriptor.id, key, digestCell(key, before), undefined)
     this.#tombstones.delete(key)
-    return { key, value: undefined }
   }
 
   #commit(
