@@ -157,7 +157,7 @@ describe.each(conflictRuleKinds)('rule %s', kind => {
     fc.assert(
       fc.property(run(rule), ({ states }) => {
         const read = (cells: readonly Cell[]): unknown =>
-          rule.read(cells.reduce((a, b) => rule.merge(a, b).cell)).map(decodeDocument)
+          rule.read(cells.reduce((a, b) => rule.merge(a, b).cell)).map(value => decodeDocument(value))
         const [a, b, c] = states as [Cell, Cell, Cell]
         expect(read([a, b, c])).toEqual(read([c, b, a]))
         expect(read([b, a, c])).toEqual(read([c, a, b]))
