@@ -8,6 +8,8 @@ import { exitCodes } from './exit-codes.ts'
 import { makeStyle, wantsColour } from './output/style.ts'
 import { buildProgram } from './program.ts'
 
+const LINGER_MS = 2_000
+
 const result: ProgramResult = { exitCode: exitCodes.ok }
 
 try {
@@ -18,6 +20,8 @@ try {
     const style = makeStyle(wantsColour(process.stderr.isTTY === true, process.env))
     process.stderr.write(`${describeFailure(error, style).join('\n')}\n`)
     result.exitCode = exitCodeOf(error)
+    // Whatever a failed command left open must not keep the process: it has said all it has to say.
+    setTimeout(() => process.exit(), LINGER_MS).unref()
   }
 }
 process.exitCode = result.exitCode

@@ -30,8 +30,10 @@ export class ClusterAccess {
   #database: Promise<Db> | undefined
 
   constructor(options: AccessOptions, environment: NodeJS.ProcessEnv = process.env) {
-    this.#connect = options.connect ?? environment.QUORATE_CONNECT
-    this.#http = options.http ?? environment.QUORATE_HTTP
+    // A flag is stronger than either variable: --connect must not lose to a QUORATE_HTTP from a profile.
+    const isFlagged = options.connect !== undefined || options.http !== undefined
+    this.#connect = options.connect ?? (isFlagged ? undefined : environment.QUORATE_CONNECT)
+    this.#http = options.http ?? (isFlagged ? undefined : environment.QUORATE_HTTP)
   }
 
   database(): Promise<Db> {
@@ -40,9 +42,7 @@ export class ClusterAccess {
   }
 
   async #open(): Promise<Db> {
-    const { connect } = await import('@quorate/client')
-    if (this.#connect !== undefined && this.#http === undefined)
-      return connect(this.#connect, { timeoutMs: CONNECT_MS })
+    if (this.#connect !== undefined && this.#http === undefined) return openDatabase(this.#connect)
     const address = this.#http ?? DEFAULT_HTTP
     const { members, state } = await new AdminClient(address).status()
     if (members.length === 0)
@@ -54,7 +54,7 @@ export class ClusterAccess {
           next: 'start the other initial members, then quorate status',
         },
       )
-    return connect(`quorate://${members.map(member => member.address).join(',')}`, { timeoutMs: CONNECT_MS })
+    return openDatabase(`quorate://${members.map(member => member.address).join(',')}`)
   }
 
   /** A client of a table whose key fields only the cluster knows. */
@@ -105,5 +105,18 @@ export class ClusterAccess {
     if (this.#database === undefined) return
     const db = await this.#database.catch(() => undefined)
     await db?.close()
+  }
+}
+
+async function openDatabase(url: string): Promise<Db> {
+  const { connect } = await import('@quorate/client')
+  try {
+    return await connect(url, { timeoutMs: CONNECT_MS })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'UNAVAILABLE')) throw error
+    throw new CommandError(exitCodes.unreachable, `no node answers at ${url}`, {
+      done: 'Nothing was done.',
+      next: 'quorate start …, or give --connect quorate://HOST:PORT of a node that runs',
+    })
   }
 }

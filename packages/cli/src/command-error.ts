@@ -52,8 +52,7 @@ const USAGE = new Set([
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return error.exitCode
   if (!isKnown(error)) return exitCodes.unexpected
-  if (error.outcome === 'unknown' && error.code !== 'READ_SHORT' && error.code !== 'UNREACHABLE')
-    return exitCodes.outcomeUnknown
+  if (error.outcome === 'unknown') return exitCodes.outcomeUnknown
   if (USAGE.has(error.code)) return exitCodes.usage
   switch (error.code) {
     case 'NOT_FOUND':
@@ -63,6 +62,7 @@ export function exitCodeOf(error: unknown): ExitCode {
     case 'TABLE_EXISTS':
     case 'TOO_MANY_SIBLINGS':
       return exitCodes.conflict
+    case 'UNAVAILABLE':
     case 'WRITE_SHORT':
     case 'READ_SHORT':
     case 'OVERLOADED':
@@ -72,7 +72,6 @@ export function exitCodeOf(error: unknown): ExitCode {
     case 'DAMAGED_CELL':
     case 'STORE_FULL':
       return exitCodes.noQuorum
-    case 'UNAVAILABLE':
     case 'UNREACHABLE':
     case 'PROTOCOL_VERSION':
     case 'WRONG_CLUSTER':
@@ -103,7 +102,7 @@ export function describeFailure(error: unknown, style: Style): string[] {
   if (isKnown(error)) {
     return [
       `${style.red('error:')} ${error.message} ${style.dim(`(${error.code})`)}`,
-      ...error.attempts.slice(-6).map(attempt => style.dim(`  tried: ${attempt}`)),
+      ...error.attempts.slice(-6).map(attempt => style.dim(`  tried: ${attempt.replaceAll('seed:', '')}`)),
       ...whatWasDone(error),
       ...nextFor(error, style),
     ]
@@ -123,7 +122,7 @@ function causes(error: Error): string[] {
 }
 
 function whatWasDone(error: KnownError): string[] {
-  if (error.outcome === 'unknown' && exitCodeOf(error) === exitCodes.outcomeUnknown)
+  if (error.outcome === 'unknown')
     return ['  outcome unknown: the write may be on some replicas; if it is, it will spread to the others']
   return []
 }
@@ -135,7 +134,7 @@ function nextFor(error: KnownError, style: Style): string[] {
 }
 
 const NEXT: Readonly<Record<string, string>> = {
-  UNAVAILABLE: 'quorate status --http HOST:PORT, or give --connect quorate://HOST:PORT',
+  UNAVAILABLE: 'quorate status',
   UNKNOWN_TABLE: 'quorate table list',
   WRITE_SHORT: 'quorate status, then the same command again with the context of a fresh get',
   READ_SHORT: 'quorate status, or read fewer replicas with --r one',

@@ -192,6 +192,8 @@ export class QuorateClient {
     const deadline = this.clock.monotonicMs() + timeoutMs
     const attempts: string[] = []
     let maybeApplied = false
+    // What a node said tells more than that another could not be reached.
+    let told: QuorateError | undefined
     for (let attempt = 0; ; attempt++) {
       const leftMs = deadline - this.clock.monotonicMs()
       try {
@@ -203,12 +205,14 @@ export class QuorateClient {
         if (!isQuorateError(error)) throw error
         attempts.push(`${error.code}: ${error.message}`)
         if (isWrite && error.outcome === 'unknown') maybeApplied = true
-        if (error.code === 'CANCELLED') throw finalError(error, maybeApplied, attempts)
+        if (error.code !== 'UNREACHABLE') told = error
+        const outcome = maybeApplied ? 'unknown' : isWrite ? error.outcome : 'not-applied'
+        if (error.code === 'CANCELLED') throw finalError(error, outcome, attempts)
         if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(attempts)
         const waitMs = Math.max(this.#backoff(attempt), Number(error.data.retryAfterMs ?? 0))
         const worthIt = error.retryable || (error.code === 'UNKNOWN_TABLE' && attempt < 3)
         if (!worthIt || this.clock.monotonicMs() + waitMs >= deadline)
-          throw finalError(error, maybeApplied, attempts)
+          throw finalError(told ?? error, outcome, attempts)
         await pause(this.clock, waitMs)
       }
     }
@@ -245,10 +249,14 @@ export class QuorateClient {
   }
 }
 
-function finalError(error: QuorateError, maybeApplied: boolean, attempts: readonly string[]): QuorateError {
-  if (attempts.length === 1 && error.outcome !== 'unknown') return error
+function finalError(
+  error: QuorateError,
+  outcome: QuorateError['outcome'],
+  attempts: readonly string[],
+): QuorateError {
+  if (attempts.length === 1 && error.outcome === 'not-applied') return error
   return new QuorateError(error.code, error.message, {
-    outcome: maybeApplied ? 'unknown' : error.outcome,
+    outcome,
     data: error.data,
     attempts: [...attempts.slice(0, -1), ...error.attempts].slice(-16),
     cause: error,

@@ -114,7 +114,7 @@ export function resolveConfig(layers: readonly Record<string, unknown>[]): Serve
   if (!parsed.success) {
     const issue = parsed.issues[0]
     const field = v.getDotPath(issue) ?? 'configuration'
-    throw usage(`${field}: ${issue.message}`, field)
+    throw usage(issue.input === undefined ? `${field} is missing` : `${field}: ${issue.message}`, field)
   }
   return complete(parsed.output)
 }

@@ -35,43 +35,51 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     fatal(error.code === 'STORE_DAMAGED' ? serverExit.storeDamaged : serverExit.storeFailed, error)
   }
   let transport: TcpTransport | undefined
+  let node: Node | undefined
   try {
     const disk = await NodeDisk.open(directory.log)
     const table = await LmdbTable.open(directory.table)
     const late = new LateTransport()
-    const node = await Node.open(
+    const opened = await Node.open(
       { clock: new NodeClock(), random: nodeRandom(), disk, table, transport: late },
       config.node,
       { onFatal, onTrouble: message => log.error(message) },
     )
+    node = opened
     transport = new TcpTransport({
-      identity: { node: config.node.id, incarnation: node.store.incarnation, cluster: '' },
+      identity: { node: config.node.id, incarnation: opened.store.incarnation, cluster: '' },
       onRefused: (peer, error) => log.warn({ peer, code: error.code }, error.message),
     })
     late.attach(transport)
     const port = await listenOn('listen', config.listen, (host, wanted) => transport!.listen(host, wanted))
-    const app = adminApp({ node, token: directory.token, tokenFile: join(directory.path, 'admin-token') })
+    const app = adminApp({
+      node: opened,
+      token: directory.token,
+      tokenFile: join(directory.path, 'admin-token'),
+    })
     const admin = await listenOn('http', config.http, (host, wanted) => listenAdmin(app, host, wanted))
     const address = `${hostOf(config.listen)}:${port}`
     const http = `${hostOf(config.http)}:${admin.port}`
     log.info(
-      { address, http, data: config.data, incarnation: stringToHex(node.store.incarnation) },
+      { address, http, data: config.data, incarnation: stringToHex(opened.store.incarnation) },
       'serving',
     )
     const endTransport = transport
     return {
-      node,
+      node: opened,
       address,
       http,
       async stop() {
         await admin.close()
         await endTransport.close()
-        await node.stop()
+        await opened.stop()
         await directory.release()
         log.info('stopped')
       },
     }
   } catch (error) {
+    // A node that cannot be reached must not go on by itself: its tasks would keep the process alive.
+    await node?.stop()
     await transport?.close()
     await directory.release()
     throw error

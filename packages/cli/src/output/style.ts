@@ -31,7 +31,6 @@ export function wantsColour(isTerminal: boolean, environment: NodeJS.ProcessEnv)
   return isTerminal && environment.TERM !== 'dumb'
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is looked for
 const PAINT = /\u001b\[\d+m/g
 
 /** Columns a text takes on a terminal: colours take none, wide characters two. */
