@@ -50,10 +50,16 @@ export async function freePorts(count: number): Promise<number[]> {
 /** A command to its end. `input` goes to stdin. */
 export function quorate(
   args: readonly string[],
-  options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
+  options: {
+    env?: Record<string, string>
+    input?: string
+    timeoutMs?: number
+    wrap?: readonly string[]
+  } = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BIN, ...args], {
+    const [command, ...rest] = [...(options.wrap ?? []), process.execPath, BIN, ...args]
+    const child = spawn(command!, rest, {
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
@@ -90,23 +96,38 @@ export async function until(what: string, isSo: () => Promise<boolean>, rounds =
   throw new Error(`never so: ${what}`, { cause: last })
 }
 
+export interface Placement {
+  /** Put before every command: a network namespace, for example. */
+  readonly wrap: readonly string[]
+  /** Address of the i-th node. */
+  readonly host: (index: number) => string
+}
+
+const HERE: Placement = { wrap: [], host: () => '127.0.0.1' }
+
 export class TestNodes {
   readonly directory = mkdtempSync(join(tmpdir(), 'quorate-e2e-'))
   readonly nodes: NodeProcess[] = []
   readonly #extra: readonly string[]
+  readonly #placement: Placement
 
-  private constructor(extra: readonly string[]) {
+  private constructor(extra: readonly string[], placement: Placement) {
     this.#extra = extra
+    this.#placement = placement
   }
 
-  static async start(count: number, extra: readonly string[] = []): Promise<TestNodes> {
-    const own = new TestNodes(extra)
+  static async start(
+    count: number,
+    extra: readonly string[] = [],
+    placement: Placement = HERE,
+  ): Promise<TestNodes> {
+    const own = new TestNodes(extra, placement)
     const ports = await freePorts(count * 2)
     for (let i = 0; i < count; i++) {
       const id = `n${i + 1}`
       own.nodes.push({
         id,
-        address: `127.0.0.1:${ports[i]}`,
+        address: `${placement.host(i)}:${ports[i]}`,
         http: `127.0.0.1:${ports[count + i]}`,
         data: join(own.directory, id),
         child: undefined,
@@ -138,9 +159,15 @@ export class TestNodes {
     return ['start', ...own, ...members, '--log-level', 'error', ...this.#extra]
   }
 
-  launch(id: string, more: readonly string[] = [], wrap: readonly string[] = []): NodeProcess {
+  launch(id: string, more: readonly string[] = []): NodeProcess {
     const node = this.node(id)
-    const [command, ...args] = [...wrap, process.execPath, BIN, ...this.startArguments(id), ...more]
+    const [command, ...args] = [
+      ...this.#placement.wrap,
+      process.execPath,
+      BIN,
+      ...this.startArguments(id),
+      ...more,
+    ]
     const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     node.output = ''
     for (const stream of [child.stdout, child.stderr])
@@ -156,22 +183,11 @@ export class TestNodes {
 
   /** Until every running node says that it is ready. */
   async ready(): Promise<void> {
-    for (const node of this.nodes.filter(({ child }) => child !== undefined))
-      await until(`${node.id} is ready: ${node.output}`, async () => {
-        const response = await fetch(`http://${node.http}/readyz`, { signal: AbortSignal.timeout(2_000) })
-        return response.ok
-      })
-  }
-
-  async status(id: string): Promise<{
-    state: string
-    hints: { target: string; count: number }[]
-    members: { id: string; suspected: boolean }[]
-  }> {
-    const response = await fetch(`http://${this.node(id).http}/api/v1/status`, {
-      signal: AbortSignal.timeout(5_000),
+    const running = this.nodes.filter(({ child }) => child !== undefined).map(({ id }) => id)
+    await until(`${running.join(', ')} are ready`, async () => {
+      const { items } = await this.json<{ node: string; state: string }>(['status'])
+      return running.every(id => items.some(item => item.node === id && item.state === 'ready'))
     })
-    return (await response.json()) as never
   }
 
   async end(id: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -185,7 +201,8 @@ export class TestNodes {
   /** A command against this cluster. */
   command(args: readonly string[], input?: string): Promise<CommandResult> {
     const alive = this.nodes.find(node => node.child !== undefined) ?? this.nodes[0]!
-    return quorate([...args, '--http', alive.http], input === undefined ? {} : { input })
+    const { wrap } = this.#placement
+    return quorate([...args, '--http', alive.http], input === undefined ? { wrap } : { wrap, input })
   }
 
   async json<T = Record<string, unknown>>(
