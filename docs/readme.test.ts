@@ -126,13 +126,12 @@ describe('README', () => {
     expect(stdout).toMatch(/items: \[ '(milk', 'eggs|eggs', 'milk)' \]/)
   })
 
-  it.each(blocks.flatMap(block => block.text.split('\n')).filter(line => line.startsWith('npm run sim')))(
-    '%s',
-    async line => {
-      const { stdout } = await run('bash', ['-c', line], { cwd: root, maxBuffer: 1 << 26 })
-      expect(stdout.length).toBeGreaterThan(0)
-    },
-  )
+  it.each(
+    blocks.flatMap(block => block.text.split('\n')).filter(line => line.startsWith('npm run sim')),
+  )('%s', async line => {
+    const { stdout } = await run('bash', ['-c', line], { cwd: root, maxBuffer: 1 << 26 })
+    expect(stdout.length).toBeGreaterThan(0)
+  })
 })
 
 async function waitReady(url: string): Promise<void> {

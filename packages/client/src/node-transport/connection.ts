@@ -72,7 +72,9 @@ export class Connection {
     this.#pendingBytes += frame.length
     if (this.#scheduled) return
     this.#scheduled = true
-    process.nextTick(() => this.#flush())
+    // Not the next tick: that comes after every chunk that is read. Once per turn of the loop is one write
+    // for all that the turn produced, on whichever connections it came in.
+    setImmediate(() => this.#flush())
   }
 
   #flush(): void {

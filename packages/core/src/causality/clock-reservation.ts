@@ -11,6 +11,8 @@ import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store } from '../store/store-face.ts'
 import { HybridClock, stampAt, stampSpan } from './hybrid-clock.ts'
 
+/** How often a starting node looks whether it may believe its clock. */
+const TRUST_POLL_MS = 20
 const BOUND_KEY = `${keyspaces.meta}clock-bound` as ByteString
 
 export class ClockReservation {
@@ -20,14 +22,20 @@ export class ClockReservation {
   readonly #store: Store
   readonly #clock: Clock
   readonly #now: () => number
+  readonly #isTrusted: () => boolean
   #requested: Stamp
   #timer: Timer | undefined
   #stopped = false
 
-  constructor(store: Store, clock: Clock, now: () => number) {
+  /**
+   * `isTrusted`: is `now` more than one machine's opinion yet? A bound reserved by a wrong clock would be the
+   * floor of every later life, and its stamps would be refused everywhere until real time has caught up.
+   */
+  constructor(store: Store, clock: Clock, now: () => number, isTrusted: () => boolean) {
     this.#store = store
     this.#clock = clock
     this.#now = now
+    this.#isTrusted = isTrusted
     const stored = store.get(BOUND_KEY)
     this.floor = (
       stored === undefined || stored === DAMAGED ? 0 : stringToU64(bytesToString(stored))
@@ -44,6 +52,10 @@ export class ClockReservation {
 
   #reserve(): void {
     if (this.#stopped) return
+    if (!this.#isTrusted()) {
+      this.#timer = this.#clock.setTimer(TRUST_POLL_MS, () => this.#reserve())
+      return
+    }
     const wanted = Math.max(this.hybrid.last, stampAt(this.#now())) + stampSpan(limits.clockReserveMs)
     if (wanted - this.#requested > stampSpan(limits.clockReserveMs / 3) || this.#requested === this.floor) {
       const bound = wanted as Stamp

@@ -39,6 +39,8 @@ export class HybridClock {
   readonly #driftMaxMs: number
   #last: Stamp
   #reserved: Stamp
+  /** Stamps refused as too far ahead since the start of the process. */
+  refused = 0
 
   /** `floor`: nothing at or below it may be minted (the bound that an earlier life reserved). */
   constructor(wallMs: () => number, driftMaxMs: number, floor: Stamp) {
@@ -94,6 +96,7 @@ export class HybridClock {
   refuseDrift(stamp: Stamp, source: string): void {
     const aheadMs = stampMs(stamp) - this.#wallMs()
     if (aheadMs > this.#driftMaxMs) {
+      this.refused++
       throw new QuorateError(
         'CLOCK_DRIFT',
         `${source} is stamped ${Math.round(aheadMs)} ms ahead of this node's clock; at most ${this.#driftMaxMs} ms is accepted`,

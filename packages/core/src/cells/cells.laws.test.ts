@@ -157,7 +157,7 @@ describe.each(conflictRuleKinds)('rule %s', kind => {
     fc.assert(
       fc.property(run(rule), ({ states }) => {
         const read = (cells: readonly Cell[]): unknown =>
-          rule.read(cells.reduce((a, b) => rule.merge(a, b).cell)).map(decodeDocument)
+          rule.read(cells.reduce((a, b) => rule.merge(a, b).cell)).map(value => decodeDocument(value))
         const [a, b, c] = states as [Cell, Cell, Cell]
         expect(read([a, b, c])).toEqual(read([c, b, a]))
         expect(read([b, a, c])).toEqual(read([c, a, b]))
@@ -209,73 +209,73 @@ describe.each(conflictRuleKinds)('rule %s', kind => {
 
 describe('nothing is dropped in silence', () => {
   /** Oracle: remembers of each write what it had really seen, and asks whether something that saw it replaced it. */
-  it.each(['siblings', 'lww'])(
-    'under %s every write is visible, seen by its replacement, or discarded',
-    kind => {
-      const rule = conflictRule(kind)
-      fc.assert(
-        fc.property(fc.array(step, { maxLength: 24 }), steps => {
-          const states: Cell[] = Array.from({ length: REPLICAS }, () => emptyCell)
-          const ledger = new Set<number>()
-          const written = new Map<number, number>()
-          const sawDots: { stamp: number; saw: Set<number> }[] = []
-          let clock = 100
-          for (const s of steps) {
-            if (s.kind === 'forget') continue
-            if (s.kind === 'merge') {
-              const result = rule.merge(states[s.replica]!, states[s.from]!)
-              states[s.replica] = result.cell
-              for (const loser of result.discarded) ledger.add(loser.stamp)
-              continue
-            }
-            clock += 3
-            const base = states[s.replica]!
-            const source = s.knows === 'other' ? states[(s.replica + 1) % REPLICAS]! : base
-            const context = s.knows === 'nothing' ? undefined : source.context
-            const seenHere = context ?? (kind === 'lww' || s.kind === 'delete' ? base.context : [])
-            const saw = new Set(
-              [...written.keys()].filter(stamp =>
-                contextHas(seenHere, actorOf(written.get(stamp)!), stamp as Stamp),
-              ),
-            )
-            sawDots.push({ stamp: clock, saw })
-            written.set(clock, s.replica)
-            const write = {
-              operation: operation(1_000 + clock),
-              value: s.kind === 'put' ? document(s.value) : undefined,
-              context,
-            }
-            const result = rule.write(
-              base,
-              write,
-              { actor: actors[s.replica]!, stamp: clock as Stamp },
-              0 as Stamp,
-            )
+  it.each([
+    'siblings',
+    'lww',
+  ])('under %s every write is visible, seen by its replacement, or discarded', kind => {
+    const rule = conflictRule(kind)
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 24 }), steps => {
+        const states: Cell[] = Array.from({ length: REPLICAS }, () => emptyCell)
+        const ledger = new Set<number>()
+        const written = new Map<number, number>()
+        const sawDots: { stamp: number; saw: Set<number> }[] = []
+        let clock = 100
+        for (const s of steps) {
+          if (s.kind === 'forget') continue
+          if (s.kind === 'merge') {
+            const result = rule.merge(states[s.replica]!, states[s.from]!)
             states[s.replica] = result.cell
             for (const loser of result.discarded) ledger.add(loser.stamp)
+            continue
           }
-          const final = states.reduce((a, b) => {
-            const result = rule.merge(a, b)
-            for (const loser of result.discarded) ledger.add(loser.stamp)
-            return result.cell
-          })
-          const visible = new Set(final.values.map(value => value.stamp as number))
-          for (const stamp of written.keys()) {
-            const superseded = sawDots.some(other => other.saw.has(stamp))
-            const isDelete = kind === 'siblings' && !visible.has(stamp) && !superseded && !ledger.has(stamp)
-            const wasPut = steps.length > 0 && putStamps(steps).has(stamp)
-            if (isDelete) expect(wasPut, `write ${stamp} vanished`).toBe(false)
-            else
-              expect(visible.has(stamp) || superseded || ledger.has(stamp), `write ${stamp} vanished`).toBe(
-                true,
-              )
+          clock += 3
+          const base = states[s.replica]!
+          const source = s.knows === 'other' ? states[(s.replica + 1) % REPLICAS]! : base
+          const context = s.knows === 'nothing' ? undefined : source.context
+          const seenHere = context ?? (kind === 'lww' || s.kind === 'delete' ? base.context : [])
+          const saw = new Set(
+            [...written.keys()].filter(stamp =>
+              contextHas(seenHere, actorOf(written.get(stamp)!), stamp as Stamp),
+            ),
+          )
+          sawDots.push({ stamp: clock, saw })
+          written.set(clock, s.replica)
+          const write = {
+            operation: operation(1_000 + clock),
+            value: s.kind === 'put' ? document(s.value) : undefined,
+            context,
           }
-          expect(contextCovers(final.context, states[0]!.context)).toBe(true)
-        }),
-        { numRuns: 2_000 },
-      )
-    },
-  )
+          const result = rule.write(
+            base,
+            write,
+            { actor: actors[s.replica]!, stamp: clock as Stamp },
+            0 as Stamp,
+          )
+          states[s.replica] = result.cell
+          for (const loser of result.discarded) ledger.add(loser.stamp)
+        }
+        const final = states.reduce((a, b) => {
+          const result = rule.merge(a, b)
+          for (const loser of result.discarded) ledger.add(loser.stamp)
+          return result.cell
+        })
+        const visible = new Set(final.values.map(value => value.stamp as number))
+        for (const stamp of written.keys()) {
+          const superseded = sawDots.some(other => other.saw.has(stamp))
+          const isDelete = kind === 'siblings' && !visible.has(stamp) && !superseded && !ledger.has(stamp)
+          const wasPut = steps.length > 0 && putStamps(steps).has(stamp)
+          if (isDelete) expect(wasPut, `write ${stamp} vanished`).toBe(false)
+          else
+            expect(visible.has(stamp) || superseded || ledger.has(stamp), `write ${stamp} vanished`).toBe(
+              true,
+            )
+        }
+        expect(contextCovers(final.context, states[0]!.context)).toBe(true)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
 
   const actorOf = (replica: number): Incarnation => actors[replica]!
 

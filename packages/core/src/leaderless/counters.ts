@@ -26,9 +26,6 @@ export interface Counters {
   damagedCells: number
   healedCells: number
   tombstonesCollected: number
-  discarded: number
-  driftRefused: number
-  fenced: number
 }
 
 export function newCounters(): Counters {
@@ -59,8 +56,5 @@ export function newCounters(): Counters {
     damagedCells: 0,
     healedCells: 0,
     tombstonesCollected: 0,
-    discarded: 0,
-    driftRefused: 0,
-    fenced: 0,
   }
 }

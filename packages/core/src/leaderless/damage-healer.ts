@@ -5,6 +5,7 @@
  * others are enough to meet one of them; with W = 1 nothing less than all is.
  */
 
+import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { rowTable, rowToken } from '../partitioning/row-key.ts'
@@ -74,11 +75,17 @@ export class DamageHealer {
     )
     const heard = copies.filter(copy => copy !== undefined)
     if (heard.length < othersNeeded(partition.replicas.length, view.descriptor.replication.w)) return false
-    rows.heal(
-      view,
-      key,
-      heard.flatMap(copy => (copy.cell === undefined ? [] : [copy.cell])),
-    )
-    return true
+    try {
+      rows.heal(
+        view,
+        key,
+        heard.flatMap(copy => (copy.cell === undefined ? [] : [copy.cell])),
+      )
+      return true
+    } catch (error) {
+      // A full store: tried again with everything else that is still damaged.
+      if (!isQuorateError(error)) throw error
+      return false
+    }
   }
 }

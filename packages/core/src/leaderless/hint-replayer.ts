@@ -45,11 +45,10 @@ export class HintReplayer {
   async #run(target: NodeId): Promise<void> {
     const { hints, clock } = this.#node
     while (!this.#stopped && hints.totals(target).count > 0) {
-      if (this.#node.store.status().state !== 'open') {
+      if (!this.#expireOld(target)) {
         await pause(clock, BACK_OFF_MS)
         continue
       }
-      this.#expireOld(target)
       if (this.#node.isSuspected(target)) {
         await pause(clock, IDLE_MS)
         continue
@@ -65,11 +64,19 @@ export class HintReplayer {
     this.#running.delete(target)
   }
 
-  #expireOld(target: NodeId): void {
-    const { hints, hybrid } = this.#node
+  /** False when the store takes no writes now. */
+  #expireOld(target: NodeId): boolean {
+    const { hints, hybrid, store } = this.#node
     const now = stampMs(hybrid.peek())
-    for (const hint of hints.oldest(target, 16)) {
-      if (now - stampMs(hint.since) > limits.hintAgeMaxMs) hints.expire(hint)
+    if (store.status().state !== 'open') return false
+    try {
+      for (const hint of hints.oldest(target, 16)) {
+        if (now - stampMs(hint.since) > limits.hintAgeMaxMs) hints.expire(hint)
+      }
+      return true
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      return false
     }
   }
 

@@ -41,6 +41,8 @@ export class Ledger {
   #count = 0
   /** Entries dropped because the ledger was full. */
   dropped = 0
+  /** Entries written since the start of the process. */
+  recorded = 0
 
   constructor(store: Store, self: NodeId) {
     this.#store = store
@@ -68,6 +70,7 @@ export class Ledger {
         loser.actor) as ByteString
       if (this.#store.get(key) !== undefined) continue
       this.#count++
+      this.recorded++
       writes.push({
         key,
         value: encodeDocument({

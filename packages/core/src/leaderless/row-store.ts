@@ -104,11 +104,12 @@ export class RowStore {
     return stored as Uint8Array | undefined
   }
 
+  /** Throws STORE_FULL, with nothing marked: a mark that a restart forgets must not let the row be merged over. */
   markDamaged(key: ByteString): void {
     if (this.#damaged.has(key)) return
+    this.#store.commit([{ key: damageKey(key), value: new Uint8Array(0) }])
     this.#damaged.add(key)
     this.#memoryFrom = this.#hybrid.peek()
-    this.#store.commit([{ key: damageKey(key), value: new Uint8Array(0) }])
     this.onDamaged(key)
   }
 
@@ -162,7 +163,7 @@ export class RowStore {
     }
   }
 
-  /** Merges a cell that came from a peer. Throws BAD_FRAME or CLOCK_DRIFT; nothing is changed then. */
+  /** Merges a cell that came from a peer. Throws BAD_FRAME, CLOCK_DRIFT or STORE_FULL; nothing is changed then. */
   merge(view: TableView, key: ByteString, incoming: Uint8Array): Applied {
     const stored = this.#store.get(key)
     if (stored === DAMAGED) this.markDamaged(key)
@@ -172,20 +173,29 @@ export class RowStore {
     }
     const theirs = decodeCell(incoming)
     this.#hybrid.observe(contextMax(theirs.context), 'a cell from a peer')
-    for (const value of theirs.values) this.#recent.add(value.operation)
     if (before === undefined) {
       // The frame is shared with other messages; what is kept must be a copy.
       const bytes = incoming.slice()
       if (isTombstone(theirs)) this.#tombstones.add(key)
-      return { bytes, position: this.#commit(view, key, undefined, bytes, []), changed: true }
+      const position = this.#commit(view, key, undefined, bytes, [])
+      this.#remember(theirs)
+      return { bytes, position, changed: true }
     }
     const merged = view.rule.merge(decodeCell(before), theirs)
     const bytes = encodeCell(merged.cell)
     if (bytesEqual(bytes, before) && merged.discarded.length === 0) {
+      this.#remember(theirs)
       return { bytes: before, position: this.#store.positionOf(key), changed: false }
     }
     if (isTombstone(merged.cell)) this.#tombstones.add(key)
-    return { bytes, position: this.#commit(view, key, before, bytes, merged.discarded), changed: true }
+    const position = this.#commit(view, key, before, bytes, merged.discarded)
+    this.#remember(theirs)
+    return { bytes, position, changed: true }
+  }
+
+  /** Only what the store has taken: an operation remembered and not stored would be acknowledged as repeated. */
+  #remember(cell: Cell): void {
+    for (const value of cell.values) this.#recent.add(value.operation)
   }
 
   /** Merges what all replicas know into a damaged row and lifts the mark, in one batch. */
@@ -218,11 +228,10 @@ export class RowStore {
     if (isTombstone(decodeCell(bytes))) this.#tombstones.add(key)
   }
 
-  /** Removes a tombstone whose collection is proved, with other writes in the same batch. */
-  remove(view: TableView, key: ByteString, before: Uint8Array): TableWrite {
+  /** Told that a tombstone whose collection is proved has been removed, in a batch of the collector's. */
+  removed(view: TableView, key: ByteString, before: Uint8Array): void {
     this.#trees.applied(view.descriptor.id, key, digestCell(key, before), undefined)
     this.#tombstones.delete(key)
-    return { key, value: undefined }
   }
 
   #commit(

@@ -10,7 +10,7 @@
  * "durable"; after the local commit no reply says `not-applied`; the client never waits for, nor fails by, a hint.
  */
 
-import { QuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
@@ -161,7 +161,7 @@ export class WriteFlow {
   #sendAgain(home: NodeId): void {
     const { view, key } = this.#options
     const asOf = this.#node.hybrid.peek()
-    const cell = this.#coordinatesFor === undefined ? this.#node.rows.read(key) : undefined
+    const cell = this.#coordinatesFor === undefined ? this.#readAgain(key) : undefined
     if (cell === undefined) return this.#standIn(home)
     this.#open++
     const message = {
@@ -183,6 +183,16 @@ export class WriteFlow {
         this.#settled()
       },
     )
+  }
+
+  /** Undefined when this replica's copy has been found damaged meanwhile. */
+  #readAgain(key: ByteString): Uint8Array | undefined {
+    try {
+      return this.#node.rows.read(key)
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      return undefined
+    }
   }
 
   /** Finds someone to keep the write for `home`. */

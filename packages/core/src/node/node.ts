@@ -125,7 +125,12 @@ export class Node {
     this.counters = newCounters()
     this.#startedMs = clock.monotonicMs()
     this.time = new ClusterTime(clock, limits.clockDriftMaxMs / 2)
-    this.#reservation = new ClockReservation(store, clock, () => this.time.now())
+    this.#reservation = new ClockReservation(
+      store,
+      clock,
+      () => this.time.now(),
+      () => this.#trustsClock(),
+    )
     this.rebuild = new Rebuild(store, config.id)
     const rpc = new Rpc(world.transport, clock, {
       self: config.id as string as PeerId,
@@ -251,12 +256,17 @@ export class Node {
     return this.#clock.monotonicMs() - this.#startedMs
   }
 
+  /** Has this node heard a peer's clock, or waited long enough for one? */
+  #trustsClock(): boolean {
+    const alone = this.config.members.length === 1 && this.catalog.members.members.length <= 1
+    return alone || this.time.heardPeers > 0 || this.uptimeMs >= CLOCK_PATIENCE_MS
+  }
+
   #refuseUnready(): void {
     if (this.catalog.members.members.length === 0) {
       throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial members have met')
     }
-    const alone = this.catalog.members.members.length === 1
-    if (!alone && this.time.heardPeers === 0 && this.uptimeMs < CLOCK_PATIENCE_MS) {
+    if (!this.#trustsClock()) {
       throw new QuorateError(
         'NOT_READY',
         'this node has just started and is comparing its clock with its peers',

@@ -8,12 +8,13 @@
  * before the cluster learns the new incarnation, and goes when every partition is ready.
  */
 
+import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId } from '../base/ids.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
 import { othersNeeded } from '../leaderless/damage-healer.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { keyspaces } from '../store/keyspace.ts'
-import { commitDurably, type Store } from '../store/store-face.ts'
+import { durable, type Store } from '../store/store-face.ts'
 
 const FLAG_KEY = `${keyspaces.meta}rebuild` as ByteString
 
@@ -36,8 +37,10 @@ export class Rebuild {
 
   async begin(): Promise<void> {
     if (this.#pending) return
+    // Throws when the store is full, with nothing begun: a flag in memory only would not outlive a restart.
+    const position = this.#store.commit([{ key: FLAG_KEY, value: new Uint8Array([1]) }])
     this.#pending = true
-    await commitDurably(this.#store, [{ key: FLAG_KEY, value: new Uint8Array([1]) }])
+    await durable(this.#store, position)
   }
 
   pulled(view: TableView, partition: number, peer: NodeId): void {
@@ -72,7 +75,12 @@ export class Rebuild {
     if (!this.#pending || catalog.members.members.length === 0) return
     const { ready, total } = this.progress(catalog)
     if (ready < total) return
-    this.#pending = false
-    this.#store.commit([{ key: FLAG_KEY, value: undefined }])
+    try {
+      this.#store.commit([{ key: FLAG_KEY, value: undefined }])
+      this.#pending = false
+    } catch (error) {
+      // A full store: the flag is lifted at a later call.
+      if (!isQuorateError(error)) throw error
+    }
   }
 }

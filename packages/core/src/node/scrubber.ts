@@ -7,6 +7,7 @@
  * ends the store.
  */
 
+import { isQuorateError } from '../base/errors.ts'
 import type { ByteString } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
@@ -78,17 +79,25 @@ export class Scrubber {
       report.cells += step.checked
       this.#node.counters.scrubbedCells += step.checked
       for (const key of step.damaged) {
-        // A newer value in memory may hide the bad one; then the next checkpoint overwrites it. Reading a
-        // damaged promise ends the store, as it must.
-        const stored = this.#store.get(key)
-        if (stored !== DAMAGED) continue
-        report.damaged++
-        if (key.startsWith(keyspaces.row)) this.#node.rows.markDamaged(key)
-        else if (healable(key)) this.#store.commit([{ key, value: undefined }])
+        if (this.#noteDamaged(key)) report.damaged++
       }
       from = step.next
       await this.#pace(step.checked)
     }
+  }
+
+  #noteDamaged(key: ByteString): boolean {
+    // A newer value in memory may hide the bad one; then the next checkpoint overwrites it. Reading a
+    // damaged promise ends the store, as it must.
+    if (this.#store.get(key) !== DAMAGED) return false
+    try {
+      if (key.startsWith(keyspaces.row)) this.#node.rows.markDamaged(key)
+      else if (healable(key)) this.#store.commit([{ key, value: undefined }])
+    } catch (error) {
+      // No room for a mark now: the next pass finds it again.
+      if (!isQuorateError(error)) throw error
+    }
+    return true
   }
 
   async #leaves(report: ScrubReport): Promise<void> {

@@ -34,7 +34,13 @@ export interface NodeStatus {
         readonly wrongLeaves: number
       }
     | undefined
-  readonly counters: Counters
+  readonly counters: Counters & {
+    /** Values a conflict rule or an expired hint gave up, all in the ledger. */
+    readonly discarded: number
+    /** Stamps refused as too far ahead, and cells refused by collection fences. */
+    readonly driftRefused: number
+    readonly fenced: number
+  }
 }
 
 export interface MemberStatus {
@@ -129,7 +135,12 @@ export function nodeStatus(node: Node): NodeStatus {
             damaged: scrubber.lastReport.damaged,
             wrongLeaves: scrubber.lastReport.wrongLeaves,
           },
-    counters: { ...node.counters },
+    counters: {
+      ...node.counters,
+      discarded: context.ledger.recorded,
+      driftRefused: context.hybrid.refused,
+      fenced: context.fences.refused,
+    },
   }
 }
 

@@ -172,13 +172,17 @@ export function serveCollection(node: NodeContext): void {
   rpc.handle(collectDropMessage, (request, respond) => {
     const [view, partition] = partitionOf(request)
     const batch: TableWrite[] = [fences.watermark(view.descriptor.id, partition, request.cut)]
+    const removed: { key: ByteString; stored: Uint8Array }[] = []
     for (const { key, digest } of request.rows) {
       const stored = store.get(key)
       if (stored === undefined || stored === DAMAGED) continue
       if (describeDigest(digestCell(key, stored)) !== describeDigest(digest)) continue
-      batch.push(rows.remove(view, key, stored))
-      counters.tombstonesCollected++
+      batch.push({ key, value: undefined })
+      removed.push({ key, stored })
     }
-    store.whenDurable(store.commit(batch), () => respond.ok({ dropped: batch.length - 1 }))
+    const position = store.commit(batch)
+    for (const { key, stored } of removed) rows.removed(view, key, stored)
+    counters.tombstonesCollected += removed.length
+    store.whenDurable(position, () => respond.ok({ dropped: removed.length }))
   })
 }

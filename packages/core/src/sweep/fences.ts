@@ -28,6 +28,8 @@ const none: Fence = { fence: 0 as Stamp, watermark: 0 as Stamp }
 export class Fences {
   readonly #store: Store
   readonly #fences = new Map<ByteString, Fence>()
+  /** Cells refused since the start of the process. */
+  refused = 0
 
   constructor(store: Store) {
     this.#store = store
@@ -44,6 +46,7 @@ export class Fences {
     const fence = this.#fences.get(fenceKey(table, partition)) ?? none
     const bound = kind === 'hint' ? fence.watermark : fence.fence
     if (asOf <= bound) {
+      this.refused++
       throw new QuorateError(
         'FENCED',
         'this cell was read before a collection of tombstones; read it again and resend',

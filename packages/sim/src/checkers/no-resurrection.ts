@@ -2,8 +2,10 @@
  * What was deleted stays deleted: a value that an acknowledged delete had seen is not there at the end, nor
  * in a read that began after the delete was acknowledged and heard enough homes to know of it.
  *
- * Only values whose own write had ended by then: a write still being tried may apply once more after the
- * delete, and is then concurrent with it.
+ * Only values whose own write had ended by then (one still being tried may apply once more after the
+ * delete, and is then concurrent with it) and went through one coordinator. Tried through two, a write has
+ * two names; a first try cut off with its coordinator is a write of unknown outcome in its own right, which
+ * a delete that has seen the second name only does not cover.
  */
 
 import { type Evidence, facts, isSuccess, lostWithItsDisk, type Violation } from './evidence.ts'
@@ -17,7 +19,12 @@ export function checkNoResurrection(evidence: Evidence): Violation[] {
       if (write.tag !== undefined || !isSuccess(write) || write.seen === undefined) continue
       if (lostWithItsDisk(evidence, write, table, Infinity)) continue
       const ended = new Set(
-        row.writes.filter(put => put.outcome === 'ok' && put.returnMs! < write.callMs).map(put => put.tag),
+        row.writes
+          .filter(
+            put =>
+              put.outcome === 'ok' && put.returnMs! < write.callMs && !evidence.several.has(put.operation),
+          )
+          .map(put => put.tag),
       )
       const deleted = [...write.seen].filter(tag => ended.has(tag))
       const found = deleted.filter(tag => visible.has(tag))

@@ -68,6 +68,12 @@ export class DestructionLedger {
     return this.#wound
   }
 
+  /** Is everything whole again that the nodes can find by themselves? A bad record in the segment being written lies still. */
+  get healed(): boolean {
+    this.settle()
+    return this.#wound === undefined || (!this.#wound.wiped && this.#wound.rows.size === 0)
+  }
+
   /** Forgets what has been made whole; true when nothing is wounded any more. */
   settle(): boolean {
     const wound = this.#wound

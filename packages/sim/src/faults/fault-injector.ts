@@ -88,7 +88,12 @@ export class FaultInjector {
   }
 
   /** The store ended its process: the machine lives on, or goes down with it. */
-  fatal(machine: SimMachine, _error: QuorateError): void {
+  fatal(machine: SimMachine, error: QuorateError): void {
+    if (error.code === 'STORE_DAMAGED') {
+      machine.crash('kill')
+      machine.state = 'damaged'
+      return this.damaged(machine)
+    }
     this.#crash(
       machine,
       randomChance(this.#random, 0.5) ? 'power cut' : 'kill',

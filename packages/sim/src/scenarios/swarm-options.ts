@@ -32,14 +32,15 @@ export interface SwarmOptions {
   readonly storeLimits: Partial<StoreLimits>
 }
 
-export type SwarmOverrides = Partial<Omit<SwarmOptions, 'seed' | 'tables'>> & {
+export type SwarmOverrides = Partial<Omit<SwarmOptions, 'seed' | 'tables' | 'tuning'>> & {
+  readonly tuning?: Partial<NodeTuning>
   readonly roles?: readonly TableRole[]
   readonly replication?: Partial<NonNullable<TableSpecification['replication']>>
 }
 
 export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): SwarmOptions {
   const random = new SeededRandom(seed ^ 0x5eed)
-  const { roles, replication, ...direct } = overrides
+  const { roles, replication, tuning, ...direct } = overrides
   const nodes = direct.nodes ?? randomPick(random, [3, 3, 3, 4, 5, 5, 7])
   const zones = randomPick(random, [1, 2, 3, 3, nodes])
   const chosen = roles ?? pickSome(random, tableRoles, 0.55)
@@ -73,7 +74,12 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
         }
       : {},
   }
-  return { ...options, ...direct, zones: Math.min(direct.zones ?? options.zones, nodes) }
+  return {
+    ...options,
+    ...direct,
+    tuning: { ...options.tuning, ...tuning },
+    zones: Math.min(direct.zones ?? options.zones, nodes),
+  }
 }
 
 function pickSome<T>(random: SeededRandom, items: readonly T[], share: number): T[] {
