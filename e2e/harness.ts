@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-const BIN = fileURLToPath(new URL('../packages/cli/dist/bin.js', import.meta.url))
+export const BIN = fileURLToPath(new URL('../packages/cli/dist/bin.js', import.meta.url))
 const COMMAND_MS = 120_000
 
 export interface CommandResult {

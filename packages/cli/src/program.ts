@@ -21,6 +21,7 @@ Try it:  quorate demo
          quorate status
          quorate explain get cities FR-48105`,
     )
+    .showHelpAfterError('(quorate help COMMAND shows how it is used)')
     .exitOverride()
   addNodeCommands(program, result)
   addDataCommands(program, result)

@@ -111,9 +111,14 @@ export async function runPrompt(cluster: LocalCluster, terminal: Terminal, examp
       return { access, output: new Output(terminal, 'table') }
     },
   }
-  terminal.out.write(
-    `${style.bold('The cluster stays up.')} Connect with ${style.cyan(cluster.connectString)}, look at http://${cluster.nodes[0]!.http}/api/v1/status, or type:\n`,
-  )
+  const [first] = cluster.nodes
+  const lines = [
+    style.bold('The cluster stays up.'),
+    `  data   ${style.cyan(cluster.connectString)}`,
+    `  admin  ${style.cyan(`http://${first!.http}/api/v1/status`)}`,
+    'Type:',
+  ]
+  terminal.out.write(`${lines.join('\n')}\n`)
   terminal.out.write(`${helpLines(style, example).join('\n')}\n\n`)
   await readLines(terminal, async line => {
     const [name = '', ...words] = line.split(/\s+/)

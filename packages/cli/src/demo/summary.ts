@@ -81,10 +81,7 @@ export function summaryLines(findings: DemoFindings, style: Style): string[] {
     '',
     isProven(document)
       ? style.bold(
-          `  ${style.green('✔')} Nothing was lost: a node died in mid-import, and every row is on all three replicas.`.replace(
-            'all three',
-            findings.nodes === 3 ? 'all three' : 'all its',
-          ),
+          `  ${style.green('✔')} Nothing was lost: a node died in mid-import, and every row is on all three replicas.`,
         )
       : style.bold(`  ${style.red('✘')} Not everything is as it should be.`),
     '',
@@ -134,5 +131,5 @@ function healedBySweep(healed: HealReport): string {
     healed.sweepRepaired === 0
       ? 'found nothing left to repair'
       : `repaired ${count(healed.sweepRepaired, 'row')} that the hints had not covered`
-  return `comparing hash trees ${found}; ${wholeNumber(healed.proven)} of ${wholeNumber(healed.pairs)} replica pairs proven equal.`
+  return `comparing hash trees ${found};\n           ${wholeNumber(healed.proven)} of ${wholeNumber(healed.pairs)} replica pairs proven equal.`
 }

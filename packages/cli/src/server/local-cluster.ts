@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -57,6 +57,7 @@ export class LocalCluster {
   /** Chooses ports and directories; starts nothing yet. */
   static async prepare(options: LocalClusterOptions): Promise<LocalCluster> {
     const { nodes: count, httpPort } = options
+    refuseUsed(options.directory)
     const httpPorts = await adminPorts(httpPort, count)
     const dataPorts =
       (httpPort === 0 ? undefined : await consecutivePorts(DATA_PORT, count)) ?? (await freePorts(count))
@@ -94,7 +95,7 @@ export class LocalCluster {
     const node = this.node(id)
     if (node.process !== undefined) throw new CommandError(exitCodes.usage, `${id} is running already`)
     mkdirSync(this.directory, { recursive: true })
-    const logPath = join(this.directory, `${id}.log`)
+    const logPath = `${node.data}.log`
     const log = openSync(logPath, 'a')
     const settings: LocalNodeSettings = {
       temporary: this.temporary,
@@ -164,6 +165,15 @@ export class LocalCluster {
     await gone
     clearTimeout(harder)
   }
+}
+
+/** Old data has old rows, whose new versions would be siblings, and members at other addresses. */
+function refuseUsed(directory: string | undefined): void {
+  if (directory === undefined || !existsSync(directory) || readdirSync(directory).length === 0) return
+  throw new CommandError(exitCodes.usage, `the directory ${directory} is not empty`, {
+    done: 'Nothing was started.',
+    next: 'quorate demo --data DIRECTORY, with one that is empty or does not exist',
+  })
 }
 
 async function adminPorts(wanted: number | undefined, count: number): Promise<number[]> {

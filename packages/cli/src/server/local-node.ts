@@ -21,6 +21,9 @@ export type LocalNodeMessage =
   | { readonly kind: 'serving'; readonly address: string; readonly http: string }
   | { readonly kind: 'failed'; readonly lines: readonly string[] }
 
+/** Where the parent sends what a node prints. */
+const logOf = (data: string): string => `${data}.log`
+
 const tell = (message: LocalNodeMessage): void => {
   process.send?.(message)
 }
@@ -34,6 +37,7 @@ async function main(): Promise<void> {
       async onStopped() {
         if (!temporary || process.connected) return
         await rm(server.data, { recursive: true, force: true })
+        await rm(logOf(server.data), { force: true })
         // The last node takes the common directory with it; before that it is not empty, which is fine.
         await rmdir(dirname(server.data)).catch(() => undefined)
       },
