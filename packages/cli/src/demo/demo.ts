@@ -167,6 +167,7 @@ function endOnSignal(cluster: LocalCluster, terminal: Terminal): { signal: boole
     process.on(signal, () => {
       if (state.signal) return
       state.signal = true
+      Progress.endAll()
       terminal.error.write(`\n${terminal.error.style.dim('stopping the nodes …')}\n`)
       cluster.close().then(
         () => process.exit(exitCodes.interrupted),

@@ -19,6 +19,13 @@ export interface ProgressTarget {
 }
 
 export class Progress {
+  static readonly #open = new Set<Progress>()
+
+  /** Takes every bar away: something else is to be said, and then the process ends. */
+  static endAll(): void {
+    for (const progress of Progress.#open) progress.end()
+  }
+
   readonly #target: ProgressTarget
   readonly #label: string
   readonly #unit: string
@@ -39,6 +46,7 @@ export class Progress {
     this.#total = total
     this.#timer = setInterval(() => this.#tick(), REDRAW_MS)
     this.#timer.unref()
+    Progress.#open.add(this)
     this.#draw()
   }
 
@@ -63,6 +71,7 @@ export class Progress {
 
   /** Takes the bar away; `line` stays in its place. */
   end(line?: string): void {
+    if (!Progress.#open.delete(this)) return
     clearInterval(this.#timer)
     this.#clear()
     if (line !== undefined) this.#target.write(`${line}\n`)

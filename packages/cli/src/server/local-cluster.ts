@@ -46,6 +46,7 @@ export class LocalCluster {
   readonly temporary: boolean
   readonly #options: LocalClusterOptions
   readonly #expected = new WeakSet<ChildProcess>()
+  #closed = false
 
   private constructor(options: LocalClusterOptions, nodes: readonly LocalNode[], directory: string) {
     this.#options = options
@@ -93,6 +94,7 @@ export class LocalCluster {
   /** Resolves when the node listens; rejects with what it said when it ends before. */
   async start(id: string): Promise<void> {
     const node = this.node(id)
+    if (this.#closed) throw new CommandError(exitCodes.interrupted, 'the cluster is being stopped')
     if (node.process !== undefined) throw new CommandError(exitCodes.usage, `${id} is running already`)
     mkdirSync(this.directory, { recursive: true })
     const logPath = `${node.data}.log`
@@ -150,6 +152,7 @@ export class LocalCluster {
 
   /** Ends every node and removes what was temporary. May be called more than once. */
   async close(): Promise<void> {
+    this.#closed = true
     // Temporary nodes have nothing worth an orderly stop.
     await Promise.all(this.nodes.map(node => this.#end(node, this.temporary ? 'SIGKILL' : 'SIGTERM')))
     if (this.temporary) await rm(this.directory, { recursive: true, force: true, maxRetries: 5 })
