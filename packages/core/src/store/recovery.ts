@@ -78,6 +78,8 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered> {
     if (number < firstSegment) obsolete.push(name)
     else numbers.push(number)
   }
+  const found = numbers.length
+  const voids = await trimVoid(options, numbers)
   for (let index = 0; index < numbers.length; index++) {
     const [number, expected] = [numbers[index]!, firstSegment + index]
     if (number === expected) continue
@@ -86,15 +88,29 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered> {
       throw logMissing(segmentName(expected), `${segmentName(number)} is there`)
     }
   }
-  if (numbers.length === 0 && !creating) {
+  if (found === 0 && !creating) {
     throw logMissing(segmentName(firstSegment), 'the table says that the log starts with it')
   }
   const recovered = await replay(options, numbers)
+  // The void segment whose number comes next is removed by whoever writes it.
+  for (const number of voids) if (number !== recovered.nextSegment) obsolete.push(segmentName(number))
   for (const name of obsolete) await disk.remove(name)
-  return recovered
+  return { ...recovered, leftover: voids.includes(recovered.nextSegment) }
 }
 
-async function replay(options: RecoveryOptions, numbers: readonly number[]): Promise<Recovered> {
+/**
+ * Takes the void segments off the end: one, or several when processes died and only then the power went.
+ * Each of those had carried over what the one before it held.
+ */
+async function trimVoid(options: RecoveryOptions, numbers: number[]): Promise<number[]> {
+  const voids: number[] = []
+  while (numbers.length > 0 && (await load(options, numbers, numbers.length - 1)) === undefined) {
+    voids.push(numbers.pop()!)
+  }
+  return voids
+}
+
+async function replay(options: RecoveryOptions, numbers: readonly number[]): Promise<Omit<Recovered, 'leftover'>> {
   const { firstSegment, creating } = options
   const closed: ClosedSegment[] = []
   let carry: Uint8Array | undefined
@@ -126,15 +142,13 @@ async function replay(options: RecoveryOptions, numbers: readonly number[]): Pro
     closed.push({ number: file.number, validEnd })
     file = next
   }
-  const leftover = numbers.length > closed.length
-  assert(numbers.length - closed.length <= 1, 'at most the last segment is void')
+  assert(numbers.length === closed.length, 'every segment that is not void has been read')
   if (closed.length === 0 && !creating) {
     throw damaged(segmentName(firstSegment), 0, 'the first segment of the log holds no valid record')
   }
   const previousEnd = closed.at(-1)?.validEnd ?? 0
   return {
     nextSegment: firstSegment + closed.length,
-    leftover,
     previousEnd,
     closed,
     carry,

@@ -96,8 +96,9 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'node/node.js',
-        find: 'trees = new Trees(store, config.id);',
-        replace: "store.incarnation = (config.id + '\\0\\0\\0\\0\\0\\0\\0\\0').slice(0, 8); trees = new Trees(store, config.id);",
+        find: 'random: world.random,',
+        replace:
+          'random: { uint32: (() => { let at = 0; return () => config.id.charCodeAt(at++ % config.id.length) })() },',
       },
     ],
     expects: lost,
@@ -147,7 +148,7 @@ export const mutants: readonly Mutant[] = [
       operationsPerSecond: 100,
       roles: ['monotonic'],
       nodes: 3,
-      tuning: { sweepIntervalMs: 60_000 },
+      tuning: { sweepIntervalMs: 15_000 },
     },
   },
   {
@@ -281,7 +282,7 @@ export const mutants: readonly Mutant[] = [
       operationsPerSecond: 100,
       roles: ['sets'],
       nodes: 3,
-      tuning: { sweepIntervalMs: 60_000 },
+      tuning: { sweepIntervalMs: 15_000 },
     },
   },
   {
