@@ -14,32 +14,26 @@ import {
   decodeTables,
   describeTable,
   encodeDocument,
-  LEVEL_ALL,
-  LEVEL_ONE,
-  LEVEL_QUORUM,
-  LEVEL_TABLE,
+  isQuorateError,
   limits,
   type Message,
   type OperationId,
   type Partition,
-  pause,
   type PeerId,
+  pause,
   QuorateError,
-  isQuorateError,
   type Random,
+  Rpc,
   randomByteString,
   randomUnit,
-  Rpc,
   type TableDescriptor,
   type TableSpecification,
-  tableDocument,
   type Transport,
+  tableDocument,
 } from '@quorate/core'
 import { Router, type Seed } from './router.ts'
-import { TableClient } from './table-client.ts'
 import type { TableHandle } from './table.ts'
-
-export type Level = 'one' | 'quorum' | 'all' | number
+import { TableClient } from './table-client.ts'
 
 export interface CallOptions {
   /** The whole life of the call, retries included; default 5 s. */
@@ -117,7 +111,11 @@ export class QuorateClient {
   }
 
   /** Creates a table by compare-and-set; the same name with the same settings is success. */
-  async createTable(name: string, specification: Omit<TableSpecification, 'name'>, options: CallOptions = {}): Promise<TableDescriptor> {
+  async createTable(
+    name: string,
+    specification: Omit<TableSpecification, 'name'>,
+    options: CallOptions = {},
+  ): Promise<TableDescriptor> {
     const wanted = describeTable(0, { ...specification, name })
     const operation = this.newOperation()
     const document = { ...tableDocument(wanted) }
@@ -141,7 +139,12 @@ export class QuorateClient {
   }
 
   async tables(): Promise<readonly TableDescriptor[]> {
-    const reply = await this.rpc.request(this.#anyPeer(), clusterMessage, { knownMembers: 0, knownTables: 0 }, limits.requestTimeoutMs)
+    const reply = await this.rpc.request(
+      this.#anyPeer(),
+      clusterMessage,
+      { knownMembers: 0, knownTables: 0 },
+      limits.requestTimeoutMs,
+    )
     return decodeTables(reply.tables).tables
   }
 
@@ -172,31 +175,44 @@ export class QuorateClient {
       try {
         return await this.rpc.request(peer, message, makeRequest(), leftMs)
       } catch (error) {
-        if (isQuorateError(error) && (error.code === 'UNREACHABLE' || error.code === 'DEADLINE')) this.router.failed(peer)
+        if (isQuorateError(error) && (error.code === 'UNREACHABLE' || error.code === 'DEADLINE'))
+          this.router.failed(peer)
         throw error
       }
     })
   }
 
   /** The retry loop: one deadline, jittered back-off, `unknown` remembered. */
-  async attempt<Reply>(options: CallOptions, isWrite: boolean, once: (leftMs: number) => Promise<Reply>): Promise<Reply> {
+  async attempt<Reply>(
+    options: CallOptions,
+    isWrite: boolean,
+    once: (leftMs: number) => Promise<Reply>,
+  ): Promise<Reply> {
     const timeoutMs = Math.min(options.timeoutMs ?? limits.requestTimeoutMs, limits.requestTimeoutMaxMs)
     const deadline = this.clock.monotonicMs() + timeoutMs
     const attempts: string[] = []
     let maybeApplied = false
+    // What a node said tells more than that another could not be reached.
+    let told: QuorateError | undefined
     for (let attempt = 0; ; attempt++) {
       const leftMs = deadline - this.clock.monotonicMs()
       try {
-        return await this.#abortable(options.signal, once(Math.max(1, Math.min(leftMs, Math.max(ATTEMPT_MS, timeoutMs / 2)))))
+        return await this.#abortable(
+          options.signal,
+          once(Math.max(1, Math.min(leftMs, Math.max(ATTEMPT_MS, timeoutMs / 2)))),
+        )
       } catch (error) {
         if (!isQuorateError(error)) throw error
         attempts.push(`${error.code}: ${error.message}`)
         if (isWrite && error.outcome === 'unknown') maybeApplied = true
-        if (error.code === 'CANCELLED') throw finalError(error, maybeApplied, attempts)
+        if (error.code !== 'UNREACHABLE') told = error
+        const outcome = maybeApplied ? 'unknown' : isWrite ? error.outcome : 'not-applied'
+        if (error.code === 'CANCELLED') throw finalError(error, outcome, attempts)
         if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(attempts)
         const waitMs = Math.max(this.#backoff(attempt), Number(error.data.retryAfterMs ?? 0))
         const worthIt = error.retryable || (error.code === 'UNKNOWN_TABLE' && attempt < 3)
-        if (!worthIt || this.clock.monotonicMs() + waitMs >= deadline) throw finalError(error, maybeApplied, attempts)
+        if (!worthIt || this.clock.monotonicMs() + waitMs >= deadline)
+          throw finalError(told ?? error, outcome, attempts)
         await pause(this.clock, waitMs)
       }
     }
@@ -219,7 +235,8 @@ export class QuorateClient {
   #abortable<Reply>(signal: AbortSignalLike | undefined, work: Promise<Reply>): Promise<Reply> {
     if (signal === undefined) return work
     return new Promise((resolve, reject) => {
-      const abort = (): void => reject(new QuorateError('CANCELLED', 'the call was aborted', { outcome: 'unknown' }))
+      const abort = (): void =>
+        reject(new QuorateError('CANCELLED', 'the call was aborted', { outcome: 'unknown' }))
       if (signal.aborted) return abort()
       signal.addEventListener('abort', abort)
       work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
@@ -232,30 +249,16 @@ export class QuorateClient {
   }
 }
 
-function finalError(error: QuorateError, maybeApplied: boolean, attempts: readonly string[]): QuorateError {
-  if (attempts.length === 1 && error.outcome !== 'unknown') return error
+function finalError(
+  error: QuorateError,
+  outcome: QuorateError['outcome'],
+  attempts: readonly string[],
+): QuorateError {
+  if (attempts.length === 1 && error.outcome === 'not-applied') return error
   return new QuorateError(error.code, error.message, {
-    outcome: maybeApplied ? 'unknown' : error.outcome,
+    outcome,
     data: error.data,
     attempts: [...attempts.slice(0, -1), ...error.attempts].slice(-16),
     cause: error,
   })
-}
-
-export function levelByte(level: Level | undefined, what: 'r' | 'w'): number {
-  switch (level) {
-    case undefined:
-      return LEVEL_TABLE
-    case 'one':
-      return LEVEL_ONE
-    case 'quorum':
-      return LEVEL_QUORUM
-    case 'all':
-      return LEVEL_ALL
-    default:
-      if (typeof level !== 'number' || !Number.isInteger(level) || level < 1 || level >= LEVEL_ONE) {
-        throw new QuorateError('BAD_REQUEST', `${what} is one, quorum, all or a whole number from 1, not ${JSON.stringify(level)}`)
-      }
-      return level
-  }
 }

@@ -4,11 +4,17 @@ import { randomBytes } from 'node:crypto'
 import { nodeId, QuorateError, SeededRandom } from '@quorate/core'
 import { type CallOptions, QuorateClient } from './client.ts'
 import { NodeClock, noIncarnation, seedPeer, TcpTransport } from './node-transport/index.ts'
-import type { TableClient } from './table-client.ts'
 import type { TableHandle } from './table.ts'
+import type { TableClient } from './table-client.ts'
 
 type Handles = { readonly [name: string]: TableHandle<never> }
-type Clients<H> = { readonly [K in keyof H]: H[K] extends TableHandle<infer T> ? (T extends object ? TableClient<T> : never) : never }
+type Clients<H> = {
+  readonly [K in keyof H]: H[K] extends TableHandle<infer T>
+    ? T extends object
+      ? TableClient<T>
+      : never
+    : never
+}
 
 export interface ConnectOptions<H> extends CallOptions {
   /** Typed tables, reachable under these names on the connection. */
@@ -16,14 +22,22 @@ export interface ConnectOptions<H> extends CallOptions {
 }
 
 /** A connection: the tables by name, and everything else of the client. */
-export type Database<H> = Clients<H> & Pick<QuorateClient, 'createTable' | 'table' | 'tables' | 'describe' | 'close' | 'router'> & AsyncDisposable
+export type Database<H> = Clients<H> &
+  Pick<QuorateClient, 'createTable' | 'table' | 'tables' | 'describe' | 'close' | 'router'> &
+  AsyncDisposable
 
 /** `quorate://h1:7701,h2:7701` */
 export function parseConnectString(url: string): string[] {
   const match = /^quorate:\/\/([^/?]+)/.exec(url)
   const addresses = match?.[1]?.split(',').map(address => address.trim()) ?? []
-  if (addresses.length === 0 || !addresses.every(address => /^[^:\s]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(address))) {
-    throw new QuorateError('BAD_REQUEST', `"${url}" is not a connect string; it looks like quorate://127.0.0.1:7701,127.0.0.1:7702`)
+  if (
+    addresses.length === 0 ||
+    !addresses.every(address => /^[^:\s]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(address))
+  ) {
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `"${url}" is not a connect string; it looks like quorate://127.0.0.1:7701,127.0.0.1:7702`,
+    )
   }
   return addresses
 }
@@ -50,7 +64,8 @@ export async function connect<const H extends object = Record<never, never>>(
     throw refusal !== undefined && refusal.code !== 'UNREACHABLE' ? refusal : error
   }
   const tables: Record<string, unknown> = {}
-  for (const [name, handle] of Object.entries((options.tables ?? {}) as Handles)) tables[name] = client.table(handle)
+  for (const [name, handle] of Object.entries((options.tables ?? {}) as Handles))
+    tables[name] = client.table(handle)
   const base = {
     createTable: client.createTable.bind(client),
     table: client.table.bind(client),

@@ -1,3 +1,3 @@
 export { isQuorateError, QuorateError } from '@quorate/core'
-export { connect, type ConnectOptions, type Database, parseConnectString } from './connect.ts'
+export { type ConnectOptions, connect, type Database, parseConnectString } from './connect.ts'
 export * from './pure.ts'

@@ -1,7 +1,16 @@
 /** The client without a platform: transport, clock and chance are given. Used by simulator and browser. */
-export { type AbortSignalLike, type CallOptions, type ClientParts, type Level, QuorateClient } from './client.ts'
+export { type AbortSignalLike, type CallOptions, type ClientParts, QuorateClient } from './client.ts'
+export type { Level } from './level.ts'
 export { makeReceipt, type Receipt } from './receipt.ts'
-export { type KeyInput, type Row, type RowValidator, table, type TableHandle, type TableOptions } from './table.ts'
+export type { Seed } from './router.ts'
+export {
+  type KeyInput,
+  type Row,
+  type RowValidator,
+  type TableHandle,
+  type TableOptions,
+  table,
+} from './table.ts'
 export {
   type ContextToken,
   type GetOptions,
@@ -13,4 +22,3 @@ export {
   type RowResult,
   TableClient,
 } from './table-client.ts'
-export type { Seed } from './router.ts'

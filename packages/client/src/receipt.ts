@@ -12,7 +12,11 @@ import type { LeaderlessReplication, WireReceipt } from '@quorate/core'
 export interface Receipt {
   readonly coordinator: string
   readonly mapVersion: number
-  readonly answered: readonly { readonly node: string; readonly role: 'home' | 'fallback'; readonly for?: string }[]
+  readonly answered: readonly {
+    readonly node: string
+    readonly role: 'home' | 'fallback'
+    readonly for?: string
+  }[]
   /** Answers that were asked for, and home replicas of the row. */
   readonly needed: number
   readonly replicas: number
@@ -28,7 +32,11 @@ export interface Receipt {
   readonly guarantee: string
 }
 
-export function makeReceipt(kind: 'read' | 'write', wire: WireReceipt, replication: LeaderlessReplication): Receipt {
+export function makeReceipt(
+  kind: 'read' | 'write',
+  wire: WireReceipt,
+  replication: LeaderlessReplication,
+): Receipt {
   const copies = wire.homes.length
   const n = wire.replicas
   const other = kind === 'write' ? replication.r : replication.w
@@ -38,7 +46,11 @@ export function makeReceipt(kind: 'read' | 'write', wire: WireReceipt, replicati
     mapVersion: wire.mapVersion,
     answered: [
       ...wire.homes.map(node => ({ node: node as string, role: 'home' as const })),
-      ...wire.fallbacks.map(({ node, for: home }) => ({ node: node as string, role: 'fallback' as const, for: home as string })),
+      ...wire.fallbacks.map(({ node, for: home }) => ({
+        node: node as string,
+        role: 'fallback' as const,
+        for: home as string,
+      })),
     ],
     needed: wire.needed,
     replicas: n,
@@ -52,13 +64,27 @@ export function makeReceipt(kind: 'read' | 'write', wire: WireReceipt, replicati
   }
 }
 
-function guaranteeOf(kind: 'read' | 'write', wire: WireReceipt, copies: number, n: number, other: number, overlap: boolean): string {
-  const standing = wire.fallbacks.length === 0 ? '' : `; fallbacks stood in (${wire.fallbacks.map(f => `${f.node} for ${f.for}`).join(', ')})`
+function guaranteeOf(
+  kind: 'read' | 'write',
+  wire: WireReceipt,
+  copies: number,
+  n: number,
+  other: number,
+  overlap: boolean,
+): string {
+  const standing =
+    wire.fallbacks.length === 0
+      ? ''
+      : `; fallbacks stood in (${wire.fallbacks.map(f => `${f.node} for ${f.for}`).join(', ')})`
   if (kind === 'write') {
     if (overlap) return `durable on ${copies} of ${n} homes: every read with r=${other} sees it${standing}`
-    const voided = wire.fallbacks.length > 0 ? 'overlap is void until the hints are handed over' : `a read needs r=${n - copies + 1} to be sure to see it`
+    const voided =
+      wire.fallbacks.length > 0
+        ? 'overlap is void until the hints are handed over'
+        : `a read needs r=${n - copies + 1} to be sure to see it`
     return `durable on ${copies} of ${n} homes: ${voided}${standing}`
   }
-  if (overlap) return `${copies} of ${n} homes answered: sees every write acknowledged by ${other} homes${standing}`
+  if (overlap)
+    return `${copies} of ${n} homes answered: sees every write acknowledged by ${other} homes${standing}`
   return `${copies} of ${n} homes answered: may miss writes acknowledged by fewer than ${n - copies + 1} homes${standing}`
 }

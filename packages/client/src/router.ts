@@ -17,8 +17,8 @@ import {
   type PeerId,
   QuorateError,
   type Random,
-  randomShuffle,
   type Rpc,
+  randomShuffle,
 } from '@quorate/core'
 
 const AVOID_MS = 1_000
@@ -77,7 +77,13 @@ export class Router {
 
   async #fetch(): Promise<void> {
     const members = this.catalog.members.members.map(member => member.id as string as PeerId)
-    const peers = [...randomShuffle(this.#random, members), ...randomShuffle(this.#random, this.#seeds.map(seed => seed.peer))]
+    const peers = [
+      ...randomShuffle(this.#random, members),
+      ...randomShuffle(
+        this.#random,
+        this.#seeds.map(seed => seed.peer),
+      ),
+    ]
     const attempts: string[] = []
     for (const peer of peers) {
       try {

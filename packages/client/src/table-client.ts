@@ -8,11 +8,11 @@ import {
   encodeDocument,
   encodeKey,
   type KeyValue,
+  mergeContexts,
   type OperationId,
   type Partition,
   prefixEnd,
   QuorateError,
-  mergeContexts,
   rangeMessage,
   readMessage,
   rowKey,
@@ -22,9 +22,10 @@ import {
   tokenRange,
   writeMessage,
 } from '@quorate/core'
-import { type CallOptions, type Level, levelByte, type QuorateClient } from './client.ts'
+import type { CallOptions, QuorateClient } from './client.ts'
+import { type Level, levelByte } from './level.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
-import { encodeRowKey, type EncodedKey, type KeyInput, type Row, type TableHandle } from './table.ts'
+import { type EncodedKey, encodeRowKey, type KeyInput, type Row, type TableHandle } from './table.ts'
 
 /** What a read saw of a row; give it back with the write that builds on it. Opaque. */
 export type ContextToken = Uint8Array
@@ -97,7 +98,10 @@ export class TableClient<T extends object> {
     if (key.partition !== partition || key.sort !== sort) {
       const given = sort === undefined ? partition : `${partition}, ${sort}`
       const real = key.sort === undefined ? key.partition : `${key.partition}, ${key.sort}`
-      throw new QuorateError('BAD_REQUEST', `table "${name}" has the key (${real}); this program was written for (${given})`)
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `table "${name}" has the key (${real}); this program was written for (${given})`,
+      )
     }
     return this.#client.router.catalog.view(id)
   }
@@ -111,7 +115,10 @@ export class TableClient<T extends object> {
     if (schema !== undefined) {
       const checked = await schema['~standard'].validate(row)
       if (checked.issues !== undefined) {
-        throw new QuorateError('BAD_REQUEST', `the row is not valid: ${checked.issues.map(issue => issue.message).join('; ')}`)
+        throw new QuorateError(
+          'BAD_REQUEST',
+          `the row is not valid: ${checked.issues.map(issue => issue.message).join('; ')}`,
+        )
       }
     }
     const key = encodeRowKey(this.#handle as TableHandle<never>, row as unknown as Row)
@@ -169,7 +176,8 @@ export class TableClient<T extends object> {
       false,
     )
     const row = decodeRow<T>(reply.values, reply.context)
-    const resolved = options.resolve !== undefined && row.siblings.length > 1 ? options.resolve(row.siblings) : row.value
+    const resolved =
+      options.resolve !== undefined && row.siblings.length > 1 ? options.resolve(row.siblings) : row.value
     return { ...row, value: resolved, receipt: makeReceipt('read', reply.receipt, descriptor.replication) }
   }
 
@@ -177,37 +185,53 @@ export class TableClient<T extends object> {
    * Read, change, write back with the context. Siblings are given to `resolve`, or the update fails with
    * CONFLICT. A concurrent write becomes a sibling (or a ledger entry under `lww`), never a silent loss.
    */
-  async update(key: KeyInput, change: (row: T) => T, options: PutOptions & GetOptions<T> = {}): Promise<PutResult> {
+  async update(
+    key: KeyInput,
+    change: (row: T) => T,
+    options: PutOptions & GetOptions<T> = {},
+  ): Promise<PutResult> {
     const found = await this.get(key, options)
     if (found.siblings.length === 0) {
       throw new QuorateError('NOT_FOUND', `there is no such row in "${this.#handle.name}" to update`)
     }
     if (found.value === undefined) {
-      throw new QuorateError('CONFLICT', `the row has ${found.siblings.length} siblings; give update a resolve function`, {
-        data: { siblings: found.siblings.length },
-      })
+      throw new QuorateError(
+        'CONFLICT',
+        `the row has ${found.siblings.length} siblings; give update a resolve function`,
+        {
+          data: { siblings: found.siblings.length },
+        },
+      )
     }
     return this.put(change(found.value), { ...options, context: found.context })
   }
 
   /** Rows of one partition key in sort-key order. */
-  async *query(partition: KeyValue | Row, options: RangeOptions = {}): AsyncGenerator<RowResult<T>, void, undefined> {
+  async *query(
+    partition: KeyValue | Row,
+    options: RangeOptions = {},
+  ): AsyncGenerator<RowResult<T>, void, undefined> {
     const view = await this.#view()
     const { name, partition: field } = this.#handle
     const isRow = typeof partition === 'object' && partition !== null && !(partition instanceof Uint8Array)
     const value = isRow ? (partition as Row)[field] : partition
-    if (value === undefined) throw new QuorateError('BAD_REQUEST', `a query of "${name}" needs the partition key "${field}"`)
+    if (value === undefined)
+      throw new QuorateError('BAD_REQUEST', `a query of "${name}" needs the partition key "${field}"`)
     const partitionKey = encodeKey(value as KeyValue)
     const token = tokenOf(partitionKey)
     const prefix = rowKey(view.descriptor.id, token, partitionKey, '' as ByteString)
     const from = options.from === undefined ? prefix : ((prefix + encodeKey(options.from)) as ByteString)
-    const to = options.to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(options.to) + '\0') as ByteString)
-    if (from > to) throw new QuorateError('BAD_REQUEST', 'the query ends before it starts: "from" is greater than "to"')
+    const to =
+      options.to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(options.to) + '\0') as ByteString)
+    if (from > to)
+      throw new QuorateError('BAD_REQUEST', 'the query ends before it starts: "from" is greater than "to"')
     yield* this.#range(view, token, from, to, options)
   }
 
   /** Every row, partition by partition, in no order that means anything to a user. */
-  async *scan(options: Omit<RangeOptions, 'from' | 'to' | 'reverse'> = {}): AsyncGenerator<RowResult<T>, void, undefined> {
+  async *scan(
+    options: Omit<RangeOptions, 'from' | 'to' | 'reverse'> = {},
+  ): AsyncGenerator<RowResult<T>, void, undefined> {
     const view = await this.#view()
     let left = options.limit ?? Number.MAX_SAFE_INTEGER
     for (const { start, end } of view.map.partitions) {
@@ -219,7 +243,13 @@ export class TableClient<T extends object> {
     }
   }
 
-  async *#range(view: TableView, token: Token, from: ByteString, to: ByteString, options: RangeOptions): AsyncGenerator<RowResult<T>, void, undefined> {
+  async *#range(
+    view: TableView,
+    token: Token,
+    from: ByteString,
+    to: ByteString,
+    options: RangeOptions,
+  ): AsyncGenerator<RowResult<T>, void, undefined> {
     const { id } = view.descriptor
     const reverse = options.reverse ?? false
     let [start, end] = [from, to]
@@ -230,7 +260,17 @@ export class TableClient<T extends object> {
       const reply = await this.#client.send(
         rangeMessage,
         (): Partition => this.#current(id).map.locate(token),
-        () => ({ table: id as number, mapVersion: this.#current(id).map.version, level, hops: 0, token: token as number, from: start, to: end, reverse, limit }),
+        () => ({
+          table: id as number,
+          mapVersion: this.#current(id).map.version,
+          level,
+          hops: 0,
+          token: token as number,
+          from: start,
+          to: end,
+          reverse,
+          limit,
+        }),
         options,
         false,
       )
@@ -247,7 +287,11 @@ export class TableClient<T extends object> {
 
 function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array): RowResult<T> {
   const siblings = values.map(value => decodeDocument(value) as T)
-  return { value: siblings.length === 1 ? siblings[0] : undefined, siblings, context: new Uint8Array(context) }
+  return {
+    value: siblings.length === 1 ? siblings[0] : undefined,
+    siblings,
+    context: new Uint8Array(context),
+  }
 }
 
 /** One context that has seen what each of several has. */

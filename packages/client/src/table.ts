@@ -54,7 +54,10 @@ export function encodeRowKey(handle: TableHandle<never>, input: KeyInput): Encod
     if (sort !== undefined) second = field(row, sort, name)
   }
   if (sort !== undefined && second === undefined) {
-    throw new QuorateError('BAD_REQUEST', `table "${name}" needs both "${partition}" and "${sort}" to name a row`)
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `table "${name}" needs both "${partition}" and "${sort}" to name a row`,
+    )
   }
   if (sort === undefined && second !== undefined) {
     throw new QuorateError('BAD_REQUEST', `table "${name}" has no sort key; one key value is enough`)
@@ -67,6 +70,7 @@ export function encodeRowKey(handle: TableHandle<never>, input: KeyInput): Encod
 
 function field(row: Row, name: string, tableName: string): unknown {
   const value = row[name]
-  if (value === undefined) throw new QuorateError('BAD_REQUEST', `a row of "${tableName}" needs its key field "${name}"`)
+  if (value === undefined)
+    throw new QuorateError('BAD_REQUEST', `a row of "${tableName}" needs its key field "${name}"`)
   return value
 }

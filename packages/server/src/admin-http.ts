@@ -5,23 +5,23 @@
 
 import { serve } from '@hono/node-server'
 import {
+  type ByteString,
+  decodeDocument,
+  describeKey,
   encodeKey,
   explainRow,
+  isQuorateError,
   type KeyValue,
   type Node,
   nodeStatus,
   QuorateError,
-  isQuorateError,
+  rowKeyParts,
   stampAt,
+  stampMs,
   tableDocument,
   verifyPartition,
-  decodeDocument,
-  describeKey,
-  rowKeyParts,
-  stampMs,
-  type ByteString,
 } from '@quorate/core'
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { metricsText } from './metrics.ts'
 import { openApi } from './open-api.ts'
@@ -34,26 +34,49 @@ export interface AdminOptions {
   readonly tokenFile: string
 }
 
-export function adminApp({ node, token, tokenFile }: AdminOptions): Hono {
+export function adminApp(options: AdminOptions): Hono {
+  const { node } = options
   const app = new Hono()
 
-  app.use('*', async (context, next) => {
+  app.use('*', guard(options))
+  app.onError((error, context) => context.json(errorBody(error), statusOf(error)))
+  app.notFound(context =>
+    context.json(
+      errorBody(new QuorateError('NOT_FOUND', `there is no ${context.req.method} ${context.req.path}`)),
+      404,
+    ),
+  )
+
+  serveHealth(app, options)
+  serveInsight(app, node)
+  serveMaintenance(app, node)
+  return app
+}
+
+/** Refuses names that are not loopback, and changes without the token. */
+function guard({ token, tokenFile }: AdminOptions): MiddlewareHandler {
+  return async (context, next) => {
     const host = (context.req.header('host') ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
     if (!/^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host)) {
-      return context.json(errorBody(new QuorateError('BAD_REQUEST', `Host "${host}" is not a loopback name`)), 403)
+      return context.json(
+        errorBody(new QuorateError('BAD_REQUEST', `Host "${host}" is not a loopback name`)),
+        403,
+      )
     }
     if (context.req.method !== 'GET' && context.req.method !== 'HEAD') {
       if (context.req.header('authorization') !== `Bearer ${token}`) {
-        const error = new QuorateError('BAD_REQUEST', `changing state needs "Authorization: Bearer …" with the token in ${tokenFile}`)
+        const error = new QuorateError(
+          'BAD_REQUEST',
+          `changing state needs "Authorization: Bearer …" with the token in ${tokenFile}`,
+        )
         return context.json(errorBody(error), 401)
       }
     }
     return next()
-  })
+  }
+}
 
-  app.onError((error, context) => context.json(errorBody(error), statusOf(error)))
-  app.notFound(context => context.json(errorBody(new QuorateError('NOT_FOUND', `there is no ${context.req.method} ${context.req.path}`)), 404))
-
+function serveHealth(app: Hono, { node, tokenFile }: AdminOptions): void {
   app.get('/healthz', context => context.json({ ok: node.store.status().state !== 'failed' }))
   app.get('/readyz', context => {
     const { state } = nodeStatus(node)
@@ -63,10 +86,20 @@ export function adminApp({ node, token, tokenFile }: AdminOptions): Hono {
   app.get('/api/v1/openapi.json', context => context.json(openApi))
   app.get('/api/v1/status', context => {
     const memory = process.memoryUsage()
-    return context.json({ ...nodeStatus(node), process: process.pid, tokenFile, memory: { rss: memory.rss, heapUsed: memory.heapUsed } })
+    return context.json({
+      ...nodeStatus(node),
+      process: process.pid,
+      tokenFile,
+      memory: { rss: memory.rss, heapUsed: memory.heapUsed },
+    })
   })
-  app.get('/api/v1/tables', context => context.json({ tables: node.catalog.views().map(view => tableDocument(view.descriptor)) }))
+  app.get('/api/v1/tables', context =>
+    context.json({ tables: node.catalog.views().map(view => tableDocument(view.descriptor)) }),
+  )
+}
 
+/** What can be asked about data and its places. */
+function serveInsight(app: Hono, node: Node): void {
   app.get('/api/v1/ring/:table', context => {
     const { descriptor, map } = node.catalog.named(context.req.param('table'))
     return context.json({
@@ -82,7 +115,10 @@ export function adminApp({ node, token, tokenFile }: AdminOptions): Hono {
         rows: node.trees.node(descriptor.id, index, 0, 0).rows,
         provenEqual: replicas
           .filter(home => home !== node.config.id && replicas.includes(node.config.id))
-          .map(home => ({ peer: home, atMs: node.sweeper.provenEqual.get(`${descriptor.id}/${index}/${home}`) ?? null })),
+          .map(home => ({
+            peer: home,
+            atMs: node.sweeper.provenEqual.get(`${descriptor.id}/${index}/${home}`) ?? null,
+          })),
       })),
     })
   })
@@ -93,7 +129,10 @@ export function adminApp({ node, token, tokenFile }: AdminOptions): Hono {
     const sort = context.req.query('sort')
     const sortKey = sort === undefined ? ('' as ByteString) : encodeKey(keyFrom(sort, 'sort'))
     if ((descriptor.key.sort === undefined) !== (sort === undefined)) {
-      throw new QuorateError('BAD_REQUEST', `table "${descriptor.name}" ${descriptor.key.sort === undefined ? 'has no sort key' : `needs sort=… ("${descriptor.key.sort}")`}`)
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `table "${descriptor.name}" ${descriptor.key.sort === undefined ? 'has no sort key' : `needs sort=… ("${descriptor.key.sort}")`}`,
+      )
     }
     return context.json(jsonSafe(await explainRow(node.context, descriptor.id, encodeKey(key), sortKey)))
   })
@@ -103,7 +142,8 @@ export function adminApp({ node, token, tokenFile }: AdminOptions): Hono {
     const table = name === undefined ? undefined : node.catalog.named(name).descriptor.id
     const since = stampAt(Number(context.req.query('since') ?? 0))
     const limit = Math.min(LEDGER_MAX, Number(context.req.query('limit') ?? 100))
-    if (!Number.isFinite(limit) || limit < 1) throw new QuorateError('BAD_REQUEST', 'limit must be a whole number from 1')
+    if (!Number.isFinite(limit) || limit < 1)
+      throw new QuorateError('BAD_REQUEST', 'limit must be a whole number from 1')
     const entries = [...node.context.ledger.list(table, since, limit)].map(entry => {
       const { partitionKey, sortKey } = rowKeyParts(entry.rowKey)
       return {
@@ -118,14 +158,24 @@ export function adminApp({ node, token, tokenFile }: AdminOptions): Hono {
         node: entry.node,
       }
     })
-    return context.json({ total: node.context.ledger.count, dropped: node.context.ledger.dropped, entries: jsonSafe(entries) as object })
+    return context.json({
+      total: node.context.ledger.count,
+      dropped: node.context.ledger.dropped,
+      entries: jsonSafe(entries) as object,
+    })
   })
+}
 
+function serveMaintenance(app: Hono, node: Node): void {
   app.get('/api/v1/verify/:table/:partition', async context => {
     const view = node.catalog.named(context.req.param('table'))
     const index = Number(context.req.param('partition'))
     const partition = view.map.partitions[index]
-    if (partition === undefined) throw new QuorateError('NOT_FOUND', `table "${view.descriptor.name}" has no partition ${context.req.param('partition')}`)
+    if (partition === undefined)
+      throw new QuorateError(
+        'NOT_FOUND',
+        `table "${view.descriptor.name}" has no partition ${context.req.param('partition')}`,
+      )
     return context.json(await verifyPartition(node.context, view, partition))
   })
 
@@ -141,12 +191,11 @@ export function adminApp({ node, token, tokenFile }: AdminOptions): Hono {
   })
 
   app.post('/api/v1/scrub', async context => context.json(await node.scrubber.pass()))
-
-  return app
 }
 
 function keyFrom(text: string | undefined, field: string): KeyValue {
-  if (text === undefined) throw new QuorateError('BAD_REQUEST', `${field}=… is missing: the key value as JSON`)
+  if (text === undefined)
+    throw new QuorateError('BAD_REQUEST', `${field}=… is missing: the key value as JSON`)
   try {
     const value: unknown = JSON.parse(text)
     if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) return value as KeyValue
@@ -170,7 +219,8 @@ export function jsonSafe(value: unknown): unknown {
 }
 
 function errorBody(error: unknown): { error: object } {
-  if (!isQuorateError(error)) return { error: { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) } }
+  if (!isQuorateError(error))
+    return { error: { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) } }
   const { code, message, outcome, data, attempts } = error
   return { error: { code, message, outcome, data, attempts } }
 }

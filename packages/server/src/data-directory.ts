@@ -29,7 +29,11 @@ export class DataDirectory {
     try {
       await mkdir(path, { recursive: true, mode: 0o700 })
     } catch (cause) {
-      throw new QuorateError('BAD_REQUEST', `the data directory ${path} cannot be made: ${(cause as Error).message}`, { cause })
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `the data directory ${path} cannot be made: ${(cause as Error).message}`,
+        { cause },
+      )
     }
     await refuseForeign(path, node)
     const directory = new DataDirectory(path, await adminToken(path))
@@ -48,7 +52,11 @@ export class DataDirectory {
         if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
         const owner = Number(await readFile(this.#lock, 'utf8').catch(() => '0'))
         if (owner > 0 && owner !== process.pid && isRunning(owner)) {
-          throw new QuorateError('BAD_REQUEST', `the data directory ${this.path} is in use by process ${owner}`, { data: { process: owner } })
+          throw new QuorateError(
+            'BAD_REQUEST',
+            `the data directory ${this.path} is in use by process ${owner}`,
+            { data: { process: owner } },
+          )
         }
         await rm(this.#lock, { force: true })
       }
@@ -82,12 +90,18 @@ async function refuseForeign(path: string, node: string): Promise<void> {
   try {
     owner = (JSON.parse(text) as { node?: unknown }).node
   } catch (cause) {
-    throw new QuorateError('STORE_DAMAGED', `${file} is not readable: the data directory is damaged`, { cause })
+    throw new QuorateError('STORE_DAMAGED', `${file} is not readable: the data directory is damaged`, {
+      cause,
+    })
   }
   if (owner !== node) {
-    throw new QuorateError('BAD_REQUEST', `the data directory ${path} belongs to node "${String(owner)}", not to "${node}"`, {
-      data: { owner: String(owner), node },
-    })
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `the data directory ${path} belongs to node "${String(owner)}", not to "${node}"`,
+      {
+        data: { owner: String(owner), node },
+      },
+    )
   }
 }
 

@@ -1,9 +1,10 @@
 /** The door of the server. */
 
-export { LmdbTable, type LmdbTableOptions } from './adapters/lmdb-table.ts'
+export type { Explanation, NodeStatus, TableStatus } from '@quorate/core'
+export { isLmdbEcho, LmdbTable, type LmdbTableOptions } from './adapters/lmdb-table.ts'
 export { NodeDisk } from './adapters/node-disk.ts'
 export { nodeRandom } from './adapters/node-random.ts'
-export { adminApp, type AdminOptions, jsonSafe, listenAdmin } from './admin-http.ts'
+export { type AdminOptions, adminApp, jsonSafe, listenAdmin } from './admin-http.ts'
 export { DataDirectory } from './data-directory.ts'
 export { serverExit } from './exit-codes.ts'
 export { metricsText } from './metrics.ts'

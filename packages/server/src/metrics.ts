@@ -4,26 +4,68 @@ import type { NodeStatus } from '@quorate/core'
 
 export function metricsText(status: NodeStatus, memory: NodeJS.MemoryUsage): string {
   const lines: string[] = []
-  const metric = (name: string, type: 'counter' | 'gauge', help: string, samples: readonly (readonly [string, number])[]): void => {
+  const metric = (
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    samples: readonly (readonly [string, number])[],
+  ): void => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
     for (const [labels, value] of samples) lines.push(`${name}${labels} ${value}`)
   }
   for (const [name, value] of Object.entries(status.counters)) {
-    metric(`quorate_${snake(name)}_total`, 'counter', `Count of ${words(name)} since the process started.`, [['', value]])
+    metric(`quorate_${snake(name)}_total`, 'counter', `Count of ${words(name)} since the process started.`, [
+      ['', value],
+    ])
   }
-  metric('quorate_up', 'gauge', 'Whether the node serves requests.', [['', status.state === 'ready' || status.state === 'rebuilding' ? 1 : 0]])
+  metric('quorate_up', 'gauge', 'Whether the node serves requests.', [
+    ['', status.state === 'ready' || status.state === 'rebuilding' ? 1 : 0],
+  ])
   metric('quorate_coordinating', 'gauge', 'Requests being coordinated.', [['', status.coordinating]])
-  metric('quorate_hints', 'gauge', 'Hints held, by target.', status.hints.map(hint => [label('target', hint.target), hint.count]))
-  metric('quorate_hint_bytes', 'gauge', 'Bytes of hints held, by target.', status.hints.map(hint => [label('target', hint.target), hint.bytes]))
-  metric('quorate_table_rows', 'gauge', 'Rows on this node, tombstones included.', status.tables.map(table => [label('table', table.name), table.rows]))
-  metric('quorate_sweep_pairs_proven', 'gauge', 'Shared (partition, peer) pairs proven equal.', status.tables.map(table => [label('table', table.name), table.sweep.proven]))
-  metric('quorate_member_suspected', 'gauge', 'Whether a member is suspected down.', status.members.map(member => [label('member', member.id), member.suspected ? 1 : 0]))
-  metric('quorate_store_memtable_bytes', 'gauge', 'Bytes in the memtable.', [['', status.store.memtableBytes]])
+  metric(
+    'quorate_hints',
+    'gauge',
+    'Hints held, by target.',
+    status.hints.map(hint => [label('target', hint.target), hint.count]),
+  )
+  metric(
+    'quorate_hint_bytes',
+    'gauge',
+    'Bytes of hints held, by target.',
+    status.hints.map(hint => [label('target', hint.target), hint.bytes]),
+  )
+  metric(
+    'quorate_table_rows',
+    'gauge',
+    'Rows on this node, tombstones included.',
+    status.tables.map(table => [label('table', table.name), table.rows]),
+  )
+  metric(
+    'quorate_sweep_pairs_proven',
+    'gauge',
+    'Shared (partition, peer) pairs proven equal.',
+    status.tables.map(table => [label('table', table.name), table.sweep.proven]),
+  )
+  metric(
+    'quorate_member_suspected',
+    'gauge',
+    'Whether a member is suspected down.',
+    status.members.map(member => [label('member', member.id), member.suspected ? 1 : 0]),
+  )
+  metric('quorate_store_memtable_bytes', 'gauge', 'Bytes in the memtable.', [
+    ['', status.store.memtableBytes],
+  ])
   metric('quorate_store_log_bytes', 'gauge', 'Bytes in the write-ahead log.', [['', status.store.logBytes]])
   metric('quorate_store_syncs_total', 'counter', 'Syncs of the write-ahead log.', [['', status.store.syncs]])
-  metric('quorate_damaged_rows', 'gauge', 'Rows marked damaged and not healed yet.', [['', status.damagedRows]])
-  metric('quorate_ledger_entries', 'gauge', 'Entries in the ledger of this node.', [['', status.ledgerEntries]])
-  metric('quorate_clock_own_offset_ms', 'gauge', 'Own wall clock ahead of the time believed.', [['', status.clock.ownOffsetMs]])
+  metric('quorate_damaged_rows', 'gauge', 'Rows marked damaged and not healed yet.', [
+    ['', status.damagedRows],
+  ])
+  metric('quorate_ledger_entries', 'gauge', 'Entries in the ledger of this node.', [
+    ['', status.ledgerEntries],
+  ])
+  metric('quorate_clock_own_offset_ms', 'gauge', 'Own wall clock ahead of the time believed.', [
+    ['', status.clock.ownOffsetMs],
+  ])
   metric('process_resident_memory_bytes', 'gauge', 'Resident memory.', [['', memory.rss]])
   return `${lines.join('\n')}\n`
 }

@@ -13,7 +13,11 @@ const changes = { security: [{ token: [] }] }
 
 export const openApi = {
   openapi: '3.1.0',
-  info: { title: 'Quorate admin interface', version: '1', description: 'One node. JSON; errors are {error: {code, message, outcome, data, attempts}}.' },
+  info: {
+    title: 'Quorate admin interface',
+    version: '1',
+    description: 'One node. JSON; errors are {error: {code, message, outcome, data, attempts}}.',
+  },
   components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
   paths: {
     '/healthz': { get: ok('The process lives and its store has not failed') },
@@ -26,19 +30,32 @@ export const openApi = {
     '/api/v1/explain/{table}': {
       get: {
         ...ok('Why a read of this key answers what it answers'),
-        parameters: [table, parameter('key', 'query', 'Partition key as JSON'), parameter('sort', 'query', 'Sort key as JSON')],
+        parameters: [
+          table,
+          parameter('key', 'query', 'Partition key as JSON'),
+          parameter('sort', 'query', 'Sort key as JSON'),
+        ],
       },
     },
     '/api/v1/ledger': {
       get: {
         ...ok('Discarded writes on this node'),
-        parameters: [parameter('table', 'query', 'Only this table'), parameter('since', 'query', 'Milliseconds since 1970'), parameter('limit', 'query', 'Entries at most')],
+        parameters: [
+          parameter('table', 'query', 'Only this table'),
+          parameter('since', 'query', 'Milliseconds since 1970'),
+          parameter('limit', 'query', 'Entries at most'),
+        ],
       },
     },
     '/api/v1/verify/{table}/{partition}': {
-      get: { ...ok('Replicas of a partition compared row by row'), parameters: [table, parameter('partition', 'path', 'Index of the partition')] },
+      get: {
+        ...ok('Replicas of a partition compared row by row'),
+        parameters: [table, parameter('partition', 'path', 'Index of the partition')],
+      },
     },
-    '/api/v1/repair/{table}': { post: { ...ok('Sweeps the table with every peer'), ...changes, parameters: [table] } },
+    '/api/v1/repair/{table}': {
+      post: { ...ok('Sweeps the table with every peer'), ...changes, parameters: [table] },
+    },
     '/api/v1/scrub': { post: { ...ok('Re-reads everything stored against its checksums'), ...changes } },
   },
 } as const

@@ -4,11 +4,21 @@
  */
 
 import { readFile } from 'node:fs/promises'
-import { type NodeConfig, nodeId, QuorateError, defaultTuning, checkNodeConfig, type InitialMember } from '@quorate/core'
+import {
+  checkNodeConfig,
+  defaultTuning,
+  type InitialMember,
+  type NodeConfig,
+  nodeId,
+  QuorateError,
+} from '@quorate/core'
 import * as v from 'valibot'
 import { parse } from 'yaml'
 
-const address = v.pipe(v.string(), v.regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must look like host:port'))
+const address = v.pipe(
+  v.string(),
+  v.regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must look like host:port'),
+)
 const duration = v.pipe(v.number(), v.integer(), v.minValue(10), v.maxValue(86_400_000))
 
 const memberSchema = v.strictObject({
@@ -60,7 +70,11 @@ export async function readConfigFile(path: string): Promise<Record<string, unkno
   try {
     text = await readFile(path, 'utf8')
   } catch (cause) {
-    throw new QuorateError('BAD_REQUEST', `the configuration file ${path} cannot be read: ${(cause as Error).message}`, { cause })
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `the configuration file ${path} cannot be read: ${(cause as Error).message}`,
+      { cause },
+    )
   }
   let parsed: unknown
   try {
@@ -68,7 +82,8 @@ export async function readConfigFile(path: string): Promise<Record<string, unkno
   } catch (cause) {
     throw new QuorateError('BAD_REQUEST', `${path} is not YAML: ${(cause as Error).message}`, { cause })
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw usage(`${path} must hold settings as "key: value"`)
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw usage(`${path} must hold settings as "key: value"`)
   return parsed as Record<string, unknown>
 }
 
@@ -78,7 +93,10 @@ export function environmentSettings(environment: NodeJS.ProcessEnv): Record<stri
   for (const key of KNOWN) {
     const value = environment[`QUORATE_${key.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase()}`]
     if (value === undefined || key === 'members') continue
-    out[key] = /^-?\d+(\.\d+)?$/.test(value) && typeof value === 'string' && key !== 'id' && key !== 'zone' ? Number(value) : value
+    out[key] =
+      /^-?\d+(\.\d+)?$/.test(value) && typeof value === 'string' && key !== 'id' && key !== 'zone'
+        ? Number(value)
+        : value
   }
   return out
 }
@@ -96,7 +114,7 @@ export function resolveConfig(layers: readonly Record<string, unknown>[]): Serve
   if (!parsed.success) {
     const issue = parsed.issues[0]
     const field = v.getDotPath(issue) ?? 'configuration'
-    throw usage(`${field}: ${issue.message}`, field)
+    throw usage(issue.input === undefined ? `${field} is missing` : `${field}: ${issue.message}`, field)
   }
   return complete(parsed.output)
 }
@@ -104,7 +122,11 @@ export function resolveConfig(layers: readonly Record<string, unknown>[]): Serve
 function complete(settings: ServerSettings): ServerConfig {
   const listen = settings.listen ?? DEFAULT_LISTEN
   const http = settings.http ?? DEFAULT_HTTP
-  for (const [name, bind] of [['listen', listen], ['http', http]] as const) refuseOpenBind(name, bind)
+  for (const [name, bind] of [
+    ['listen', listen],
+    ['http', http],
+  ] as const)
+    refuseOpenBind(name, bind)
   const own: InitialMember = {
     id: nodeId(settings.id),
     address: listen,
@@ -121,13 +143,18 @@ function complete(settings: ServerSettings): ServerConfig {
     region: member.region ?? 'local',
     weight: member.weight ?? 1,
   }))
-  const members = others.some(member => member.id === own.id) ? others.map(member => (member.id === own.id ? { ...own, ...merge(member) } : member)) : [own, ...others]
+  const members = others.some(member => member.id === own.id)
+    ? others.map(member => (member.id === own.id ? { ...own, ...merge(member) } : member))
+    : [own, ...others]
   const node: NodeConfig = {
     id: own.id,
     members,
     tuning: {
       ...defaultTuning,
-      tokensPerNode: settings.tokens === 'random' && settings.tokensPerNode === undefined ? 256 : (settings.tokensPerNode ?? defaultTuning.tokensPerNode),
+      tokensPerNode:
+        settings.tokens === 'random' && settings.tokensPerNode === undefined
+          ? 256
+          : (settings.tokensPerNode ?? defaultTuning.tokensPerNode),
       randomTokens: settings.tokens === 'random',
       gossipIntervalMs: settings.gossipIntervalMs ?? defaultTuning.gossipIntervalMs,
       sweepIntervalMs: settings.sweepIntervalMs ?? defaultTuning.sweepIntervalMs,
@@ -155,8 +182,10 @@ function refuseOpenBind(name: string, bind: string): void {
 }
 
 function suggestion(key: string): string {
-  const near = KNOWN.map(known => ({ known, distance: editDistance(key.toLowerCase(), known.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance)[0]!
+  const near = KNOWN.map(known => ({
+    known,
+    distance: editDistance(key.toLowerCase(), known.toLowerCase()),
+  })).sort((a, b) => a.distance - b.distance)[0]!
   return near.distance <= 3 ? `; did you mean "${near.known}"?` : `; known: ${KNOWN.join(', ')}`
 }
 

@@ -1,9 +1,9 @@
 /** The composition root: one node on a real machine. */
 
-import { AssertionError, Node, QuorateError, stringToHex, type PeerId } from '@quorate/core'
-import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
 import { join } from 'node:path'
-import { pino, type Logger } from 'pino'
+import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
+import { AssertionError, Node, type PeerId, QuorateError, stringToHex } from '@quorate/core'
+import { type Logger, pino } from 'pino'
 import { LmdbTable } from './adapters/lmdb-table.ts'
 import { NodeDisk } from './adapters/node-disk.ts'
 import { nodeRandom } from './adapters/node-random.ts'
@@ -26,7 +26,8 @@ export interface ServerHooks {
 }
 
 export async function startServer(config: ServerConfig, hooks: ServerHooks = {}): Promise<RunningServer> {
-  const log = hooks.log ?? pino({ level: config.logLevel, base: { node: config.node.id } }, pino.destination(2))
+  const log =
+    hooks.log ?? pino({ level: config.logLevel, base: { node: config.node.id } }, pino.destination(2))
   const fatal = hooks.onFatal ?? ((code: number): void => process.exit(code))
   const directory = await DataDirectory.open(config.data, config.node.id)
   const onFatal = (error: QuorateError): void => {
@@ -34,40 +35,51 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     fatal(error.code === 'STORE_DAMAGED' ? serverExit.storeDamaged : serverExit.storeFailed, error)
   }
   let transport: TcpTransport | undefined
+  let node: Node | undefined
   try {
     const disk = await NodeDisk.open(directory.log)
     const table = await LmdbTable.open(directory.table)
     const late = new LateTransport()
-    const node = await Node.open(
+    const opened = await Node.open(
       { clock: new NodeClock(), random: nodeRandom(), disk, table, transport: late },
       config.node,
       { onFatal, onTrouble: message => log.error(message) },
     )
+    node = opened
     transport = new TcpTransport({
-      identity: { node: config.node.id, incarnation: node.store.incarnation, cluster: '' },
+      identity: { node: config.node.id, incarnation: opened.store.incarnation, cluster: '' },
       onRefused: (peer, error) => log.warn({ peer, code: error.code }, error.message),
     })
     late.attach(transport)
     const port = await listenOn('listen', config.listen, (host, wanted) => transport!.listen(host, wanted))
-    const app = adminApp({ node, token: directory.token, tokenFile: join(directory.path, 'admin-token') })
+    const app = adminApp({
+      node: opened,
+      token: directory.token,
+      tokenFile: join(directory.path, 'admin-token'),
+    })
     const admin = await listenOn('http', config.http, (host, wanted) => listenAdmin(app, host, wanted))
     const address = `${hostOf(config.listen)}:${port}`
     const http = `${hostOf(config.http)}:${admin.port}`
-    log.info({ address, http, data: config.data, incarnation: stringToHex(node.store.incarnation) }, 'serving')
+    log.info(
+      { address, http, data: config.data, incarnation: stringToHex(opened.store.incarnation) },
+      'serving',
+    )
     const endTransport = transport
     return {
-      node,
+      node: opened,
       address,
       http,
       async stop() {
         await admin.close()
         await endTransport.close()
-        await node.stop()
+        await opened.stop()
         await directory.release()
         log.info('stopped')
       },
     }
   } catch (error) {
+    // A node that cannot be reached must not go on by itself: its tasks would keep the process alive.
+    await node?.stop()
     await transport?.close()
     await directory.release()
     throw error
@@ -107,14 +119,21 @@ class LateTransport {
 
 const hostOf = (bind: string): string => bind.slice(0, bind.lastIndexOf(':'))
 
-async function listenOn<T>(name: string, bind: string, listen: (host: string, port: number) => Promise<T>): Promise<T> {
+async function listenOn<T>(
+  name: string,
+  bind: string,
+  listen: (host: string, port: number) => Promise<T>,
+): Promise<T> {
   const at = bind.lastIndexOf(':')
   try {
     return await listen(bind.slice(0, at).replace(/^\[|\]$/g, ''), Number(bind.slice(at + 1)))
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     const why = code === 'EADDRINUSE' ? 'the port is in use' : (cause as Error).message
-    throw new QuorateError('BAD_REQUEST', `${name}: cannot listen on ${bind}: ${why}`, { data: { field: name, bind, systemCode: code ?? '' }, cause })
+    throw new QuorateError('BAD_REQUEST', `${name}: cannot listen on ${bind}: ${why}`, {
+      data: { field: name, bind, systemCode: code ?? '' },
+      cause,
+    })
   }
 }
 
@@ -123,4 +142,3 @@ export function exitCodeFor(error: unknown): number {
   if (error instanceof AssertionError) return serverExit.assertion
   return serverExit.unexpected
 }
-

@@ -37,7 +37,9 @@ async function one(seed: number, timeline: boolean): Promise<number> {
   const options = swarmOptions(seed)
   note(describeOptions(options))
   const result = await runSeed(options, timeline ? out : undefined)
-  out(`seed ${seed}: ${result.verdict}, trace ${result.traceHash}, ${result.events} events, ${result.operations} operations`)
+  out(
+    `seed ${seed}: ${result.verdict}, trace ${result.traceHash}, ${result.events} events, ${result.operations} operations`,
+  )
   for (const { checker, message } of result.violations) out(`  ${checker}: ${message}`)
   return verdictCode(result.verdict)
 }
@@ -69,9 +71,15 @@ async function many(given: SimArguments): Promise<number> {
   if (missing.length > 0) note(`these faults never happened: ${missing.join(', ')}`)
   if (given.json) out(JSON.stringify({ ...sum, missingFaults: missing }, undefined, 2))
   else {
-    out(`${sum.seeds} seeds, ${Math.round(sum.simulatedSeconds)} s simulated in ${sum.realSeconds.toFixed(1)} s (${sum.speedup} times as fast)`)
+    out(
+      `${sum.seeds} seeds, ${Math.round(sum.simulatedSeconds)} s simulated in ${sum.realSeconds.toFixed(1)} s (${sum.speedup} times as fast)`,
+    )
     out(`${sum.events} events, ${sum.operations} operations, trace ${sum.traceHash}`)
-    out(Object.entries(sum.faults).map(([kind, count]) => `${kind} ${count}`).join(', '))
+    out(
+      Object.entries(sum.faults)
+        .map(([kind, count]) => `${kind} ${count}`)
+        .join(', '),
+    )
     out(sum.failedSeeds.length === 0 ? 'no violations' : `FAILED: seeds ${sum.failedSeeds.join(', ')}`)
   }
   return exitCode(sum)

@@ -7,7 +7,16 @@
  */
 
 import type { Socket } from 'node:net'
-import { ByteReader, ByteWriter, type Hello, helloSchema, limits, PROTOCOL_MAGIC, PROTOCOL_VERSION, QuorateError } from '@quorate/core'
+import {
+  ByteReader,
+  ByteWriter,
+  type Hello,
+  helloSchema,
+  limits,
+  PROTOCOL_MAGIC,
+  PROTOCOL_VERSION,
+  QuorateError,
+} from '@quorate/core'
 
 /** Enough of an oversized frame to see whose request it is. */
 const HEAD_BYTES = 32
@@ -63,7 +72,9 @@ export class Connection {
     this.#pendingBytes += frame.length
     if (this.#scheduled) return
     this.#scheduled = true
-    process.nextTick(() => this.#flush())
+    // Not the next tick: that comes after every chunk that is read. Once per turn of the loop is one write
+    // for all that the turn produced, on whichever connections it came in.
+    setImmediate(() => this.#flush())
   }
 
   #flush(): void {
@@ -101,7 +112,8 @@ export class Connection {
     this.#carry = Buffer.alloc(0)
     if (!this.#sawMagic) {
       const word = bytes.subarray(0, PROTOCOL_MAGIC.length).toString('latin1')
-      if (!PROTOCOL_MAGIC.startsWith(word)) return this.fail('BAD_FRAME', 'this is a Quorate data port; the peer speaks something else')
+      if (!PROTOCOL_MAGIC.startsWith(word))
+        return this.fail('BAD_FRAME', 'this is a Quorate data port; the peer speaks something else')
       if (bytes.length < PROTOCOL_MAGIC.length) {
         this.#carry = bytes
         return
@@ -121,7 +133,8 @@ export class Connection {
       const length = bytes.readUInt32BE(at)
       const wanted = length > limits.frameBytesMax ? HEAD_BYTES : length
       if (bytes.length - at - 4 < wanted) break
-      const frame = bytes.subarray(at + 4, at + 4 + wanted)
+      // A plain view: `slice` of a Buffer does not copy, and those above rely on it that it does.
+      const frame = new Uint8Array(bytes.buffer, bytes.byteOffset + at + 4, wanted)
       at += 4 + wanted
       this.#skip = length - wanted
       this.#frame(frame)
@@ -164,9 +177,13 @@ function readHello(frame: Uint8Array): Hello {
   const reader = new ByteReader(frame)
   const protocol = reader.varint()
   if (protocol !== PROTOCOL_VERSION) {
-    throw new QuorateError('PROTOCOL_VERSION', `the peer speaks protocol version ${protocol}, this side speaks ${PROTOCOL_VERSION}`, {
-      data: { theirs: protocol, ours: PROTOCOL_VERSION },
-    })
+    throw new QuorateError(
+      'PROTOCOL_VERSION',
+      `the peer speaks protocol version ${protocol}, this side speaks ${PROTOCOL_VERSION}`,
+      {
+        data: { theirs: protocol, ours: PROTOCOL_VERSION },
+      },
+    )
   }
   const hello = helloSchema.read(new ByteReader(frame))
   return hello

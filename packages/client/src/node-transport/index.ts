@@ -1,2 +1,8 @@
 export { NodeClock } from './node-clock.ts'
-export { noIncarnation, seedPeer, type TcpIdentity, TcpTransport, type TcpTransportOptions } from './tcp-transport.ts'
+export {
+  noIncarnation,
+  seedPeer,
+  type TcpIdentity,
+  TcpTransport,
+  type TcpTransportOptions,
+} from './tcp-transport.ts'

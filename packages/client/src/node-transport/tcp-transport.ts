@@ -4,8 +4,17 @@
  * with its peer. Clients have no address: their peer id is made up per connection.
  */
 
-import { connect as dial, createServer, type Server, type Socket } from 'node:net'
-import { type FrameReceiver, type Hello, type Incarnation, limits, type NodeId, type PeerId, QuorateError, type Transport } from '@quorate/core'
+import { createServer, connect as dial, type Server, type Socket } from 'node:net'
+import {
+  type FrameReceiver,
+  type Hello,
+  type Incarnation,
+  limits,
+  type NodeId,
+  type PeerId,
+  QuorateError,
+  type Transport,
+} from '@quorate/core'
 import { Connection } from './connection.ts'
 
 export interface TcpIdentity {
@@ -103,7 +112,14 @@ export class TcpTransport implements Transport {
   #peer(id: PeerId): Peer {
     let peer = this.#peers.get(id)
     if (peer === undefined) {
-      peer = { address: undefined, connections: new Set(), dialing: false, retryAt: 0, queue: [], queuedBytes: 0 }
+      peer = {
+        address: undefined,
+        connections: new Set(),
+        dialing: false,
+        retryAt: 0,
+        queue: [],
+        queuedBytes: 0,
+      }
       this.#peers.set(id, peer)
     }
     return peer
@@ -153,7 +169,10 @@ export class TcpTransport implements Transport {
 
   #accept(socket: Socket): void {
     if (this.#open >= limits.connectionsMax) {
-      this.#onRefused('listener', new QuorateError('OVERLOADED', `already ${limits.connectionsMax} connections`))
+      this.#onRefused(
+        'listener',
+        new QuorateError('OVERLOADED', `already ${limits.connectionsMax} connections`),
+      )
       socket.destroy()
       return
     }
@@ -167,7 +186,8 @@ export class TcpTransport implements Transport {
       frame: frame => this.#receiver?.frame(id!, frame),
       closed: error => {
         this.#open--
-        if (error !== undefined && error.code !== 'UNREACHABLE') this.#onRefused(id ?? `${socket.remoteAddress ?? 'peer'}`, error)
+        if (error !== undefined && error.code !== 'UNREACHABLE')
+          this.#onRefused(id ?? `${socket.remoteAddress ?? 'peer'}`, error)
         if (id === undefined) return
         this.#lost(id, this.#peer(id), connection)
         if (id.startsWith('client#')) this.#peers.delete(id)

@@ -6,16 +6,17 @@
  * second. Mechanism: a type byte, then a form that is prefix-free:
  *   null < false < true < numbers < strings < bytes
  *   numbers: sign class, decimal exponent, two digits a byte, terminator; negatives complemented. Numbers
- *     and bigints share one order (1 and 1n are the same key), exact to 38 significant digits.
+ *     and bigints share one order (1 and 1n are the same key), exact to 38 significant digits; a double is
+ *     the shortest decimal that names it.
  *   strings (UTF-8) and bytes: 0x00 becomes 0x00 0xFF, terminator 0x00 0x01.
  * Strings therefore sort by code point, not by UTF-16 unit. The format is frozen: it is on disk.
  * References: Oracle NUMBER; FoundationDB tuple layer.
  */
 
+import { bytesToString, stringToBytes, utf8 } from './bytes.ts'
 import { QuorateError } from './errors.ts'
 import type { ByteString } from './ids.ts'
 import { limits } from './limits.ts'
-import { bytesToString, stringToBytes, utf8 } from './bytes.ts'
 
 export type KeyValue = null | boolean | number | bigint | string | Uint8Array
 
@@ -35,9 +36,13 @@ const badKey = (message: string): QuorateError => new QuorateError('BAD_REQUEST'
 export function encodeKey(value: KeyValue): ByteString {
   const encoded = encodeUnbounded(value)
   if (encoded.length > limits.keyBytesMax) {
-    throw new QuorateError('KEY_TOO_LARGE', `key is ${encoded.length} bytes encoded, the limit is ${limits.keyBytesMax}`, {
-      data: { keyBytes: encoded.length, limitBytes: limits.keyBytesMax },
-    })
+    throw new QuorateError(
+      'KEY_TOO_LARGE',
+      `key is ${encoded.length} bytes encoded, the limit is ${limits.keyBytesMax}`,
+      {
+        data: { keyBytes: encoded.length, limitBytes: limits.keyBytesMax },
+      },
+    )
   }
   return encoded as ByteString
 }
@@ -53,7 +58,8 @@ function encodeUnbounded(value: KeyValue): string {
     case 'string':
       return String.fromCharCode(TYPE_STRING) + escapeZeros(utf8Bytes(value))
     default:
-      if (value instanceof Uint8Array) return String.fromCharCode(TYPE_BYTES) + escapeZeros(bytesToString(value))
+      if (value instanceof Uint8Array)
+        return String.fromCharCode(TYPE_BYTES) + escapeZeros(bytesToString(value))
       throw badKey(`a key must be null, boolean, number, bigint, string or bytes, not ${typeof value}`)
   }
 }
@@ -61,7 +67,8 @@ function encodeUnbounded(value: KeyValue): string {
 function utf8Bytes(text: string): string {
   // Most keys are plain ASCII: then the text is its own bytes.
   if (/^[\x01-\x7f]*$/.test(text)) return text
-  if (/\p{Surrogate}/u.test(text)) throw badKey('a key string must be well-formed Unicode (it has a lone surrogate)')
+  if (/\p{Surrogate}/u.test(text))
+    throw badKey('a key string must be well-formed Unicode (it has a lone surrogate)')
   return bytesToString(utf8.encode(text))
 }
 
@@ -157,11 +164,13 @@ function decodeNumber(bytes: string, from: number, negative: boolean): [KeyValue
   for (; ; at++) {
     const code = read(at)
     if (code === 0) break
-    if (code > 100 || digits.length > DIGITS_MAX) throw badKey('malformed key: a number has impossible digits')
+    if (code > 100 || digits.length > DIGITS_MAX)
+      throw badKey('malformed key: a number has impossible digits')
     digits += String(code - 1).padStart(2, '0')
   }
   digits = digits.replace(/0+$/, '')
-  if (digits === '' || digits.startsWith('0')) throw badKey('malformed key: a number is not in canonical form')
+  if (digits === '' || digits.startsWith('0'))
+    throw badKey('malformed key: a number is not in canonical form')
   const sign = negative ? '-' : ''
   const asNumber = Number(`${sign}0.${digits}e${exponent}`)
   const integer = exponent >= digits.length && exponent <= DIGITS_MAX
@@ -182,12 +191,20 @@ export function decodeKey(bytes: string): KeyValue {
 /** Refuses bytes that are not exactly one encoded key value; keys from the network pass through here. */
 export function assertEncodedKey(bytes: string, field: string): void {
   if (bytes.length > limits.keyBytesMax) {
-    throw new QuorateError('KEY_TOO_LARGE', `${field} is ${bytes.length} bytes, the limit is ${limits.keyBytesMax}`, {
-      data: { field, keyBytes: bytes.length, limitBytes: limits.keyBytesMax },
-    })
+    throw new QuorateError(
+      'KEY_TOO_LARGE',
+      `${field} is ${bytes.length} bytes, the limit is ${limits.keyBytesMax}`,
+      {
+        data: { field, keyBytes: bytes.length, limitBytes: limits.keyBytesMax },
+      },
+    )
   }
   // The common case, a plain string, is checked without decoding: escaped zeros take the slow way.
-  if (bytes.charCodeAt(0) === TYPE_STRING && bytes.indexOf('\0') === bytes.length - 2 && bytes.endsWith('\x01')) {
+  if (
+    bytes.charCodeAt(0) === TYPE_STRING &&
+    bytes.indexOf('\0') === bytes.length - 2 &&
+    bytes.endsWith('\x01')
+  ) {
     if (/^[\x01-\x7f]*$/.test(bytes.slice(1, -2))) return
   }
   decodeKey(bytes)
@@ -196,7 +213,8 @@ export function assertEncodedKey(bytes: string, field: string): void {
 export function describeKey(bytes: string): string {
   try {
     const value = decodeKey(bytes)
-    if (value instanceof Uint8Array) return `0x${Array.from(value, b => b.toString(16).padStart(2, '0')).join('')}`
+    if (value instanceof Uint8Array)
+      return `0x${Array.from(value, b => b.toString(16).padStart(2, '0')).join('')}`
     return typeof value === 'string' ? value : String(value)
   } catch {
     return `(malformed key of ${bytes.length} bytes)`

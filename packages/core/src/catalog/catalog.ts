@@ -5,7 +5,7 @@
 
 import { QuorateError } from '../base/errors.ts'
 import type { NodeId, TableId } from '../base/ids.ts'
-import { type ConflictRule } from '../cells/conflict-rule.ts'
+import type { ConflictRule } from '../cells/conflict-rule.ts'
 import { conflictRule } from '../cells/rules.ts'
 import type { PartitionMap } from '../partitioning/partition-map.ts'
 import { ringMap } from '../partitioning/ring.ts'
@@ -48,7 +48,8 @@ export class Catalog {
     if (ringMoved) this.#views.clear()
     for (const table of this.#tables.tables) {
       this.#byName.set(table.name, table.id)
-      if (!this.#views.has(table.id) && this.#members.members.length > 0) this.#views.set(table.id, this.#view(table))
+      if (!this.#views.has(table.id) && this.#members.members.length > 0)
+        this.#views.set(table.id, this.#view(table))
     }
     for (const listener of this.#listeners) listener()
   }
@@ -70,7 +71,9 @@ export class Catalog {
   view(id: number): TableView {
     const found = this.#views.get(id as TableId)
     if (found === undefined) {
-      throw new QuorateError('UNKNOWN_TABLE', `there is no table with id ${id} here`, { data: { tableId: id } })
+      throw new QuorateError('UNKNOWN_TABLE', `there is no table with id ${id} here`, {
+        data: { tableId: id },
+      })
     }
     return found
   }

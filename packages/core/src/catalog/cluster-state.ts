@@ -6,9 +6,9 @@
  * table. A member's new incarnation or address changes `version` only.
  */
 
+import { hexToString, stringToHex } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
 import { compareStrings, type Incarnation, type NodeId, type Token } from '../base/ids.ts'
-import { hexToString, stringToHex } from '../base/bytes.ts'
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
 import { describeTable, type TableDescriptor } from './table-descriptor.ts'
 
@@ -74,7 +74,11 @@ export function decodeMembers(bytes: Uint8Array): MembersState {
 }
 
 export function encodeTables(state: TablesState): Uint8Array {
-  return encodeDocument({ version: state.version, nextId: state.nextId, tables: state.tables.map(tableDocument) })
+  return encodeDocument({
+    version: state.version,
+    nextId: state.nextId,
+    tables: state.tables.map(tableDocument),
+  })
 }
 
 /** A descriptor as plain data: what goes into registers, over the wire and into JSON. */
@@ -92,11 +96,14 @@ export function tableDocument(table: TableDescriptor): Record<string, unknown> {
 
 export function decodeTables(bytes: Uint8Array): TablesState {
   const read = fields(decodeDocument(bytes), 'tables')
-  const tables = array(read('tables')).map(given => describeTable(number(fields(given, 'table')('id')), given))
+  const tables = array(read('tables')).map(given =>
+    describeTable(number(fields(given, 'table')('id')), given),
+  )
   return { version: number(read('version')), nextId: number(read('nextId')), tables }
 }
 
-const malformed = (what: string): QuorateError => new QuorateError('BAD_REQUEST', `malformed cluster state: ${what}`)
+const malformed = (what: string): QuorateError =>
+  new QuorateError('BAD_REQUEST', `malformed cluster state: ${what}`)
 
 function fields(value: unknown, what: string): (name: string) => unknown {
   if (typeof value !== 'object' || value === null) throw malformed(`${what} is not an object`)

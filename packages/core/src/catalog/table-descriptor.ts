@@ -4,8 +4,8 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import { limits } from '../base/limits.ts'
 import { type TableId, tableId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 import { conflictRule } from '../cells/rules.ts'
 
 export interface TableDescriptor {
@@ -61,17 +61,21 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
 }
 
 function objectAt(value: unknown, field: string, known: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad(field, 'must be an object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw bad(field, 'must be an object')
   for (const name of Object.keys(value)) {
-    if (!known.includes(name)) throw bad(`${field}.${name}`, `unknown setting; known here: ${known.join(', ')}`)
+    if (!known.includes(name))
+      throw bad(`${field}.${name}`, `unknown setting; known here: ${known.join(', ')}`)
   }
   return value as Record<string, unknown>
 }
 
 function keyOf(given: unknown): TableDescriptor['key'] {
-  const parts = typeof given === 'string' ? { partition: given } : objectAt(given, 'key', ['partition', 'sort'])
+  const parts =
+    typeof given === 'string' ? { partition: given } : objectAt(given, 'key', ['partition', 'sort'])
   const { partition, sort } = parts as { partition?: unknown; sort?: unknown }
-  if (typeof partition !== 'string' || partition === '') throw bad('key.partition', 'names the field rows are partitioned by')
+  if (typeof partition !== 'string' || partition === '')
+    throw bad('key.partition', 'names the field rows are partitioned by')
   if (sort !== undefined && (typeof sort !== 'string' || sort === '' || sort === partition)) {
     throw bad('key.sort', 'names another field than key.partition')
   }
@@ -97,9 +101,13 @@ function replicationOf(given: unknown): LeaderlessReplication {
   const sloppy = spec.sloppy ?? false
   if (typeof sloppy !== 'boolean') throw bad('replication.sloppy', 'is true or false')
   const readRepair = spec.readRepair ?? 'async'
-  if (readRepair !== 'async' && readRepair !== 'blocking') throw bad('replication.readRepair', 'is async or blocking')
+  if (readRepair !== 'async' && readRepair !== 'blocking')
+    throw bad('replication.readRepair', 'is async or blocking')
   if (readRepair === 'blocking' && sloppy) {
-    throw bad('replication.readRepair', 'blocking repair promises monotonic quorum reads, which a sloppy table cannot keep')
+    throw bad(
+      'replication.readRepair',
+      'blocking repair promises monotonic quorum reads, which a sloppy table cannot keep',
+    )
   }
   return { kind: 'leaderless', n, r, w, sloppy, readRepair }
 }
@@ -116,9 +124,13 @@ function level(value: unknown, field: string, n: number): number {
   if (value === 'quorum') return Math.floor(n / 2) + 1
   if (value === 'all') return n
   if (typeof value === 'number' && value > n) {
-    throw new QuorateError('QUORUM_LARGER_THAN_N', `${field} is ${value}, but there are only n=${n} replicas`, {
-      data: { field, asked: value, n },
-    })
+    throw new QuorateError(
+      'QUORUM_LARGER_THAN_N',
+      `${field} is ${value}, but there are only n=${n} replicas`,
+      {
+        data: { field, asked: value, n },
+      },
+    )
   }
   return count(value, field, 1, n)
 }
@@ -132,6 +144,8 @@ function conflictOf(given: unknown): TableDescriptor['conflict'] {
 
 export function refuseTooManyTables(countNow: number): void {
   if (countNow >= limits.tablesMax) {
-    throw new QuorateError('BAD_TABLE', `the cluster already has ${limits.tablesMax} tables`, { data: { limit: limits.tablesMax } })
+    throw new QuorateError('BAD_TABLE', `the cluster already has ${limits.tablesMax} tables`, {
+      data: { limit: limits.tablesMax },
+    })
   }
 }

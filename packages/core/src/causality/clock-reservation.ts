@@ -37,7 +37,9 @@ export class ClockReservation {
     this.#now = now
     this.#isTrusted = isTrusted
     const stored = store.get(BOUND_KEY)
-    this.floor = (stored === undefined || stored === DAMAGED ? 0 : stringToU64(bytesToString(stored))) as Stamp
+    this.floor = (
+      stored === undefined || stored === DAMAGED ? 0 : stringToU64(bytesToString(stored))
+    ) as Stamp
     this.hybrid = new HybridClock(now, limits.clockDriftMaxMs, this.floor)
     this.#requested = this.floor
     this.#reserve()

@@ -72,9 +72,13 @@ export class HybridClock {
   mint(): Stamp {
     const next = Math.max(this.#last + 1, stampAt(this.#wallMs())) as Stamp
     if (next >= this.#reserved) {
-      throw new QuorateError('NOT_READY', 'the clock bound is being reserved on disk; try again in a moment', {
-        data: { waitingFor: 'clock-reservation' },
-      })
+      throw new QuorateError(
+        'NOT_READY',
+        'the clock bound is being reserved on disk; try again in a moment',
+        {
+          data: { waitingFor: 'clock-reservation' },
+        },
+      )
     }
     assert(next > this.#last, 'stamps strictly increase', { next, last: this.#last })
     this.#last = next

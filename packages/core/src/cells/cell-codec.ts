@@ -6,9 +6,9 @@
  * values: count, each actor index, stamp, operation (16 bytes), 0 or 1 + document.
  */
 
-import { murmur3OfBytes, murmur3OfString } from '../base/murmur3.ts'
-import { compareStrings, type ByteString, type Incarnation, type OperationId } from '../base/ids.ts'
+import { type ByteString, compareStrings, type Incarnation, type OperationId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import { murmur3OfString, murmur3x128 } from '../base/murmur3.ts'
 import { type ActorHistory, contextHas } from '../causality/context.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
@@ -88,7 +88,12 @@ export function decodeCell(bytes: Uint8Array): Cell {
     const operation = reader.rawByteString(OPERATION_BYTES) as string as OperationId
     const flag = reader.u8()
     if (flag > 1) reader.fail('a value has an unknown flag')
-    const value: CellValue = { actor, stamp, operation, value: flag === 0 ? undefined : reader.bytes(limits.valueBytesMax) }
+    const value: CellValue = {
+      actor,
+      stamp,
+      operation,
+      value: flag === 0 ? undefined : reader.bytes(limits.valueBytesMax),
+    }
     if (i > 0 && compareDots(values[i - 1]!, value) >= 0) reader.fail('values are not in order')
     if (!contextHas(context, actor, stamp)) reader.fail('a value is outside its context')
     values.push(value)
@@ -100,12 +105,13 @@ export function decodeCell(bytes: Uint8Array): Cell {
 /** A 128-bit fingerprint in four lanes, added lane by lane in Merkle leaves. */
 export type Digest = readonly [number, number, number, number]
 
-const LANE_SEEDS = [0x9747b28c, 0x3c6ef372, 0x1b873593, 0x85ebca6b] as const
+const KEY_SEEDS = [0x9747b28c, 0x3c6ef372] as const
 
-/** Fingerprint of a row: of its key and its canonical bytes. */
+/** Fingerprint of a row: of its canonical bytes, in four lanes that start from hashes of its key. */
 export function digestCell(key: ByteString, bytes: Uint8Array): Digest {
-  const lane = (seed: number): number => murmur3OfBytes(bytes, murmur3OfString(key, seed))
-  return [lane(LANE_SEEDS[0]), lane(LANE_SEEDS[1]), lane(LANE_SEEDS[2]), lane(LANE_SEEDS[3])]
+  const a = murmur3OfString(key, KEY_SEEDS[0])
+  const b = murmur3OfString(key, KEY_SEEDS[1])
+  return murmur3x128(bytes, a, b, a ^ 0x1b873593, b ^ 0x85ebca6b)
 }
 
 export const digestsEqual = (a: Digest, b: Digest): boolean =>

@@ -35,11 +35,14 @@ export function encodeDocument(document: unknown, field = 'value'): Uint8Array {
   return new Uint8Array(bytes)
 }
 
-export function decodeDocument(bytes: Uint8Array): Document {
+export function decodeDocument(bytes: Uint8Array, field = 'a stored value'): Document {
   try {
     return plainBytes(packr.unpack(bytes) as Document)
   } catch (cause) {
-    throw new QuorateError('BAD_REQUEST', 'a stored value is not a document in MessagePack form', { cause })
+    throw new QuorateError('BAD_REQUEST', `${field} is not a document in MessagePack form`, {
+      cause,
+      data: { field },
+    })
   }
 }
 
@@ -79,13 +82,18 @@ function checkDocument(value: unknown, depth: number, path: string): void {
   }
   if (value === null || value instanceof Uint8Array) return
   if (Array.isArray(value)) {
-    value.forEach((item, i) => { checkDocument(item, depth + 1, `${path}[${i}]`) })
+    value.forEach((item, i) => {
+      checkDocument(item, depth + 1, `${path}[${i}]`)
+    })
   } else if (value instanceof Set) {
     for (const item of value) checkDocument(item, depth + 1, `${path}{}`)
   } else {
     const prototype = Object.getPrototypeOf(value)
     if (prototype !== Object.prototype && prototype !== null) {
-      throw new QuorateError('BAD_REQUEST', `${path} is a ${prototype.constructor?.name ?? 'class'} object: documents hold plain data`)
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `${path} is a ${prototype.constructor?.name ?? 'class'} object: documents hold plain data`,
+      )
     }
     for (const [key, item] of Object.entries(value)) checkDocument(item, depth + 1, `${path}.${key}`)
   }
@@ -115,12 +123,14 @@ export function compareDocuments(a: Document, b: Document): number {
     const other = b as number | bigint
     return a < other ? -1 : a > other ? 1 : 0
   }
-  if (typeof a === 'string' || typeof a === 'boolean') return a < (b as typeof a) ? -1 : a > (b as typeof a) ? 1 : 0
+  if (typeof a === 'string' || typeof a === 'boolean')
+    return a < (b as typeof a) ? -1 : a > (b as typeof a) ? 1 : 0
   if (a === null) return 0
   const left = packr.pack(canonicalDocument(a))
   const right = packr.pack(canonicalDocument(b))
   assert(left instanceof Uint8Array && right instanceof Uint8Array, 'packed documents are bytes')
-  for (let i = 0; i < Math.min(left.length, right.length); i++) if (left[i] !== right[i]) return left[i]! - right[i]!
+  for (let i = 0; i < Math.min(left.length, right.length); i++)
+    if (left[i] !== right[i]) return left[i]! - right[i]!
   return left.length - right.length
 }
 
@@ -135,6 +145,12 @@ function rankOf(document: Document): number {
     case 'string':
       return 3
     default:
-      return document instanceof Uint8Array ? 4 : Array.isArray(document) ? 5 : document instanceof Set ? 6 : 7
+      return document instanceof Uint8Array
+        ? 4
+        : Array.isArray(document)
+          ? 5
+          : document instanceof Set
+            ? 6
+            : 7
   }
 }

@@ -9,13 +9,23 @@
 import { QuorateError } from '../base/errors.ts'
 import { type Cell, liveValues } from './cell.ts'
 import type { ConflictRule } from './conflict-rule.ts'
-import { canonicalDocument, compareDocuments, decodeDocument, type Document, encodeDocument } from './document.ts'
+import {
+  canonicalDocument,
+  compareDocuments,
+  type Document,
+  decodeDocument,
+  encodeDocument,
+} from './document.ts'
 import { siblingsRule } from './siblings.ts'
 
 export type MergeFunction = (siblings: readonly Document[]) => Document
 
 const isMap = (d: Document): d is { readonly [key: string]: Document } =>
-  typeof d === 'object' && d !== null && !Array.isArray(d) && !(d instanceof Set) && !(d instanceof Uint8Array)
+  typeof d === 'object' &&
+  d !== null &&
+  !Array.isArray(d) &&
+  !(d instanceof Set) &&
+  !(d instanceof Uint8Array)
 
 function greatest(siblings: readonly Document[]): Document {
   return siblings.reduce((best, next) => (compareDocuments(next, best) > 0 ? next : best))
@@ -44,9 +54,12 @@ function union(siblings: readonly Document[]): Document {
 }
 
 function sizeOf(document: Document): number {
-  if (typeof document === 'string' || document instanceof Uint8Array || Array.isArray(document)) return document.length
+  if (typeof document === 'string' || document instanceof Uint8Array || Array.isArray(document))
+    return document.length
   if (document instanceof Set) return document.size
-  return isMap(document) ? Object.values(document).reduce<number>((sum, field) => sum + 1 + sizeOf(field), 0) : 0
+  return isMap(document)
+    ? Object.values(document).reduce<number>((sum, field) => sum + 1 + sizeOf(field), 0)
+    : 0
 }
 
 function longest(siblings: readonly Document[]): Document {

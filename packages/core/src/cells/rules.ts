@@ -15,9 +15,13 @@ export const conflictRuleKinds: readonly string[] = [...byKind.keys()]
 export function conflictRule(kind: string): ConflictRule {
   const rule = byKind.get(kind)
   if (rule === undefined) {
-    throw new QuorateError('BAD_TABLE', `unknown conflict rule "${kind}"; known: ${conflictRuleKinds.join(', ')}`, {
-      data: { field: 'conflict.kind' },
-    })
+    throw new QuorateError(
+      'BAD_TABLE',
+      `unknown conflict rule "${kind}"; known: ${conflictRuleKinds.join(', ')}`,
+      {
+        data: { field: 'conflict.kind' },
+      },
+    )
   }
   return rule
 }

@@ -49,8 +49,12 @@ function refuseTooMany(cell: Cell): void {
     )
   }
   if (contextIntervals(cell.context) > limits.intervalsMax) {
-    throw new QuorateError('TOO_MANY_SIBLINGS', `the row's history has more than ${limits.intervalsMax} intervals`, {
-      data: { limit: limits.intervalsMax },
-    })
+    throw new QuorateError(
+      'TOO_MANY_SIBLINGS',
+      `the row's history has more than ${limits.intervalsMax} intervals`,
+      {
+        data: { limit: limits.intervalsMax },
+      },
+    )
   }
 }

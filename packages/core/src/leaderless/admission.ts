@@ -33,15 +33,19 @@ export class Admission {
   enter(): void {
     const lateMs = this.#loopLateMs()
     const full = this.#coordinating >= limits.coordinatingMax
-    if (!full && lateMs <= LOOP_LATE_MAX_MS && this.#store.status().inFlightBytes <= limits.storeInFlightBytesMax) {
+    if (!full && lateMs <= LOOP_LATE_MAX_MS && this.#store.inFlightBytes <= limits.storeInFlightBytesMax) {
       this.#coordinating++
       return
     }
     this.#counters.overloaded++
     const retryAfterMs = Math.min(1_000, 50 + Math.round(lateMs))
-    throw new QuorateError('OVERLOADED', `this node has all the work it can do; try again in ${retryAfterMs} ms`, {
-      data: { retryAfterMs, coordinating: this.#coordinating },
-    })
+    throw new QuorateError(
+      'OVERLOADED',
+      `this node has all the work it can do; try again in ${retryAfterMs} ms`,
+      {
+        data: { retryAfterMs, coordinating: this.#coordinating },
+      },
+    )
   }
 
   leave(): void {

@@ -76,7 +76,11 @@ export class DamageHealer {
     const heard = copies.filter(copy => copy !== undefined)
     if (heard.length < othersNeeded(partition.replicas.length, view.descriptor.replication.w)) return false
     try {
-      rows.heal(view, key, heard.flatMap(copy => (copy.cell === undefined ? [] : [copy.cell])))
+      rows.heal(
+        view,
+        key,
+        heard.flatMap(copy => (copy.cell === undefined ? [] : [copy.cell])),
+      )
       return true
     } catch (error) {
       // A full store: tried again with everything else that is still damaged.

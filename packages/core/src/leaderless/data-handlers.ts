@@ -9,18 +9,19 @@ import type { ByteString, PeerId, Stamp, Token } from '../base/ids.ts'
 import { assertEncodedKey } from '../base/key-encoding.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { encodeContextToken } from '../cells/context-token.ts'
-import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Cell } from '../cells/cell.ts'
+import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
+import { encodeContextToken } from '../cells/context-token.ts'
+import { decodeDocument } from '../cells/document.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import { rowKey, rowTable, rowToken, tablePrefix, tokenOf } from '../partitioning/row-key.ts'
+import { assertRowKey, rowKey, rowToken, tablePrefix, tokenOf } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import {
   inspectMessage,
   type Message,
+  type ReadReply,
   rangeMessage,
   readMessage,
-  type ReadReply,
   replicaRangeMessage,
   replicaReadMessage,
   replicaWriteMessage,
@@ -70,9 +71,13 @@ export class DataHandlers {
     const view = catalog.find(request.table)
     if (view === undefined) {
       this.#options.onBehind()
-      throw new QuorateError('UNKNOWN_TABLE', `there is no table with id ${request.table} (it may be too new for ${this.#node.self})`, {
-        data: { tableId: request.table },
-      })
+      throw new QuorateError(
+        'UNKNOWN_TABLE',
+        `there is no table with id ${request.table} (it may be too new for ${this.#node.self})`,
+        {
+          data: { tableId: request.table },
+        },
+      )
     }
     if (request.mapVersion === view.map.version) return view
     counters.staleMap++
@@ -94,59 +99,112 @@ export class DataHandlers {
     assertEncodedKey(request.partitionKey, 'partition key')
     const { name, key } = view.descriptor
     if (key.sort === undefined) {
-      if (request.sortKey !== '') throw new QuorateError('BAD_REQUEST', `table "${name}" has no sort key, but one was given`)
+      if (request.sortKey !== '')
+        throw new QuorateError('BAD_REQUEST', `table "${name}" has no sort key, but one was given`)
     } else if (request.sortKey === '') {
-      throw new QuorateError('BAD_REQUEST', `table "${name}" has the sort key "${key.sort}", but none was given`)
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `table "${name}" has the sort key "${key.sort}", but none was given`,
+      )
     } else assertEncodedKey(request.sortKey, 'sort key')
     return rowKey(view.descriptor.id, tokenOf(request.partitionKey), request.partitionKey, request.sortKey)
   }
 
   #serveClients(): void {
-    const { rpc } = this.#node
+    this.#serveWrites()
+    this.#serveReads()
+    this.#serveRanges()
+    this.#serveInspections()
+  }
 
-    rpc.handle(writeMessage, (request, respond, _, deadline) => {
+  #serveWrites(): void {
+    this.#node.rpc.handle(writeMessage, (request, respond, _, deadline) => {
       const { view, partition } = this.#route(request, tokenOf(request.partitionKey))
       const key = this.#key(view, request)
+      // Rubbish is refused here, once: stored, it would fail every reader of the row.
+      if (request.value !== undefined) decodeDocument(request.value, 'value')
       answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.w, 'w')
-      const coordinate = (): void => this.#admitted(respond, leave =>
-        new WriteFlow({ context: this.#node, view, partition, key, request, respond, deadline, onDone: leave }).start(),
-      )
+      const coordinate = (): void =>
+        this.#admitted(respond, leave =>
+          new WriteFlow({
+            context: this.#node,
+            view,
+            partition,
+            key,
+            request,
+            respond,
+            deadline,
+            onDone: leave,
+          }).start(),
+        )
       const sloppy = view.descriptor.replication.sloppy && !request.strict
-      this.#coordinateOrForward(writeMessage, request, respond, partition, deadline, coordinate, sloppy ? coordinate : undefined)
+      this.#coordinateOrForward(
+        writeMessage,
+        request,
+        respond,
+        partition,
+        deadline,
+        coordinate,
+        sloppy ? coordinate : undefined,
+      )
     })
+  }
 
-    rpc.handle(readMessage, (request, respond, _, deadline) => {
+  #serveReads(): void {
+    this.#node.rpc.handle(readMessage, (request, respond, _, deadline) => {
       const { view, partition } = this.#route(request, tokenOf(request.partitionKey))
       const key = this.#key(view, request)
-      const needed = answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.r, 'r')
-      const coordinate = (): void => this.#admitted(respond, leave =>
-        this.#read({ view, partition }, key, needed, request.hops, deadline, respond, leave),
+      const needed = answersNeeded(
+        request.level,
+        partition.replicas.length,
+        view.descriptor.replication.r,
+        'r',
       )
+      const coordinate = (): void =>
+        this.#admitted(respond, leave =>
+          this.#read({ view, partition }, key, needed, request.hops, deadline, respond, leave),
+        )
       // Any node can coordinate a read: it needs no store of its own.
       if (partition.replicas.includes(this.#node.self) || request.hops > 0) coordinate()
-      else this.#coordinateOrForward(readMessage, request, respond, partition, deadline, coordinate, coordinate)
+      else
+        this.#coordinateOrForward(readMessage, request, respond, partition, deadline, coordinate, coordinate)
     })
+  }
 
-    rpc.handle(rangeMessage, (request, respond, _, deadline) => {
+  #serveRanges(): void {
+    this.#node.rpc.handle(rangeMessage, (request, respond, _, deadline) => {
       const { view, partition } = this.#route(request, request.token as Token)
       const prefix = tablePrefix(view.descriptor.id)
       if (!request.from.startsWith(prefix) || request.from > request.to) {
         throw new QuorateError('BAD_REQUEST', 'the range is outside the table, or ends before it starts')
       }
-      const needed = answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.r, 'r')
+      const needed = answersNeeded(
+        request.level,
+        partition.replicas.length,
+        view.descriptor.replication.r,
+        'r',
+      )
       this.#admitted(respond, leave => {
         void runRange({ context: this.#node, view, partition, request, needed, deadline })
-          .then(reply => respond.ok(reply), (error: unknown) => respond.fail(error))
+          .then(
+            reply => respond.ok(reply),
+            (error: unknown) => respond.fail(error),
+          )
           .then(leave)
       })
     })
+  }
 
-    rpc.handle(inspectMessage, (request, respond) => {
+  #serveInspections(): void {
+    this.#node.rpc.handle(inspectMessage, (request, respond) => {
       const view = this.#node.catalog.view(request.table)
+      assertRowKey(view.descriptor.id, request.key)
       const partition = view.map.locate(rowToken(request.key))
       const stored = this.#node.store.get(request.key)
       const damaged = stored === DAMAGED || this.#node.rows.damagedKeys.has(request.key)
-      const hints = this.#node.hints.targets().filter(target => this.#node.hints.get(target, request.key) !== undefined)
+      const hints = this.#node.hints
+        .targets()
+        .filter(target => this.#node.hints.get(target, request.key) !== undefined)
       const ready = this.#node.isReady(view, partition)
       respond.ok({ cell: stored === DAMAGED ? undefined : stored, damaged, ready, hints: [...hints] })
     })
@@ -167,7 +225,15 @@ export class DataHandlers {
     }
   }
 
-  #read(routed: Routed, key: ByteString, needed: number, hops: number, deadline: number, respond: Respond<ReadReply>, leave: () => void): void {
+  #read(
+    routed: Routed,
+    key: ByteString,
+    needed: number,
+    hops: number,
+    deadline: number,
+    respond: Respond<ReadReply>,
+    leave: () => void,
+  ): void {
     const { view, partition } = routed
     new ReadFlow({
       context: this.#node,
@@ -199,7 +265,11 @@ export class DataHandlers {
   ): void {
     const { self, clock, rpc, counters } = this.#node
     if (partition.replicas.includes(self)) return coordinate()
-    if (request.hops >= HOPS_MAX) throw new QuorateError('NOT_REPLICA', `${self} is no home of this row, and the request has been handed on enough`)
+    if (request.hops >= HOPS_MAX)
+      throw new QuorateError(
+        'NOT_REPLICA',
+        `${self} is no home of this row, and the request has been handed on enough`,
+      )
     const homes = partition.replicas.filter(home => !this.#node.isSuspected(home))
     const attempts: string[] = []
     const tryNext = (at: number): void => {
@@ -208,28 +278,50 @@ export class DataHandlers {
       if (home === undefined || leftMs <= 0) {
         if (standIn !== undefined && leftMs > 0) return standIn()
         const message = `none of the home replicas ${partition.replicas.join(', ')} could take the request`
-        return respond.fail(new QuorateError('UNAVAILABLE', message, { outcome: at === 0 ? 'not-applied' : 'unknown', attempts }))
+        return respond.fail(
+          new QuorateError('UNAVAILABLE', message, {
+            outcome: at === 0 ? 'not-applied' : 'unknown',
+            attempts,
+          }),
+        )
       }
       counters.forwarded++
       const timeoutMs = Math.min(leftMs, at + 1 < homes.length ? FORWARD_SHARE_MS : leftMs)
-      rpc.call([home as string as PeerId], message, { ...request, hops: request.hops + 1 }, timeoutMs, (_, reply, error) => {
-        if (error === undefined) return respond.ok(reply as Reply)
-        attempts.push(`${home}: ${error.code}`)
-        // The operation id makes a second try safe; only what another home could answer better is tried again.
-        if (error.code === 'UNREACHABLE' || error.code === 'DEADLINE' || error.code === 'OVERLOADED' || error.code === 'NOT_READY') {
-          return guarded(respond, () => tryNext(at + 1))
-        }
-        respond.fail(error)
-      })
+      rpc.call(
+        [home as string as PeerId],
+        message,
+        { ...request, hops: request.hops + 1 },
+        timeoutMs,
+        (_, reply, error) => {
+          if (error === undefined) return respond.ok(reply as Reply)
+          attempts.push(`${home}: ${error.code}`)
+          // The operation id makes a second try safe; only what another home could answer better is tried again.
+          if (
+            error.code === 'UNREACHABLE' ||
+            error.code === 'DEADLINE' ||
+            error.code === 'OVERLOADED' ||
+            error.code === 'NOT_READY'
+          ) {
+            return guarded(respond, () => tryNext(at + 1))
+          }
+          respond.fail(error)
+        },
+      )
     }
     tryNext(0)
   }
 
   #serveReplicas(): void {
-    const { rpc, rows, store, fences, hybrid, counters, hints } = this.#node
+    this.#serveReplicaWrites()
+    this.#serveReplicaReads()
+    this.#serveHints()
+  }
 
+  #serveReplicaWrites(): void {
+    const { rpc, rows, store, fences, counters } = this.#node
     rpc.handle(replicaWriteMessage, (request, respond) => {
       const view = this.#view(request)
+      assertRowKey(view.descriptor.id, request.key)
       const partition = this.#homePartition(view, request.key)
       fences.check(view.descriptor.id, partition, request.kind, request.asOf)
       counters.replicaWrites++
@@ -237,7 +329,10 @@ export class DataHandlers {
       const { position } = rows.merge(view, request.key, request.cell)
       store.whenDurable(position, () => respond.ok({}))
     })
+  }
 
+  #serveReplicaReads(): void {
+    const { rpc, rows, store, hybrid, counters } = this.#node
     rpc.handle(replicaReadMessage, (request, respond) => {
       const view = this.#view(request)
       counters.replicaReads++
@@ -253,44 +348,82 @@ export class DataHandlers {
 
     rpc.handle(replicaRangeMessage, (request, respond) => {
       const view = this.#view(request)
+      const prefix = tablePrefix(view.descriptor.id)
+      if (!request.from.startsWith(prefix) || request.from > request.to) {
+        throw new QuorateError('BAD_REQUEST', 'the range is outside the table, or ends before it starts')
+      }
       this.#refuseRebuilding(view, this.#homePartition(view, request.from))
-      const page = localPage(this.#node, request.from, request.to, request.reverse, Math.min(request.limit, limits.pageRowsMax))
+      const page = localPage(
+        this.#node,
+        request.from,
+        request.to,
+        request.reverse,
+        Math.min(request.limit, limits.pageRowsMax),
+      )
       store.whenDurable(store.handed, () => respond.ok(page))
     })
+  }
 
+  #serveHints(): void {
+    const { rpc, store, fences, hybrid, hints } = this.#node
     rpc.handle(storeHintMessage, (request, respond) => {
       const view = this.#view(request)
+      assertRowKey(view.descriptor.id, request.key)
       const partition = view.map.locate(rowToken(request.key))
+      if (!partition.replicas.includes(request.target)) {
+        throw new QuorateError(
+          'BAD_REQUEST',
+          `${request.target} is no home of the row: nobody would ask for the hint`,
+        )
+      }
+      decodeCell(request.cell)
       fences.check(view.descriptor.id, partition, 'store-hint', request.asOf)
-      const position = hints.put(request.target, request.key, request.cell.slice(), request.asOf, hybrid.peek())
+      const position = hints.put(
+        request.target,
+        request.key,
+        request.cell.slice(),
+        request.asOf,
+        hybrid.peek(),
+      )
       if (position === undefined) {
-        throw new QuorateError('OVERLOADED', `${this.#node.self} holds all the hints it may for ${request.target}`, {
-          data: { retryAfterMs: 1_000 },
-        })
+        throw new QuorateError(
+          'OVERLOADED',
+          `${this.#node.self} holds all the hints it may for ${request.target}`,
+          {
+            data: { retryAfterMs: 1_000 },
+          },
+        )
       }
       store.whenDurable(position, () => respond.ok({}))
     })
   }
 
   #homePartition(view: TableView, key: ByteString): Partition {
-    if (key.charAt(0) !== 'r' || rowTable(key) !== view.descriptor.id) {
-      throw new QuorateError('BAD_REQUEST', 'the row key does not belong to the table')
-    }
     const partition = view.map.locate(rowToken(key))
     if (!partition.replicas.includes(this.#node.self)) {
-      throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row under map version ${view.map.version}`)
+      throw new QuorateError(
+        'NOT_REPLICA',
+        `${this.#node.self} is not a home of this row under map version ${view.map.version}`,
+      )
     }
     return partition
   }
 
   #refuseRebuilding(view: TableView, partition: Partition): void {
     if (this.#node.isReady(view, partition)) return
-    throw new QuorateError('NOT_READY', `${this.#node.self} lost its store and is being rebuilt; it cannot answer reads of this partition yet`)
+    throw new QuorateError(
+      'NOT_READY',
+      `${this.#node.self} lost its store and is being rebuilt; it cannot answer reads of this partition yet`,
+    )
   }
 
   /** A fallback answers with what it keeps for dead homes. */
-  #readHints(view: TableView, key: ByteString, respond: Respond<{ cell: Uint8Array | undefined; asOf: Stamp }>): void {
-    const { hints, hybrid, store } = this.#node
+  #readHints(
+    view: TableView,
+    key: ByteString,
+    respond: Respond<{ cell: Uint8Array | undefined; asOf: Stamp }>,
+  ): void {
+    const { hints, hybrid, ledger, store } = this.#node
     let asOf = hybrid.peek()
     let cell: Cell | undefined
     for (const target of view.map.locate(rowToken(key)).replicas) {
@@ -298,9 +431,20 @@ export class DataHandlers {
       if (hint === undefined) continue
       asOf = Math.min(asOf, hint.asOf) as typeof asOf
       const held = decodeCell(hint.cell)
-      cell = cell === undefined ? held : view.rule.merge(cell, held).cell
+      if (cell === undefined) {
+        cell = held
+        continue
+      }
+      const merged = view.rule.merge(cell, held)
+      cell = merged.cell
+      // What is answered covers the loser, whose only other record is a hint: the ledger has it first.
+      if (merged.discarded.length > 0) {
+        store.commit(ledger.entries(view.descriptor.id, key, merged.discarded, 'concurrent-loser'))
+      }
     }
-    store.whenDurable(store.handed, () => respond.ok({ cell: cell === undefined ? undefined : encodeCell(cell), asOf }))
+    store.whenDurable(store.handed, () =>
+      respond.ok({ cell: cell === undefined ? undefined : encodeCell(cell), asOf }),
+    )
   }
 }
 

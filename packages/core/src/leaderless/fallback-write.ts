@@ -37,9 +37,21 @@ export function writeAsFallback(
   const bytes = encodeCell(result.cell)
   const position = node.hints.put(home, key, bytes, asOf, node.hybrid.peek())
   if (position === undefined) {
-    throw new QuorateError('OVERLOADED', `no home of the row is up and ${node.self} holds all the hints it may for ${home}`, {
-      data: { retryAfterMs: 1_000 },
-    })
+    throw new QuorateError(
+      'OVERLOADED',
+      `no home of the row is up and ${node.self} holds all the hints it may for ${home}`,
+      {
+        data: { retryAfterMs: 1_000 },
+      },
+    )
   }
-  return { bytes, position, changed: true, context, repeated: result.repeated, holdBack: result.discarded.length > 0, asOf }
+  return {
+    bytes,
+    position,
+    changed: true,
+    context,
+    repeated: result.repeated,
+    holdBack: result.discarded.length > 0,
+    asOf,
+  }
 }

@@ -66,11 +66,12 @@ export class HintReplayer {
 
   /** False when the store takes no writes now. */
   #expireOld(target: NodeId): boolean {
-    const { hints, clock, store } = this.#node
+    const { hints, hybrid, store } = this.#node
+    const now = stampMs(hybrid.peek())
     if (store.status().state !== 'open') return false
     try {
       for (const hint of hints.oldest(target, 16)) {
-        if (clock.wallMs() - stampMs(hint.since) > limits.hintAgeMaxMs) hints.expire(hint)
+        if (now - stampMs(hint.since) > limits.hintAgeMaxMs) hints.expire(hint)
       }
       return true
     } catch (error) {
@@ -87,13 +88,26 @@ export class HintReplayer {
     return new Promise(resolve => {
       // The hint may still be in flight to our own disk; what travels must not be forgotten by us first.
       store.whenDurable(hints.positionOf(hint.target, hint.key), () => {
-        const message = { table, mapVersion: view.map.version, kind: 'hint' as const, key: hint.key, cell: hint.cell, asOf: hint.asOf }
-        rpc.call([hint.target as string as PeerId], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
-          // FENCED: the row was collected since, or its other homes hold newer; the sweep has the last word.
-          const settled = error === undefined || error.code === 'FENCED'
-          resolve(settled && this.#forget(hint))
-          if (error === undefined) counters.hintsReplayed++
-        })
+        const message = {
+          table,
+          mapVersion: view.map.version,
+          kind: 'hint' as const,
+          key: hint.key,
+          cell: hint.cell,
+          asOf: hint.asOf,
+        }
+        rpc.call(
+          [hint.target as string as PeerId],
+          replicaWriteMessage,
+          message,
+          limits.replicaTimeoutMs,
+          (_, __, error) => {
+            // FENCED: the row was collected since, or its other homes hold newer; the sweep has the last word.
+            const settled = error === undefined || error.code === 'FENCED'
+            resolve(settled && this.#forget(hint))
+            if (error === undefined) counters.hintsReplayed++
+          },
+        )
       })
     })
   }

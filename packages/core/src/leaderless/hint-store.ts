@@ -81,25 +81,42 @@ export class HintStore {
   put(target: NodeId, key: ByteString, cell: Uint8Array, asOf: Stamp, now: Stamp): Position | undefined {
     const before = this.get(target, key)
     const totals = this.totals(target)
-    if (before === undefined && (totals.count >= limits.hintCountMax || totals.bytes + cell.length > limits.hintBytesMax)) {
+    if (
+      before === undefined &&
+      (totals.count >= limits.hintCountMax || totals.bytes + cell.length > limits.hintBytesMax)
+    ) {
       this.#counters.hintsDropped++
       return undefined
     }
     const batch: TableWrite[] = []
     let merged = cell
     if (before !== undefined) {
-      if (bytesEqual(before.cell, cell) && before.asOf <= asOf) return this.#store.positionOf(hintKey(target, key))
+      if (bytesEqual(before.cell, cell) && before.asOf <= asOf)
+        return this.#store.positionOf(hintKey(target, key))
       const table = rowTable(key)
       const result = this.#catalog.view(table).rule.merge(decodeCell(before.cell), decodeCell(cell))
       merged = encodeCell(result.cell)
       batch.push(...this.#ledger.entries(table, key, result.discarded, 'concurrent-loser'))
       batch.push({ key: orderKey(target, before.since, key), value: undefined })
     }
-    const hint = { target, key, cell: merged, asOf: Math.min(asOf, before?.asOf ?? asOf) as Stamp, since: before?.since ?? now }
+    const hint = {
+      target,
+      key,
+      cell: merged,
+      asOf: Math.min(asOf, before?.asOf ?? asOf) as Stamp,
+      since: before?.since ?? now,
+    }
     const value = encodeHint(hint)
-    batch.push({ key: hintKey(target, key), value }, { key: orderKey(target, hint.since, key), value: new Uint8Array(0) })
+    batch.push(
+      { key: hintKey(target, key), value },
+      { key: orderKey(target, hint.since, key), value: new Uint8Array(0) },
+    )
     const position = this.#store.commit(batch)
-    this.#add(target, before === undefined ? 1 : 0, value.length - (before === undefined ? 0 : encodeHint(before).length))
+    this.#add(
+      target,
+      before === undefined ? 1 : 0,
+      value.length - (before === undefined ? 0 : encodeHint(before).length),
+    )
     if (before === undefined) this.#counters.hintsStored++
     this.onStored(target)
     return position

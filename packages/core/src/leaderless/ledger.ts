@@ -4,12 +4,20 @@
  * the dot: several replicas that drop the same write record it once each, and readers count dots.
  */
 
-import { hexToString, prefixEnd, stringToHex, stringToU32, stringToU64, u32ToString, u64ToString } from '../base/bytes.ts'
+import {
+  hexToString,
+  prefixEnd,
+  stringToHex,
+  stringToU32,
+  stringToU64,
+  u32ToString,
+  u64ToString,
+} from '../base/bytes.ts'
 import type { ByteString, NodeId, Stamp, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { TableWrite } from '../ports/table.ts'
 import type { CellValue } from '../cells/cell.ts'
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
+import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store } from '../store/store-face.ts'
 
@@ -46,10 +54,18 @@ export class Ledger {
   }
 
   /** The writes to add to the batch that discards. */
-  entries(table: TableId, rowKey: ByteString, discarded: readonly CellValue[], reason: LedgerReason): TableWrite[] {
+  entries(
+    table: TableId,
+    rowKey: ByteString,
+    discarded: readonly CellValue[],
+    reason: LedgerReason,
+  ): TableWrite[] {
     const writes: TableWrite[] = []
     for (const loser of discarded) {
-      const key = (keyspaces.ledger + u32ToString(table) + u64ToString(loser.stamp) + loser.actor) as ByteString
+      const key = (keyspaces.ledger +
+        u32ToString(table) +
+        u64ToString(loser.stamp) +
+        loser.actor) as ByteString
       if (this.#store.get(key) !== undefined) continue
       this.#count++
       writes.push({
@@ -67,7 +83,9 @@ export class Ledger {
   }
 
   #dropOldest(writes: TableWrite[]): number {
-    for (const [key] of this.#store.scan(keyspaces.ledger as ByteString, prefixEnd(keyspaces.ledger), { limit: 1 })) {
+    for (const [key] of this.#store.scan(keyspaces.ledger as ByteString, prefixEnd(keyspaces.ledger), {
+      limit: 1,
+    })) {
       writes.push({ key, value: undefined })
       this.dropped++
       return 1
@@ -92,7 +110,12 @@ export class Ledger {
 }
 
 function decodeEntry(key: ByteString, bytes: Uint8Array, node: NodeId): LedgerEntry {
-  const document = decodeDocument(bytes) as { rowKey: string; operation: string; value: Uint8Array | null; reason: LedgerReason }
+  const document = decodeDocument(bytes) as {
+    rowKey: string
+    operation: string
+    value: Uint8Array | null
+    reason: LedgerReason
+  }
   return {
     table: keyTable(key),
     rowKey: hexToString(document.rowKey),

@@ -14,9 +14,13 @@ export function answersNeeded(level: number, n: number, own: number, what: 'r' |
       return n
     default:
       if (level > n) {
-        throw new QuorateError('QUORUM_LARGER_THAN_N', `${what}=${level} was asked, but the row has only n=${n} replicas`, {
-          data: { [what]: level, n },
-        })
+        throw new QuorateError(
+          'QUORUM_LARGER_THAN_N',
+          `${what}=${level} was asked, but the row has only n=${n} replicas`,
+          {
+            data: { [what]: level, n },
+          },
+        )
       }
       return level
   }

@@ -3,16 +3,16 @@
 import type { NodeId } from '../base/ids.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import type { Partition } from '../partitioning/partition-map.ts'
 import type { Store } from '../store/store-face.ts'
+import type { Fences } from '../sweep/fences.ts'
 import type { Rpc } from '../wire/rpc.ts'
 import type { Counters } from './counters.ts'
 import type { HintStore } from './hint-store.ts'
 import type { Ledger } from './ledger.ts'
 import type { RowStore } from './row-store.ts'
-import type { Fences } from '../sweep/fences.ts'
 
 export interface NodeContext {
   readonly self: NodeId

@@ -11,12 +11,17 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { encodeContextToken } from '../cells/context-token.ts'
-import { type Cell } from '../cells/cell.ts'
+import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
+import { encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { DAMAGED, durable } from '../store/store-face.ts'
-import { type RangeReply, type RangeRequest, replicaRangeMessage, replicaWriteMessage } from '../wire/messages.ts'
+import {
+  type RangeReply,
+  type RangeRequest,
+  replicaRangeMessage,
+  replicaWriteMessage,
+} from '../wire/messages.ts'
 import type { NodeContext } from './node-context.ts'
 
 export interface ReplicaRow {
@@ -32,7 +37,13 @@ export interface ReplicaPage {
 }
 
 /** This replica's next rows; stops early at the page's byte limit. Throws DAMAGED_CELL when one is unknown. */
-export function localPage(node: NodeContext, from: ByteString, to: ByteString, reverse: boolean, limit: number): ReplicaPage {
+export function localPage(
+  node: NodeContext,
+  from: ByteString,
+  to: ByteString,
+  reverse: boolean,
+  limit: number,
+): ReplicaPage {
   const asOf = node.hybrid.peek()
   const rows: ReplicaRow[] = []
   let bytes = 0
@@ -140,77 +151,119 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       hedged: false,
     },
     rows: rows
-      .map(row => ({ key: row.key, values: view.rule.read(row.cell), context: encodeContextToken(row.cell.context) }))
+      .map(row => ({
+        key: row.key,
+        values: view.rule.read(row.cell),
+        context: encodeContextToken(row.cell.context),
+      }))
       .filter(row => row.values.length > 0),
     resume: more && last !== undefined ? (request.reverse ? last : ((last + '\0') as ByteString)) : undefined,
   }
 }
 
 function collectPages(options: RangeFlowOptions, limit: number): Promise<NodePage[]> {
-  const { context: node, view, partition, request, needed, deadline } = options
-  const homes = partition.replicas.filter(home => home !== node.self)
-  const isHome = partition.replicas.includes(node.self) && node.isReady(view, partition)
-  const order = [
-    ...(isHome ? [node.self] : []),
-    ...homes.filter(home => !node.isSuspected(home)),
-    ...homes.filter(home => node.isSuspected(home)),
-  ]
-  return new Promise((resolve, reject) => {
-    const pages: NodePage[] = []
-    const attempts: string[] = []
-    let asked = 0
-    let outstanding = 0
-    let finished = false
-    const askMore = (): void => {
-      while (!finished && pages.length + outstanding < needed) {
-        const next = order[asked++]
-        if (next === undefined) {
-          if (outstanding > 0) return
-          finished = true
-          node.counters.readsShort++
-          const message = `${pages.length} of the ${needed} replicas asked for answered`
-          reject(new QuorateError('READ_SHORT', message, { data: { answered: pages.length, needed }, attempts }))
-          return
-        }
-        ask(next)
+  return new Promise((resolve, reject) => new PageCollector(options, limit, resolve, reject).start())
+}
+
+/** Asks homes until `needed` pages are here: its own copy first, then homes that seem alive. */
+class PageCollector {
+  readonly #options: RangeFlowOptions
+  readonly #limit: number
+  readonly #resolve: (pages: NodePage[]) => void
+  readonly #reject: (error: QuorateError) => void
+  readonly #order: readonly NodeId[]
+  readonly #pages: NodePage[] = []
+  readonly #attempts: string[] = []
+  #asked = 0
+  #outstanding = 0
+  #finished = false
+
+  constructor(
+    options: RangeFlowOptions,
+    limit: number,
+    resolve: (pages: NodePage[]) => void,
+    reject: (error: QuorateError) => void,
+  ) {
+    this.#options = options
+    this.#limit = limit
+    this.#resolve = resolve
+    this.#reject = reject
+    const { context: node, view, partition } = options
+    const homes = partition.replicas.filter(home => home !== node.self)
+    const own = partition.replicas.includes(node.self) && node.isReady(view, partition) ? [node.self] : []
+    this.#order = [
+      ...own,
+      ...homes.filter(home => !node.isSuspected(home)),
+      ...homes.filter(home => node.isSuspected(home)),
+    ]
+  }
+
+  start(): void {
+    this.#askMore()
+  }
+
+  #askMore(): void {
+    const { context: node, needed } = this.#options
+    while (!this.#finished && this.#pages.length + this.#outstanding < needed) {
+      const next = this.#order[this.#asked++]
+      if (next !== undefined) {
+        this.#outstanding++
+        if (next === node.self) this.#askSelf()
+        else this.#ask(next)
+        continue
       }
+      if (this.#outstanding > 0) return
+      this.#finished = true
+      node.counters.readsShort++
+      const data = { answered: this.#pages.length, needed }
+      const message = `${data.answered} of the ${needed} replicas asked for answered`
+      this.#reject(new QuorateError('READ_SHORT', message, { data, attempts: this.#attempts }))
     }
-    const got = (home: NodeId, page: ReplicaPage): void => {
-      outstanding--
-      if (finished) return
-      pages.push({ node: home, page })
-      if (pages.length >= needed) {
-        finished = true
-        resolve(pages)
-      } else askMore()
+  }
+
+  #askSelf(): void {
+    const { context: node, request } = this.#options
+    try {
+      const page = localPage(node, request.from, request.to, request.reverse, this.#limit)
+      node.store.whenDurable(node.store.handed, () => this.#got(node.self, page))
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      this.#failed(node.self, error)
     }
-    const failed = (home: NodeId, error: QuorateError): void => {
-      outstanding--
-      attempts.push(`${home}: ${error.code}`)
-      askMore()
+  }
+
+  #ask(home: NodeId): void {
+    const { context: node, view, request, deadline } = this.#options
+    const timeoutMs = Math.min(limits.replicaTimeoutMs * 2, Math.max(1, deadline - node.clock.monotonicMs()))
+    const { from, to, reverse } = request
+    const message = {
+      table: view.descriptor.id,
+      mapVersion: view.map.version,
+      from,
+      to,
+      reverse,
+      limit: this.#limit,
     }
-    const ask = (home: NodeId): void => {
-      outstanding++
-      if (home === node.self) {
-        try {
-          const page = localPage(node, request.from, request.to, request.reverse, limit)
-          node.store.whenDurable(node.store.handed, () => got(home, page))
-        } catch (error) {
-          if (!(error instanceof QuorateError)) throw error
-          failed(home, error)
-        }
-        return
-      }
-      const timeoutMs = Math.min(limits.replicaTimeoutMs * 2, Math.max(1, deadline - node.clock.monotonicMs()))
-      const { from, to, reverse } = request
-      const message = { table: view.descriptor.id, mapVersion: view.map.version, from, to, reverse, limit }
-      node.rpc.call([home as string as PeerId], replicaRangeMessage, message, timeoutMs, (_, reply, error) => {
-        if (error === undefined) got(home, reply!)
-        else failed(home, error)
-      })
-    }
-    askMore()
-  })
+    node.rpc.call([home as string as PeerId], replicaRangeMessage, message, timeoutMs, (_, reply, error) => {
+      if (error === undefined) this.#got(home, reply!)
+      else this.#failed(home, error)
+    })
+  }
+
+  #got(home: NodeId, page: ReplicaPage): void {
+    this.#outstanding--
+    if (this.#finished) return
+    this.#pages.push({ node: home, page })
+    if (this.#pages.length < this.#options.needed) return this.#askMore()
+    this.#finished = true
+    this.#resolve(this.#pages)
+  }
+
+  #failed(home: NodeId, error: QuorateError): void {
+    this.#outstanding--
+    this.#attempts.push(`${home}: ${error.code}`)
+    this.#askMore()
+  }
 }
 
 /** Sends every stale home what it lacks: the copies of the others (a rule that discards must see them itself). */
@@ -223,7 +276,9 @@ async function repairRows(
   const { context: node, view } = options
   const sends: Promise<boolean>[] = []
   for (const row of rows) {
-    const copies = pages.flatMap(({ node: from, page }) => page.rows.filter(r => r.key === row.key).map(r => ({ from, cell: r.cell })))
+    const copies = pages.flatMap(({ node: from, page }) =>
+      page.rows.filter(r => r.key === row.key).map(r => ({ from, cell: r.cell })),
+    )
     for (const home of row.stale) {
       node.counters.readRepairs++
       for (const { from, cell } of copies) {
@@ -232,13 +287,22 @@ async function repairRows(
           sends.push(mergeHere(options, row.key, cell, asOf))
           continue
         }
-        const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'repair' as const, key: row.key, cell, asOf }
+        const message = {
+          table: view.descriptor.id,
+          mapVersion: view.map.version,
+          kind: 'repair' as const,
+          key: row.key,
+          cell,
+          asOf,
+        }
         sends.push(
-          node.rpc.request(home as string as PeerId, replicaWriteMessage, message, limits.replicaTimeoutMs).then(
-            () => true,
-            // A repair that fails is made again by the next read or the sweep; a blocking read reports it.
-            () => false,
-          ),
+          node.rpc
+            .request(home as string as PeerId, replicaWriteMessage, message, limits.replicaTimeoutMs)
+            .then(
+              () => true,
+              // A repair that fails is made again by the next read or the sweep; a blocking read reports it.
+              () => false,
+            ),
         )
       }
     }
@@ -247,7 +311,12 @@ async function repairRows(
   return results.every(ok => ok)
 }
 
-async function mergeHere(options: RangeFlowOptions, key: ByteString, cell: Uint8Array, asOf: Stamp): Promise<boolean> {
+async function mergeHere(
+  options: RangeFlowOptions,
+  key: ByteString,
+  cell: Uint8Array,
+  asOf: Stamp,
+): Promise<boolean> {
   const { context: node, view, partition } = options
   try {
     node.fences.check(view.descriptor.id, partition, 'repair', asOf)

@@ -19,7 +19,6 @@ import type { TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import type { Timer } from '../ports/clock.ts'
 import { replicaReadMessage, replicaWriteMessage, type WireReceipt } from '../wire/messages.ts'
 import type { LatencyTracker } from './latency-tracker.ts'
 import type { NodeContext } from './node-context.ts'
@@ -58,8 +57,6 @@ export class ReadFlow {
   #hedged = false
   #answered = false
   #open = 0
-  #timer: Timer | undefined
-  #hedgeTimer: Timer | undefined
 
   constructor(options: ReadFlowOptions) {
     this.#options = options
@@ -90,9 +87,10 @@ export class ReadFlow {
     this.#open = 1
     this.#askUntil(needed)
     if (!this.#answered && needed > this.#answers.length) {
-      this.#timer = clock.setTimer(Math.max(1, deadline - clock.monotonicMs()), () => this.#fail('the deadline passed'))
+      const { deadlines } = this.#node.rpc
       latency.readStarted()
-      this.#hedgeTimer = clock.setTimer(latency.hedgeAfterMs(), () => this.#hedge())
+      deadlines.add(deadline, { expire: () => this.#fail('the deadline passed') })
+      deadlines.add(clock.monotonicMs() + latency.hedgeAfterMs(), { expire: () => this.#hedge() })
     }
     this.#close()
   }
@@ -121,14 +119,20 @@ export class ReadFlow {
     const hedge = this.#hedged
     const timeoutMs = Math.min(limits.replicaTimeoutMs, Math.max(1, deadline - askedAt))
     const message = { table: view.descriptor.id, mapVersion: view.map.version, key, fallback }
-    this.#node.rpc.call([node as string as PeerId], replicaReadMessage, message, timeoutMs, (_, reply, error) => {
-      this.#outstanding--
-      if (error === undefined) {
-        if (!hedge) latency.record(clock.monotonicMs() - askedAt)
-        this.#answer({ node, fallback, ...reply! })
-      } else this.#refused(node, error)
-      this.#close()
-    })
+    this.#node.rpc.call(
+      [node as string as PeerId],
+      replicaReadMessage,
+      message,
+      timeoutMs,
+      (_, reply, error) => {
+        this.#outstanding--
+        if (error === undefined) {
+          if (!hedge) latency.record(clock.monotonicMs() - askedAt)
+          this.#answer({ node, fallback, ...reply! })
+        } else this.#refused(node, error)
+        this.#close()
+      },
+    )
   }
 
   #askSelf(fallback: boolean): void {
@@ -174,8 +178,6 @@ export class ReadFlow {
 
   #conclude(): void {
     this.#answered = true
-    this.#timer?.cancel()
-    this.#hedgeTimer?.cancel()
     const answers = this.#answers
     const first = answers[0]!.cell
     if (answers.every(answer => sameBytes(answer.cell, first))) {
@@ -219,7 +221,10 @@ export class ReadFlow {
       }
     }
     for (const answer of stale) {
-      const cells = view.rule.discards || discards ? distinct.filter(cell => !sameBytes(cell, answer.cell)) : [mergedBytes]
+      const cells =
+        view.rule.discards || discards
+          ? distinct.filter(cell => !sameBytes(cell, answer.cell))
+          : [mergedBytes]
       this.#repaired.push(answer.node)
       this.#node.counters.readRepairs++
       this.#push(answer.node, cells, asOf, done)
@@ -241,10 +246,23 @@ export class ReadFlow {
     for (const cell of cells) {
       if (node === this.#node.self) this.#mergeHere(cell, asOf, one)
       else {
-        const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'repair' as const, key, cell, asOf }
-        this.#node.rpc.call([node as string as PeerId], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
-          one(error === undefined)
-        })
+        const message = {
+          table: view.descriptor.id,
+          mapVersion: view.map.version,
+          kind: 'repair' as const,
+          key,
+          cell,
+          asOf,
+        }
+        this.#node.rpc.call(
+          [node as string as PeerId],
+          replicaWriteMessage,
+          message,
+          limits.replicaTimeoutMs,
+          (_, __, error) => {
+            one(error === undefined)
+          },
+        )
       }
     }
   }
@@ -270,7 +288,9 @@ export class ReadFlow {
       needed,
       replicas: partition.replicas.length,
       homes: this.#answers.filter(answer => !answer.fallback).map(answer => answer.node),
-      fallbacks: this.#answers.filter(answer => answer.fallback).map(answer => ({ node: answer.node, for: answer.node })),
+      fallbacks: this.#answers
+        .filter(answer => answer.fallback)
+        .map(answer => ({ node: answer.node, for: answer.node })),
       hinted: [],
       repaired: [...this.#repaired],
       forwarded: hops > 0,
@@ -280,20 +300,22 @@ export class ReadFlow {
 
   #failBlocking(): void {
     this.#node.counters.readsShort++
-    const message = 'stale replicas were found and could not be repaired in time; answering could make a later read go back'
+    const message =
+      'stale replicas were found and could not be repaired in time; answering could make a later read go back'
     this.#options.onError(new QuorateError('READ_SHORT', message, { attempts: this.#attempts }))
   }
 
   #fail(why: string): void {
     if (this.#answered) return
     this.#answered = true
-    this.#timer?.cancel()
-    this.#hedgeTimer?.cancel()
     this.#node.counters.readsShort++
     const { needed } = this.#options
     const message = `${why}: ${this.#answers.length} of the ${needed} answers asked for`
     this.#options.onError(
-      new QuorateError('READ_SHORT', message, { data: { answered: this.#answers.length, needed }, attempts: this.#attempts }),
+      new QuorateError('READ_SHORT', message, {
+        data: { answered: this.#answers.length, needed },
+        attempts: this.#attempts,
+      }),
     )
   }
 

@@ -13,14 +13,14 @@
 import { bytesEqual, prefixEnd } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp, TableId } from '../base/ids.ts'
+import { describeKey } from '../base/key-encoding.ts'
+import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { contextMax, mergeContexts, type Context } from '../causality/context.ts'
+import { type Context, contextMax, mergeContexts } from '../causality/context.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
 import { type Cell, type CellValue, emptyCell, isTombstone } from '../cells/cell.ts'
 import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
-import { limits } from '../base/limits.ts'
 import type { WriteOperation } from '../cells/conflict-rule.ts'
-import { describeKey } from '../base/key-encoding.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { rowKeyParts, tokenRange } from '../partitioning/row-key.ts'
 import type { TableWrite } from '../ports/table.ts'
@@ -96,7 +96,10 @@ export class RowStore {
     const stored = this.#store.get(key)
     if (stored === DAMAGED) this.markDamaged(key)
     if (this.#damaged.size > 0 && this.#damaged.has(key)) {
-      throw new QuorateError('DAMAGED_CELL', `this replica's copy of ${describeRow(key)} failed its checksum and is being healed`)
+      throw new QuorateError(
+        'DAMAGED_CELL',
+        `this replica's copy of ${describeRow(key)} failed its checksum and is being healed`,
+      )
     }
     return stored as Uint8Array | undefined
   }
@@ -117,7 +120,10 @@ export class RowStore {
     if (write.context !== undefined) this.#hybrid.refuseDrift(contextMax(write.context), 'the context')
     this.#hybrid.observe(contextMax(base.context), 'the stored row')
     if (write.context !== undefined) this.#hybrid.observe(contextMax(write.context), 'the context')
-    if (this.#recent.has(write.operation) && !base.values.some(value => value.operation === write.operation)) {
+    if (
+      this.#recent.has(write.operation) &&
+      !base.values.some(value => value.operation === write.operation)
+    ) {
       return {
         bytes: before ?? encodeCell(base),
         position: this.#store.positionOf(key),
@@ -133,14 +139,28 @@ export class RowStore {
       { actor: result.dot.actor, intervals: [result.dot.stamp, result.dot.stamp] },
     ])
     if (result.repeated) {
-      return { bytes: before!, position: this.#store.positionOf(key), changed: false, context: seen, repeated: true, holdBack: false }
+      return {
+        bytes: before!,
+        position: this.#store.positionOf(key),
+        changed: false,
+        context: seen,
+        repeated: true,
+        holdBack: false,
+      }
     }
     const bytes = encodeBounded(result.cell, key)
     const baseInFlight = view.rule.discards && this.#store.positionOf(key) > 0
     const position = this.#commit(view, key, before, bytes, result.discarded)
     this.#recent.add(write.operation)
     if (write.value === undefined && isTombstone(result.cell)) this.#tombstones.add(key)
-    return { bytes, position, changed: true, context: seen, repeated: false, holdBack: baseInFlight || result.discarded.length > 0 }
+    return {
+      bytes,
+      position,
+      changed: true,
+      context: seen,
+      repeated: false,
+      holdBack: baseInFlight || result.discarded.length > 0,
+    }
   }
 
   /** Merges a cell that came from a peer. Throws BAD_FRAME, CLOCK_DRIFT or STORE_FULL; nothing is changed then. */
@@ -226,7 +246,13 @@ export class RowStore {
     if (discarded.length > 0) batch.push(...this.#ledger.entries(table, key, discarded, 'concurrent-loser'))
     const position = this.#store.commit(batch)
     if (this.#damaged.size > 0 && this.#damaged.has(key)) this.#trees.recount(table, key)
-    else this.#trees.applied(table, key, before === undefined ? undefined : digestCell(key, before), digestCell(key, after))
+    else
+      this.#trees.applied(
+        table,
+        key,
+        before === undefined ? undefined : digestCell(key, before),
+        digestCell(key, after),
+      )
     return position
   }
 }
@@ -238,14 +264,20 @@ function damageKey(key: ByteString): ByteString {
 function encodeBounded(cell: Cell, key: ByteString): Uint8Array {
   const bytes = encodeCell(cell)
   if (bytes.length > limits.cellBytesMax) {
-    throw new QuorateError('TOO_MANY_SIBLINGS', `${describeRow(key)} would be ${bytes.length} bytes with all its siblings`, {
-      data: { cellBytes: bytes.length, limitBytes: limits.cellBytesMax },
-    })
+    throw new QuorateError(
+      'TOO_MANY_SIBLINGS',
+      `${describeRow(key)} would be ${bytes.length} bytes with all its siblings`,
+      {
+        data: { cellBytes: bytes.length, limitBytes: limits.cellBytesMax },
+      },
+    )
   }
   return bytes
 }
 
 export function describeRow(key: ByteString): string {
   const { partitionKey, sortKey } = rowKeyParts(key)
-  return sortKey === '' ? `row ${describeKey(partitionKey)}` : `row ${describeKey(partitionKey)} / ${describeKey(sortKey)}`
+  return sortKey === ''
+    ? `row ${describeKey(partitionKey)}`
+    : `row ${describeKey(partitionKey)} / ${describeKey(sortKey)}`
 }

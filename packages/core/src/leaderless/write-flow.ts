@@ -16,14 +16,19 @@ import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { decodeContextToken, encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import type { Timer } from '../ports/clock.ts'
 import { QuorumTally } from '../quorum/quorum-tally.ts'
-import { replicaWriteMessage, storeHintMessage, type WireReceipt, type WriteReply, type WriteRequest } from '../wire/messages.ts'
+import {
+  replicaWriteMessage,
+  storeHintMessage,
+  type WireReceipt,
+  type WriteReply,
+  type WriteRequest,
+} from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
+import { writeAsFallback } from './fallback-write.ts'
 import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Written } from './row-store.ts'
-import { writeAsFallback } from './fallback-write.ts'
 
 const peer = (node: NodeId): PeerId => node as string as PeerId
 
@@ -54,7 +59,6 @@ export class WriteFlow {
   #open = 0
   #written: Written | undefined
   #asOf = 0 as Stamp
-  #timer: Timer | undefined
   #answered = false
 
   constructor(options: WriteFlowOptions) {
@@ -81,15 +85,16 @@ export class WriteFlow {
       this.#asOf = written.asOf
       this.#written = written
     }
-    this.#timer = node.clock.setTimer(Math.max(1, deadline - node.clock.monotonicMs()), () => this.#timeUp())
+    node.rpc.deadlines.add(deadline, this)
     const { position, holdBack } = this.#written!
     this.#open++
+    // Sent first: a repeated write is durable already, runs its callback at once, and must not look finished.
+    if (!holdBack) this.#sendToHomes()
     node.store.whenDurable(position, () => {
       this.#tally.ack(standsFor ?? node.self)
       if (holdBack) this.#sendToHomes()
       this.#settled()
     })
-    if (!holdBack) this.#sendToHomes()
   }
 
   /** The home this node coordinates for when no home can: always writable, on sloppy tables only. */
@@ -97,7 +102,9 @@ export class WriteFlow {
     const { partition } = this.#options
     const home = partition.replicas.find(replica => this.#node.isSuspected(replica)) ?? partition.replicas[0]!
     if (!this.#sloppy) {
-      throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row`, { data: { node: this.#node.self } })
+      throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row`, {
+        data: { node: this.#node.self },
+      })
     }
     this.#coordinatesFor = home
     this.#used.add(this.#node.self)
@@ -157,12 +164,25 @@ export class WriteFlow {
     const cell = this.#coordinatesFor === undefined ? this.#readAgain(key) : undefined
     if (cell === undefined) return this.#standIn(home)
     this.#open++
-    const message = { table: view.descriptor.id, mapVersion: view.map.version, kind: 'write' as const, key, cell, asOf }
-    this.#node.rpc.call([peer(home)], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
-      if (error === undefined) this.#tally.ack(home)
-      else this.#standIn(home)
-      this.#settled()
-    })
+    const message = {
+      table: view.descriptor.id,
+      mapVersion: view.map.version,
+      kind: 'write' as const,
+      key,
+      cell,
+      asOf,
+    }
+    this.#node.rpc.call(
+      [peer(home)],
+      replicaWriteMessage,
+      message,
+      limits.replicaTimeoutMs,
+      (_, __, error) => {
+        if (error === undefined) this.#tally.ack(home)
+        else this.#standIn(home)
+        this.#settled()
+      },
+    )
   }
 
   /** Undefined when this replica's copy has been found damaged meanwhile. */
@@ -193,22 +213,29 @@ export class WriteFlow {
       cell: this.#written!.bytes,
       asOf: this.#asOf,
     }
-    this.#node.rpc.call([peer(fallback)], storeHintMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
-      if (error === undefined) {
-        if (this.#tally.ack(home)) this.#fallbacks.push({ node: fallback, for: home })
-        this.#hinted.push(home)
-      } else {
-        this.#attempts.push(`${fallback} for ${home}: ${error.code}`)
-        this.#standIn(home)
-      }
-      this.#settled()
-    })
+    this.#node.rpc.call(
+      [peer(fallback)],
+      storeHintMessage,
+      message,
+      limits.replicaTimeoutMs,
+      (_, __, error) => {
+        if (error === undefined) {
+          if (this.#tally.ack(home)) this.#fallbacks.push({ node: fallback, for: home })
+          this.#hinted.push(home)
+        } else {
+          this.#attempts.push(`${fallback} for ${home}: ${error.code}`)
+          this.#standIn(home)
+        }
+        this.#settled()
+      },
+    )
   }
 
   #nextFallback(): NodeId | undefined {
     const { preference, replicas } = this.#options.partition
     for (const candidate of preference.slice(replicas.length)) {
-      if (candidate === this.#node.self || this.#used.has(candidate) || this.#node.isSuspected(candidate)) continue
+      if (candidate === this.#node.self || this.#used.has(candidate) || this.#node.isSuspected(candidate))
+        continue
       this.#used.add(candidate)
       return candidate
     }
@@ -221,7 +248,13 @@ export class WriteFlow {
     const { key, view, partition } = this.#options
     try {
       this.#node.fences.check(view.descriptor.id, partition, 'store-hint', this.#asOf)
-      const position = this.#node.hints.put(home, key, this.#written!.bytes, this.#asOf, this.#node.hybrid.peek())
+      const position = this.#node.hints.put(
+        home,
+        key,
+        this.#written!.bytes,
+        this.#asOf,
+        this.#node.hybrid.peek(),
+      )
       if (position !== undefined) this.#hinted.push(home)
     } catch (error) {
       // A hint is an optimisation over the sweep: a store that cannot take it must not fail the write.
@@ -242,19 +275,18 @@ export class WriteFlow {
 
   #succeed(): void {
     this.#answered = true
-    this.#timer?.cancel()
     this.#node.counters.writes++
     const { context, repeated } = this.#written!
     this.#options.respond.ok({ receipt: this.#receipt(), context: encodeContextToken(context), repeated })
   }
 
-  #timeUp(): void {
+  /** The deadline passed. */
+  expire(): void {
     if (!this.#answered) this.#fallShort('the deadline passed')
   }
 
   #fallShort(why: string): void {
     this.#answered = true
-    this.#timer?.cancel()
     this.#node.counters.writesShort++
     const acked = this.#tally.acked()
     this.#options.respond.fail(
@@ -268,7 +300,6 @@ export class WriteFlow {
 
   #finish(): void {
     if (!this.#answered) this.#fallShort('every replica has answered')
-    this.#timer?.cancel()
     this.#options.onDone()
   }
 

@@ -2,7 +2,7 @@
 
 import { QuorateError } from '../base/errors.ts'
 import type { OperationId, PeerId } from '../base/ids.ts'
-import { encodeMembers, encodeTables, tableDocument, type TablesState } from '../catalog/cluster-state.ts'
+import { encodeMembers, encodeTables, type TablesState, tableDocument } from '../catalog/cluster-state.ts'
 import { describeTable, refuseTooManyTables, type TableDescriptor } from '../catalog/table-descriptor.ts'
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
@@ -16,15 +16,21 @@ export function serveCatalog(node: NodeContext, coordination: Coordination): voi
 
   rpc.handle(clusterMessage, (request, respond) => {
     const answer = (): void =>
-      respond.ok({ clusterId: coordination.clusterId, members: encodeMembers(catalog.members), tables: encodeTables(catalog.tables) })
-    const behind = request.knownTables > catalog.tables.version || request.knownMembers > catalog.members.version
+      respond.ok({
+        clusterId: coordination.clusterId,
+        members: encodeMembers(catalog.members),
+        tables: encodeTables(catalog.tables),
+      })
+    const behind =
+      request.knownTables > catalog.tables.version || request.knownMembers > catalog.members.version
     if (behind) void coordination.refresh().then(answer)
     else answer()
   })
 
   rpc.handle(createTableMessage, (request, respond) => {
     void createTable(node, coordination, decodeDocument(request.descriptor), request.operation).then(
-      ({ descriptor, created }) => respond.ok({ descriptor: encodeDocument(tableDocument(descriptor)), created }),
+      ({ descriptor, created }) =>
+        respond.ok({ descriptor: encodeDocument(tableDocument(descriptor)), created }),
       (error: unknown) => respond.fail(error),
     )
   })
@@ -53,7 +59,8 @@ export async function createTable(
     return { version: before.version + 1, nextId: before.nextId + 1, tables: [...before.tables, table] }
   }, operation)
   const descriptor = after.tables.find(table => table.name === wanted.name)
-  if (descriptor === undefined) throw new QuorateError('INTERNAL', 'the table was created and then removed', { outcome: 'unknown' })
+  if (descriptor === undefined)
+    throw new QuorateError('INTERNAL', 'the table was created and then removed', { outcome: 'unknown' })
   await spread(node, after.version)
   return { descriptor, created: !existed }
 }
@@ -62,9 +69,13 @@ function refuseImpossible(node: NodeContext, wanted: TableDescriptor): void {
   const members = node.catalog.members.members.length
   const { n } = wanted.replication
   if (members > 0 && n > members) {
-    throw new QuorateError('BAD_TABLE', `replication.n: ${n} replicas were asked for, but the cluster has ${members} members`, {
-      data: { field: 'replication.n', n, members },
-    })
+    throw new QuorateError(
+      'BAD_TABLE',
+      `replication.n: ${n} replicas were asked for, but the cluster has ${members} members`,
+      {
+        data: { field: 'replication.n', n, members },
+      },
+    )
   }
 }
 

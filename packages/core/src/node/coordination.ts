@@ -121,7 +121,8 @@ export class Coordination {
   }
 
   get registers(): Registers {
-    if (this.#registers === undefined) throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial voters have met')
+    if (this.#registers === undefined)
+      throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial voters have met')
     return this.#registers
   }
 
@@ -168,7 +169,10 @@ export class Coordination {
     const members = store.get(MEMBERS_KEY)
     const tables = store.get(TABLES_KEY)
     if (members === undefined || members === DAMAGED) return
-    catalog.learn(decodeMembers(members), tables === undefined || tables === DAMAGED ? noTables : decodeTables(tables))
+    catalog.learn(
+      decodeMembers(members),
+      tables === undefined || tables === DAMAGED ? noTables : decodeTables(tables),
+    )
   }
 
   #followMembers(): void {
@@ -183,9 +187,14 @@ export class Coordination {
 
   #serve(): void {
     const { rpc } = this.#options
-    rpc.handle(gossipMessage, (request, _, from) => this.membership.receive(from as string as NodeId, request.body))
-    rpc.handle(registerMessage, (request, respond) => this.#acceptor.handle(request.body, body => respond.ok({ body })))
+    rpc.handle(gossipMessage, (request, _, from) =>
+      this.membership.receive(from as string as NodeId, request.body),
+    )
+    rpc.handle(registerMessage, (request, respond) =>
+      this.#acceptor.handle(request.body, body => respond.ok({ body })),
+    )
     rpc.handle(genesisMessage, (request, _, from) => {
+      if (!this.#options.config.members.some(member => member.id === (from as string))) return
       this.#step({ kind: 'message', from: from as string as NodeId, message: request.body })
     })
   }
@@ -218,12 +227,17 @@ export class Coordination {
           rpc.tell(output.to as string as PeerId, genesisMessage, { body: output.message })
           break
         case 'persist':
-          store.whenDurable(store.commit([{ key: GENESIS_KEY, value: encodeGenesis(output.genesis) }]), () => {
-            this.#step({ kind: 'persisted' })
-          })
+          store.whenDurable(
+            store.commit([{ key: GENESIS_KEY, value: encodeGenesis(output.genesis) }]),
+            () => {
+              this.#step({ kind: 'persisted' })
+            },
+          )
           break
         case 'member':
-          this.#acceptor.adopt(output.config, () => this.#startRegisters(this.#acceptor.config ?? output.config))
+          this.#acceptor.adopt(output.config, () =>
+            this.#startRegisters(this.#acceptor.config ?? output.config),
+          )
           break
         case 'outsider':
           this.#startRegisters(this.#acceptor.config ?? firstConfig(output.genesis.voters))
@@ -259,7 +273,9 @@ export class Coordination {
             clock.setTimer(timeoutMs, () => once(undefined))
             return
           }
-          rpc.call([node as string as PeerId], registerMessage, { body }, timeoutMs, (_, reply) => onReply(reply?.body))
+          rpc.call([node as string as PeerId], registerMessage, { body }, timeoutMs, (_, reply) =>
+            onReply(reply?.body),
+          )
         },
       },
     })
@@ -301,7 +317,11 @@ export class Coordination {
     if (found.value === undefined) {
       if (this.#genesis.genesis === undefined) return false
       const first = this.#firstMembers(this.#genesis.genesis.voters)
-      await this.registers.change(key, current => (current === undefined ? { value: encodeMembers(first) } : { reject: 'exists' }), this.operation())
+      await this.registers.change(
+        key,
+        current => (current === undefined ? { value: encodeMembers(first) } : { reject: 'exists' }),
+        this.operation(),
+      )
       return false
     }
     const state = decodeMembers(found.value)
@@ -324,7 +344,9 @@ export class Coordination {
         if (current === undefined) return { reject: 'gone' }
         const before = decodeMembers(current)
         const members = before.members.map(member =>
-          member.id === this.#self ? { ...member, incarnation, address: wanted.address, http: wanted.http } : member,
+          member.id === this.#self
+            ? { ...member, incarnation, address: wanted.address, http: wanted.http }
+            : member,
         )
         return { value: encodeMembers({ ...before, version: before.version + 1, members }) }
       },
@@ -335,7 +357,11 @@ export class Coordination {
 
   #firstMembers(voters: readonly Voter[]): MembersState {
     const { members, tuning } = this.#options.config
-    const tokens = allocateTokens(members, [], { tokensPerNode: tuning.tokensPerNode, replicaCount: 3, random: tuning.randomTokens })
+    const tokens = allocateTokens(members, [], {
+      tokensPerNode: tuning.tokensPerNode,
+      replicaCount: 3,
+      random: tuning.randomTokens,
+    })
     return {
       ...noMembers,
       version: 1,
@@ -356,7 +382,10 @@ export class Coordination {
     const isVoter = initialVoters(config.members).includes(this.#self)
     const inForce = acceptors.find(id => id.node === this.#self)
     if (joint === undefined && (!isVoter || inForce?.incarnation === store.incarnation)) return true
-    const target = acceptors.map(id => ({ node: id.node, incarnation: id.node === this.#self ? store.incarnation : id.incarnation }))
+    const target = acceptors.map(id => ({
+      node: id.node,
+      incarnation: id.node === this.#self ? store.incarnation : id.incarnation,
+    }))
     const change = new ConfigChange(proposer, clock.monotonicMs() + CONFIG_CHANGE_MS)
     const outcome = await change.run(target)
     return outcome.kind === 'done'
@@ -413,7 +442,10 @@ export class Coordination {
   }
 
   /** Adds a table by compare-and-set. Returns the tables as they are then. */
-  async changeTables(change: (before: TablesState) => TablesState | string, operation: OperationId): Promise<TablesState> {
+  async changeTables(
+    change: (before: TablesState) => TablesState | string,
+    operation: OperationId,
+  ): Promise<TablesState> {
     const outcome = await this.registers.change(
       REGISTER_TABLES as ByteString,
       current => {
@@ -424,7 +456,9 @@ export class Coordination {
       { timeoutMs: limits.requestTimeoutMs },
     )
     if (outcome.kind === 'not-applied' || outcome.kind === 'unknown') {
-      throw new QuorateError('UNAVAILABLE', `the tables could not be changed: ${outcome.reason}`, { outcome: outcome.kind })
+      throw new QuorateError('UNAVAILABLE', `the tables could not be changed: ${outcome.reason}`, {
+        outcome: outcome.kind,
+      })
     }
     await this.refresh()
     if (outcome.kind === 'rejected') throw new QuorateError('TABLE_EXISTS', outcome.reason)

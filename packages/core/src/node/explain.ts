@@ -5,7 +5,7 @@ import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
 import { describeStamp } from '../causality/hybrid-clock.ts'
 import { type Cell, liveValues } from '../cells/cell.ts'
 import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
-import { decodeDocument, type Document } from '../cells/document.ts'
+import { type Document, decodeDocument } from '../cells/document.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { rowKey, rowToken, tokenOf } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
@@ -28,11 +28,20 @@ export interface Explanation {
   readonly table: string
   readonly partitionKeyHash: string
   readonly token: number
-  readonly partition: { readonly index: number; readonly start: number; readonly end: number; readonly mapVersion: number }
+  readonly partition: {
+    readonly index: number
+    readonly start: number
+    readonly end: number
+    readonly mapVersion: number
+  }
   readonly homes: readonly NodeId[]
   readonly fallbacks: readonly NodeId[]
   readonly replicas: readonly ReplicaView[]
-  readonly merged: { readonly values: readonly Document[]; readonly conflict: boolean; readonly context: string }
+  readonly merged: {
+    readonly values: readonly Document[]
+    readonly conflict: boolean
+    readonly context: string
+  }
   readonly why: readonly string[]
 }
 
@@ -59,21 +68,36 @@ export async function explainRow(
     if (cell === undefined) continue
     merged = merged === undefined ? cell : view.rule.merge(merged, cell).cell
   }
-  const values = merged === undefined ? [] : view.rule.read(merged).map(decodeDocument)
+  const values = merged === undefined ? [] : view.rule.read(merged).map(value => decodeDocument(value))
   return {
     table: view.descriptor.name,
     partitionKeyHash: `murmur3-x86-32(${stringToHex(partitionKey)})`,
     token,
-    partition: { index: partition.index, start: partition.start, end: partition.end, mapVersion: view.map.version },
+    partition: {
+      index: partition.index,
+      start: partition.start,
+      end: partition.end,
+      mapVersion: view.map.version,
+    },
     homes: partition.replicas,
     fallbacks,
-    replicas: asked.filter(found => found.view.role === 'home' || found.view.hintsFor.length > 0).map(found => found.view),
+    replicas: asked
+      .filter(found => found.view.role === 'home' || found.view.hintsFor.length > 0)
+      .map(found => found.view),
     merged: {
       values,
       conflict: values.length > 1,
-      context: (merged?.context ?? []).map(h => `${stringToHex(h.actor).slice(0, 8)}:${h.intervals.at(-1)}`).join(' '),
+      context: (merged?.context ?? [])
+        .map(h => `${stringToHex(h.actor).slice(0, 8)}:${h.intervals.at(-1)}`)
+        .join(' '),
     },
-    why: reasons(view.descriptor.conflict.kind, view.descriptor.replication, homes.map(found => found.view), merged, values.length),
+    why: reasons(
+      view.descriptor.conflict.kind,
+      view.descriptor.replication,
+      homes.map(found => found.view),
+      merged,
+      values.length,
+    ),
   }
 }
 
@@ -86,7 +110,10 @@ async function inspect(
 ): Promise<{ view: ReplicaView; cell: Cell | undefined }> {
   const suspected = node.isSuspected(id)
   const none = { node: id, role, suspected, digest: undefined, versions: [], hintsFor: [] }
-  const reply = await (id === node.self ? inspectHere(node, table, key) : node.rpc.request(id as string as PeerId, inspectMessage, { table, key }, ASK_MS)).catch(() => undefined)
+  const reply = await (id === node.self
+    ? inspectHere(node, table, key)
+    : node.rpc.request(id as string as PeerId, inspectMessage, { table, key }, ASK_MS)
+  ).catch(() => undefined)
   if (reply === undefined) return { view: { ...none, state: 'no answer' }, cell: undefined }
   const cell = reply.cell === undefined ? undefined : decodeCell(reply.cell)
   const live = cell === undefined ? [] : liveValues(cell)
@@ -127,15 +154,32 @@ function reasons(
   merged: Cell | undefined,
   values: number,
 ): string[] {
-  const answering = homes.filter(home => home.state !== 'no answer' && home.state !== 'damaged' && home.state !== 'rebuilding')
+  const answering = homes.filter(
+    home => home.state !== 'no answer' && home.state !== 'damaged' && home.state !== 'rebuilding',
+  )
   const digests = new Set(answering.map(home => home.digest ?? 'nothing'))
   const out: string[] = []
-  out.push(`${answering.length} of ${homes.length} homes answer; a read with r=${replication.r} needs ${replication.r}`)
-  out.push(digests.size <= 1 ? 'all of them hold the same cell' : `they hold ${digests.size} different cells: a read merges them and repairs the stale ones`)
+  out.push(
+    `${answering.length} of ${homes.length} homes answer; a read with r=${replication.r} needs ${replication.r}`,
+  )
+  out.push(
+    digests.size <= 1
+      ? 'all of them hold the same cell'
+      : `they hold ${digests.size} different cells: a read merges them and repairs the stale ones`,
+  )
   if (merged === undefined) out.push('no home has ever seen this row (or its deletion has been collected)')
-  else if (values === 0) out.push('the newest thing known is a deletion; its history is kept until every home is proven to have it')
-  else if (values === 1) out.push(`one value survives under rule "${rule}": every other write was seen by it${rule === 'lww' ? ', or lost to it and is in the ledger' : ''}`)
-  else out.push(`${values} values are concurrent: none of their writers had seen the others; a write with this read's context settles them`)
+  else if (values === 0)
+    out.push(
+      'the newest thing known is a deletion; its history is kept until every home is proven to have it',
+    )
+  else if (values === 1)
+    out.push(
+      `one value survives under rule "${rule}": every other write was seen by it${rule === 'lww' ? ', or lost to it and is in the ledger' : ''}`,
+    )
+  else
+    out.push(
+      `${values} values are concurrent: none of their writers had seen the others; a write with this read's context settles them`,
+    )
   const sum = replication.r + replication.w
   out.push(
     sum > replication.n

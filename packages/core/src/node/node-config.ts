@@ -45,11 +45,14 @@ const bad = (field: string, message: string): QuorateError =>
 
 export function checkNodeConfig(config: NodeConfig): void {
   const ids = config.members.map(member => member.id)
-  if (!ids.includes(config.id)) throw bad('members', `the node "${config.id}" is not among the initial members`)
+  if (!ids.includes(config.id))
+    throw bad('members', `the node "${config.id}" is not among the initial members`)
   if (new Set(ids).size !== ids.length) throw bad('members', 'two members have the same id')
   for (const member of config.members) {
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,31}$/.test(member.id)) throw bad('id', `"${member.id}" is no node id (letters, digits, . _ -, up to 32)`)
-    if (!(member.weight > 0) || member.weight > 64) throw bad('weight', `of "${member.id}" must be above 0 and at most 64`)
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,31}$/.test(member.id))
+      throw bad('id', `"${member.id}" is no node id (letters, digits, . _ -, up to 32)`)
+    if (!(member.weight > 0) || member.weight > 64)
+      throw bad('weight', `of "${member.id}" must be above 0 and at most 64`)
     if (member.zone === '') throw bad('zone', `of "${member.id}" is empty`)
   }
 }

@@ -84,6 +84,7 @@ export class Node {
   readonly #healer: DamageHealer
   readonly #startedMs: number
   #stopped = false
+  #hurrying = false
 
   /** Opens the store (recovering it) and starts serving. Rejects with STORE_DAMAGED and what to do. */
   static async open(world: World, config: NodeConfig, hooks: NodeHooks): Promise<Node> {
@@ -120,9 +121,9 @@ export class Node {
     this.store = store
     this.trees = trees
     this.#clock = clock
-    this.#startedMs = clock.monotonicMs()
     this.catalog = new Catalog()
     this.counters = newCounters()
+    this.#startedMs = clock.monotonicMs()
     this.time = new ClusterTime(clock, limits.clockDriftMaxMs / 2)
     this.#reservation = new ClockReservation(
       store,
@@ -134,9 +135,8 @@ export class Node {
     const rpc = new Rpc(world.transport, clock, {
       self: config.id as string as PeerId,
       firstCallId: randomBelow(random, FIRST_CALL_ID_MAX),
+      isMember: peer => this.#isMember(peer),
     })
-    const ledger = new Ledger(store, config.id)
-    const { hybrid, floor } = this.#reservation
     this.coordination = new Coordination({
       config,
       store,
@@ -147,26 +147,48 @@ export class Node {
       rebuild: this.rebuild,
       onTrouble: hooks.onTrouble ?? (() => {}),
     })
-    const rows = new RowStore({ store, hybrid, ledger, trees, recent: new RecentOperations(), memoryFrom: floor })
-    this.context = {
-      self: config.id,
+    this.context = this.#makeContext(world, rpc)
+    trees.follow(this.catalog, replayed)
+    this.catalog.onChange(() => trees.follow(this.catalog))
+    this.admission = new Admission(store, this.counters, () => this.#loopLateMs())
+    this.#serve()
+    const { sweepIntervalMs, sweepRecheckMs, collectIntervalMs, scrubIntervalMs } = config.tuning
+    this.sweeper = new Sweeper(this.context, trees, {
+      intervalMs: sweepIntervalMs,
+      recheckMs: sweepRecheckMs,
+    })
+    this.collector = new TombstoneCollector(this.context, collectIntervalMs)
+    this.scrubber = new Scrubber(this.context, store, trees, scrubIntervalMs)
+    this.#replayer = new HintReplayer(this.context)
+    this.#healer = new DamageHealer(this.context)
+    this.#start()
+  }
+
+  #makeContext({ clock, random }: World, rpc: Rpc): NodeContext {
+    const { store, trees, catalog, counters } = this
+    const { id: self } = this.config
+    const { hybrid, floor } = this.#reservation
+    const ledger = new Ledger(store, self)
+    const recent = new RecentOperations()
+    return {
+      self,
       clock,
       random,
       store,
       hybrid,
       rpc,
-      catalog: this.catalog,
-      rows,
+      catalog,
+      rows: new RowStore({ store, hybrid, ledger, trees, recent, memoryFrom: floor }),
       ledger,
-      hints: new HintStore(store, this.catalog, ledger, this.counters),
+      hints: new HintStore(store, catalog, ledger, counters),
       fences: new Fences(store),
-      counters: this.counters,
+      counters,
       isSuspected: (node: NodeId) => this.coordination.membership.isSuspected(node),
       isReady: (view: TableView, partition: Partition) => this.rebuild.isReady(view, partition),
     }
-    trees.follow(this.catalog, replayed)
-    this.catalog.onChange(() => trees.follow(this.catalog))
-    this.admission = new Admission(store, this.counters, () => this.#loopLateMs())
+  }
+
+  #serve(): void {
     new DataHandlers({
       node: this.context,
       admission: this.admission,
@@ -174,15 +196,8 @@ export class Node {
       refuseUnready: () => this.#refuseUnready(),
     })
     serveCatalog(this.context, this.coordination)
-    serveSweeps(this.context, trees)
+    serveSweeps(this.context, this.trees)
     serveCollection(this.context)
-    const { tuning } = config
-    this.sweeper = new Sweeper(this.context, trees, { intervalMs: tuning.sweepIntervalMs, recheckMs: tuning.sweepRecheckMs })
-    this.collector = new TombstoneCollector(this.context, tuning.collectIntervalMs)
-    this.scrubber = new Scrubber(this.context, store, trees, tuning.scrubIntervalMs)
-    this.#replayer = new HintReplayer(this.context)
-    this.#healer = new DamageHealer(this.context)
-    this.#start()
   }
 
   #start(): void {
@@ -213,20 +228,24 @@ export class Node {
     }
   }
 
-  #hurrying = false
-
   /** While a rebuild is pending the sweeps do not wait for their turn. */
   async #hurryRebuild(): Promise<void> {
     if (this.#hurrying) return
     this.#hurrying = true
     while (!this.#stopped && this.rebuild.pending) {
       for (const { id } of this.catalog.members.members) {
-        if (id !== this.config.id && !this.context.isSuspected(id) && !this.#stopped) await this.sweeper.exchangeAll(id)
+        if (id !== this.config.id && !this.context.isSuspected(id) && !this.#stopped)
+          await this.sweeper.exchangeAll(id)
       }
       this.rebuild.finishWhenReady(this.catalog)
       if (this.rebuild.pending) await pause(this.#clock, 500)
     }
     this.#hurrying = false
+  }
+
+  #isMember(peer: PeerId): boolean {
+    const id = peer as string as NodeId
+    return this.catalog.member(id) !== undefined || this.config.members.some(member => member.id === id)
   }
 
   #loopLateMs(): number {
@@ -248,7 +267,10 @@ export class Node {
       throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial members have met')
     }
     if (!this.#trustsClock()) {
-      throw new QuorateError('NOT_READY', 'this node has just started and is comparing its clock with its peers')
+      throw new QuorateError(
+        'NOT_READY',
+        'this node has just started and is comparing its clock with its peers',
+      )
     }
   }
 

@@ -108,7 +108,9 @@ export class Scrubber {
         let seen = 0
         for (let leaf = 0; leaf < this.#trees.leafCount(descriptor.id, index); leaf++) {
           if (this.#stopped) return
-          const { wrong, cells } = this.#trees.scrubLeaf(descriptor.id, index, leaf, (key, bytes) => rows.noteScrubbed(key, bytes))
+          const { wrong, cells } = this.#trees.scrubLeaf(descriptor.id, index, leaf, (key, bytes) =>
+            rows.noteScrubbed(key, bytes),
+          )
           if (wrong) report.wrongLeaves++
           seen += cells
           if (seen < STEP_CELLS) continue

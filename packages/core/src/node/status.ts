@@ -1,6 +1,7 @@
 /** What a node says of itself: one plain document for status pages, metrics and the command. */
 
 import { stringToHex } from '../base/bytes.ts'
+import type { TableView } from '../catalog/catalog.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
 import type { Counters } from '../leaderless/counters.ts'
 import type { StoreStatus } from '../store/store-face.ts'
@@ -15,7 +16,9 @@ export interface NodeStatus {
   readonly members: readonly MemberStatus[]
   readonly mapVersion: number
   readonly tables: readonly TableStatus[]
-  readonly registers: { readonly epoch: number; readonly acceptors: readonly string[]; readonly changing: boolean } | undefined
+  readonly registers:
+    | { readonly epoch: number; readonly acceptors: readonly string[]; readonly changing: boolean }
+    | undefined
   readonly store: StoreStatus
   readonly hints: readonly HintStatus[]
   readonly rebuild: { readonly ready: number; readonly total: number } | undefined
@@ -23,7 +26,14 @@ export interface NodeStatus {
   readonly coordinating: number
   readonly ledgerEntries: number
   readonly damagedRows: number
-  readonly scrub: { readonly finishedMs: number; readonly cells: number; readonly damaged: number; readonly wrongLeaves: number } | undefined
+  readonly scrub:
+    | {
+        readonly finishedMs: number
+        readonly cells: number
+        readonly damaged: number
+        readonly wrongLeaves: number
+      }
+    | undefined
   readonly counters: Counters
 }
 
@@ -64,7 +74,7 @@ export interface HintStatus {
 }
 
 export function nodeStatus(node: Node): NodeStatus {
-  const { catalog, context, coordination, rebuild, trees, sweeper, time, scrubber } = node
+  const { catalog, context, coordination, rebuild, time, scrubber } = node
   const store = node.store.status()
   const { membership, config } = coordination
   const self = node.config.id
@@ -87,32 +97,15 @@ export function nodeStatus(node: Node): NodeStatus {
       hintsHeld: member.id === self ? context.hints.count : Number(membership.get(member.id, 'hints') ?? 0),
     })),
     mapVersion: catalog.members.ringVersion,
-    tables: catalog.views().map(({ descriptor, map }) => {
-      const pairs = map.partitions
-        .filter(partition => partition.replicas.includes(self))
-        .flatMap(partition => partition.replicas.filter(home => home !== self).map(home => `${descriptor.id}/${partition.index}/${home}`))
-      const proofs = pairs.map(pair => sweeper.provenEqual.get(pair)).filter(proof => proof !== undefined)
-      return {
-        id: descriptor.id as number,
-        name: descriptor.name,
-        conflict: descriptor.conflict.kind,
-        n: descriptor.replication.n,
-        r: descriptor.replication.r,
-        w: descriptor.replication.w,
-        sloppy: descriptor.replication.sloppy,
-        rows: trees.rows(descriptor.id),
-        partitions: map.partitions.length,
-        sweep: {
-          pairs: pairs.length,
-          proven: proofs.length,
-          oldestMs: proofs.length === 0 ? undefined : proofs.reduce((oldest, proof) => Math.min(oldest, proof)),
-        },
-      }
-    }),
+    tables: catalog.views().map(view => tableStatus(node, view)),
     registers:
       config === undefined
         ? undefined
-        : { epoch: config.epoch, acceptors: config.acceptors.map(acceptor => acceptor.node), changing: config.joint !== undefined },
+        : {
+            epoch: config.epoch,
+            acceptors: config.acceptors.map(acceptor => acceptor.node),
+            changing: config.joint !== undefined,
+          },
     store,
     hints: context.hints.targets().map(target => {
       const { count, bytes } = context.hints.totals(target)
@@ -137,6 +130,34 @@ export function nodeStatus(node: Node): NodeStatus {
             wrongLeaves: scrubber.lastReport.wrongLeaves,
           },
     counters: { ...node.counters },
+  }
+}
+
+function tableStatus(node: Node, { descriptor, map }: TableView): TableStatus {
+  const self = node.config.id
+  const pairs = map.partitions
+    .filter(partition => partition.replicas.includes(self))
+    .flatMap(partition =>
+      partition.replicas
+        .filter(home => home !== self)
+        .map(home => `${descriptor.id}/${partition.index}/${home}`),
+    )
+  const proofs = pairs.map(pair => node.sweeper.provenEqual.get(pair)).filter(proof => proof !== undefined)
+  return {
+    id: descriptor.id as number,
+    name: descriptor.name,
+    conflict: descriptor.conflict.kind,
+    n: descriptor.replication.n,
+    r: descriptor.replication.r,
+    w: descriptor.replication.w,
+    sloppy: descriptor.replication.sloppy,
+    rows: node.trees.rows(descriptor.id),
+    partitions: map.partitions.length,
+    sweep: {
+      pairs: pairs.length,
+      proven: proofs.length,
+      oldestMs: proofs.length === 0 ? undefined : proofs.reduce((oldest, proof) => Math.min(oldest, proof)),
+    },
   }
 }
 

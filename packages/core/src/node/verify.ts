@@ -11,8 +11,8 @@ import type { TableView } from '../catalog/catalog.ts'
 import { isTombstone } from '../cells/cell.ts'
 import { decodeCell } from '../cells/cell-codec.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
-import { describeRow } from '../leaderless/row-store.ts'
 import { localPage, type ReplicaPage } from '../leaderless/range-flow.ts'
+import { describeRow } from '../leaderless/row-store.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { tokenRange } from '../partitioning/row-key.ts'
 import { pause } from '../ports/pause.ts'
@@ -35,7 +35,11 @@ export interface PartitionVerdict {
   readonly examples: readonly string[]
 }
 
-export async function verifyPartition(node: NodeContext, view: TableView, partition: Partition): Promise<PartitionVerdict> {
+export async function verifyPartition(
+  node: NodeContext,
+  view: TableView,
+  partition: Partition,
+): Promise<PartitionVerdict> {
   const { from: start, to } = tokenRange(view.descriptor.id, partition.start, partition.end)
   const verdict = { rows: 0, tombstones: 0, siblings: 0, divergent: 0 }
   const suspects: ByteString[] = []
@@ -45,7 +49,10 @@ export async function verifyPartition(node: NodeContext, view: TableView, partit
     const horizon = pages
       .filter(page => page.more)
       .map(page => page.rows.at(-1)!.key)
-      .reduce<ByteString | undefined>((least, key) => (least === undefined || key < least ? key : least), undefined)
+      .reduce<ByteString | undefined>(
+        (least, key) => (least === undefined || key < least ? key : least),
+        undefined,
+      )
     compare(view, pages, horizon, verdict, suspects)
     if (horizon === undefined) break
     from = (horizon + '\0') as ByteString
@@ -59,26 +66,52 @@ export async function verifyPartition(node: NodeContext, view: TableView, partit
       verdict.divergent++
       if (examples.length < EXAMPLES_MAX) {
         const missing = partition.replicas.filter((_, i) => cells[i] === undefined)
-        examples.push(`${describeRow(key)}: ${missing.length > 0 ? `missing on ${missing.join(', ')}` : 'replicas hold different versions'}`)
+        examples.push(
+          `${describeRow(key)}: ${missing.length > 0 ? `missing on ${missing.join(', ')}` : 'replicas hold different versions'}`,
+        )
       }
     }
   }
   return { partition: partition.index, replicas: partition.replicas, ...verdict, examples }
 }
 
-async function pageOf(node: NodeContext, view: TableView, home: NodeId, from: ByteString, to: ByteString): Promise<ReplicaPage> {
+async function pageOf(
+  node: NodeContext,
+  view: TableView,
+  home: NodeId,
+  from: ByteString,
+  to: ByteString,
+): Promise<ReplicaPage> {
   if (home === node.self) return localPage(node, from, to, false, limits.pageRowsMax)
-  const message = { table: view.descriptor.id as number, mapVersion: view.map.version, from, to, reverse: false, limit: limits.pageRowsMax }
+  const message = {
+    table: view.descriptor.id as number,
+    mapVersion: view.map.version,
+    from,
+    to,
+    reverse: false,
+    limit: limits.pageRowsMax,
+  }
   return node.rpc.request(home as string as PeerId, replicaRangeMessage, message, PAGE_TIMEOUT_MS)
 }
 
-async function cellOf(node: NodeContext, view: TableView, home: NodeId, key: ByteString): Promise<Uint8Array | undefined> {
+async function cellOf(
+  node: NodeContext,
+  view: TableView,
+  home: NodeId,
+  key: ByteString,
+): Promise<Uint8Array | undefined> {
   if (home === node.self) {
     const stored = node.store.get(key)
-    if (stored === DAMAGED) throw new QuorateError('DAMAGED_CELL', `${describeRow(key)} is damaged on ${home}`)
+    if (stored === DAMAGED)
+      throw new QuorateError('DAMAGED_CELL', `${describeRow(key)} is damaged on ${home}`)
     return stored
   }
-  const reply = await node.rpc.request(home as string as PeerId, inspectMessage, { table: view.descriptor.id as number, key }, PAGE_TIMEOUT_MS)
+  const reply = await node.rpc.request(
+    home as string as PeerId,
+    inspectMessage,
+    { table: view.descriptor.id as number, key },
+    PAGE_TIMEOUT_MS,
+  )
   if (reply.damaged) throw new QuorateError('DAMAGED_CELL', `${describeRow(key)} is damaged on ${home}`)
   return reply.cell
 }

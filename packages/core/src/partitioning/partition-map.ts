@@ -34,7 +34,11 @@ export interface PartitionMap {
 export function makePartitionMap(
   table: TableId,
   version: number,
-  arcs: readonly { readonly start: number; readonly replicas: readonly NodeId[]; readonly preference: readonly NodeId[] }[],
+  arcs: readonly {
+    readonly start: number
+    readonly replicas: readonly NodeId[]
+    readonly preference: readonly NodeId[]
+  }[],
 ): PartitionMap {
   assert(arcs.length > 0 && arcs[0]!.start === 0, 'a map starts at token 0')
   const starts = new Uint32Array(arcs.length)

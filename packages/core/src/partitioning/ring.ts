@@ -76,11 +76,19 @@ function preferenceList(
   }
   // Nodes passed over for their zone come before later choices that exceeded the replica count.
   const homes = chosen.slice(0, replicaCount)
-  return [...homes, ...mergeWalk(points, from, new Set(homes), [...chosen.slice(replicaCount), ...passedOver])]
+  return [
+    ...homes,
+    ...mergeWalk(points, from, new Set(homes), [...chosen.slice(replicaCount), ...passedOver]),
+  ]
 }
 
 /** The remaining nodes in walk order. */
-function mergeWalk(points: readonly RingPoint[], from: number, taken: Set<NodeId>, rest: readonly NodeId[]): NodeId[] {
+function mergeWalk(
+  points: readonly RingPoint[],
+  from: number,
+  taken: Set<NodeId>,
+  rest: readonly NodeId[],
+): NodeId[] {
   const remaining = new Set(rest)
   const out: NodeId[] = []
   for (let step = 0; step < points.length && remaining.size > 0; step++) {

@@ -5,8 +5,9 @@
  */
 
 import { prefixEnd, stringToU32, u32ToString } from '../base/bytes.ts'
+import { QuorateError } from '../base/errors.ts'
 import type { ByteString, TableId, Token } from '../base/ids.ts'
-import { decodeKeyAt } from '../base/key-encoding.ts'
+import { assertEncodedKey, decodeKeyAt } from '../base/key-encoding.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { TOKENS } from './partition-map.ts'
@@ -21,7 +22,12 @@ export function tablePrefix(table: TableId): ByteString {
   return (keyspaces.row + u32ToString(table)) as ByteString
 }
 
-export function rowKey(table: TableId, token: Token, partitionKey: ByteString, sortKey: ByteString): ByteString {
+export function rowKey(
+  table: TableId,
+  token: Token,
+  partitionKey: ByteString,
+  sortKey: ByteString,
+): ByteString {
   return (keyspaces.row + u32ToString(table) + u32ToString(token) + partitionKey + sortKey) as ByteString
 }
 
@@ -39,4 +45,15 @@ export function tokenRange(table: TableId, start: number, end: number): { from: 
   const prefix = tablePrefix(table)
   const to = end >= TOKENS ? prefixEnd(prefix)! : ((prefix + u32ToString(end)) as ByteString)
   return { from: (prefix + u32ToString(start)) as ByteString, to }
+}
+
+/** Refuses bytes that are not the key of a row of this table: what comes from a peer passes here before it is kept. */
+export function assertRowKey(table: TableId, key: ByteString): void {
+  if (key.charAt(0) !== keyspaces.row || key.length < HEADER || rowTable(key) !== table) {
+    throw new QuorateError('BAD_REQUEST', 'the row key does not belong to the table')
+  }
+  const { partitionKey, sortKey } = rowKeyParts(key)
+  if (rowToken(key) !== tokenOf(partitionKey))
+    throw new QuorateError('BAD_REQUEST', 'the row key does not hash to its token')
+  if (sortKey !== '') assertEncodedKey(sortKey, 'sort key')
 }

@@ -10,13 +10,12 @@
  */
 
 import { assert } from '../base/assert.ts'
-import { compareStrings, type NodeId, type Token } from '../base/ids.ts'
+import { compareStrings, type NodeId, type Token, tableId } from '../base/ids.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 import { SeededRandom } from '../base/prng.ts'
-import type { RingMember } from './ring.ts'
 import { TOKENS } from './partition-map.ts'
+import type { RingMember } from './ring.ts'
 import { ringMap } from './ring.ts'
-import { tableId } from '../base/ids.ts'
 
 export interface AllocationRequest {
   readonly id: NodeId
@@ -55,7 +54,9 @@ export function allocateTokens(
     members.push(member)
     const random = new SeededRandom(murmur3OfString(request.id, 0x71))
     for (let i = 0; i < count; i++) {
-      const token = options.random ? freeToken(random.uint32(), taken) : bestToken(members, member, i, count, taken, options)
+      const token = options.random
+        ? freeToken(random.uint32(), taken)
+        : bestToken(members, member, i, count, taken, options)
       taken.add(token)
       member.tokens.push(token as Token)
     }
@@ -107,15 +108,26 @@ function bestToken(
 /** Tokens of the whole range each node holds as home replica, counted once per replica. */
 export function replicatedLoad(members: readonly RingMember[], replicaCount: number): Map<NodeId, number> {
   const load = new Map<NodeId, number>(members.map(member => [member.id, 0]))
-  const map = ringMap(tableId(0), 0, members.filter(member => member.tokens.length > 0), replicaCount)
+  const map = ringMap(
+    tableId(0),
+    0,
+    members.filter(member => member.tokens.length > 0),
+    replicaCount,
+  )
   for (const partition of map.partitions) {
-    for (const replica of partition.replicas) load.set(replica, load.get(replica)! + partition.end - partition.start)
+    for (const replica of partition.replicas)
+      load.set(replica, load.get(replica)! + partition.end - partition.start)
   }
   return load
 }
 
 /** Sum of squares of load over weight; a member still receiving tokens counts with the share it has so far. */
-function imbalance(members: readonly Weighted[], replicaCount: number, growing: NodeId, progress: number): number {
+function imbalance(
+  members: readonly Weighted[],
+  replicaCount: number,
+  growing: NodeId,
+  progress: number,
+): number {
   const load = replicatedLoad(members, replicaCount)
   const weightSum = members.reduce((sum, m) => sum + m.weight * (m.id === growing ? progress : 1), 0)
   const loadSum = [...load.values()].reduce((sum, l) => sum + l, 0)

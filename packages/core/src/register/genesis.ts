@@ -181,7 +181,9 @@ function hello(state: GenesisState, from: NodeId, message: GenesisMessage & { ki
   if (message.genesis !== undefined) return heardOf(next, from, message.genesis)
   // Whoever knows no cluster yet is told of ours: a node that is no voter hears of it in no other way.
   const knowsCluster = state.outside !== undefined || (state.genesis !== undefined && state.durable)
-  const outputs: GenesisOutput[] = knowsCluster ? [{ kind: 'send', to: from, message: helloTo(next, from) }] : []
+  const outputs: GenesisOutput[] = knowsCluster
+    ? [{ kind: 'send', to: from, message: helloTo(next, from) }]
+    : []
   return proposeWhenReady(next, outputs)
 }
 

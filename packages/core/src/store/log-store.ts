@@ -217,6 +217,10 @@ export class LogStore implements Store {
     return entry !== undefined && entry.position > this.#durable ? entry.position : 0
   }
 
+  get inFlightBytes(): number {
+    return this.#writer.inFlightBytes
+  }
+
   status(): StoreStatus {
     const frozen = this.#frozen?.memtable
     return {

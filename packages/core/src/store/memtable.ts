@@ -1,7 +1,8 @@
 /**
- * What was committed since the last checkpoint, in key order: a B+ tree from key to value or
- * tombstone, with the position of the batch that wrote it. A key written again changes its entry in
- * place; the tree is touched only by keys it has not seen.
+ * What was committed since the last checkpoint: from key to value or tombstone, with the position of the
+ * batch that wrote it. Point reads go through a hash map (most look for keys that are not here, and a
+ * walk down a tree of long strings is what they would pay); order comes from a B+ tree, touched only by
+ * keys it has not seen. Both hold the same entries.
  */
 
 import type { ByteString } from '../base/ids.ts'
@@ -15,17 +16,18 @@ export interface MemtableEntry {
   position: Position
 }
 
-/** Heap of one entry beside its key and value: tree slot, entry, array header. An estimate. */
-const ENTRY_BYTES = 120
+/** Heap of one entry beside its key and value: map and tree slots, entry, array header. An estimate. */
+const ENTRY_BYTES = 160
 
 export class Memtable {
+  readonly #byKey = new Map<ByteString, MemtableEntry>()
   readonly #tree = new SortedTree<ByteString, MemtableEntry>(undefined, compareStrings, 64)
   #bytes = 0
   /** Counts changes; a walk that finds another value has been interleaved with a write. */
   #changes = 0
 
   get size(): number {
-    return this.#tree.size
+    return this.#byKey.size
   }
 
   get bytes(): number {
@@ -37,14 +39,16 @@ export class Memtable {
   }
 
   get(key: ByteString): MemtableEntry | undefined {
-    return this.#tree.get(key)
+    return this.#byKey.get(key)
   }
 
   set(key: ByteString, value: Uint8Array | undefined, position: Position): void {
     this.#changes++
-    const entry = this.#tree.get(key)
+    const entry = this.#byKey.get(key)
     if (entry === undefined) {
-      this.#tree.set(key, { value, position })
+      const fresh = { value, position }
+      this.#byKey.set(key, fresh)
+      this.#tree.set(key, fresh)
       this.#bytes += ENTRY_BYTES + key.length + (value?.length ?? 0)
       return
     }
@@ -59,7 +63,7 @@ export class Memtable {
     to: ByteString | undefined,
     reverse: boolean,
   ): IterableIterator<[ByteString, MemtableEntry]> {
-    if (this.#tree.size === 0) return
+    if (this.#byKey.size === 0) return
     if (reverse) {
       for (const pair of this.#tree.entriesReversed(to, undefined, true)) {
         if (pair[0] < from) return

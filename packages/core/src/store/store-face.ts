@@ -31,7 +31,7 @@ export interface Store {
     options?: ScanOptions,
   ): Iterable<[ByteString, Uint8Array | Damaged]>
 
-  /** Applies at once, durable later. Throws QuorateError STORE_FULL, STORE_FAILED (nothing applied). */
+  /** Applies at once, durable later. Throws QuorateError STORE_FULL, STORE_FAILED, OVERLOADED (nothing applied). */
   commit(batch: Batch): Position
   /** Runs `run` when every batch up to `position` is durable: at once when it already is, in order otherwise. */
   whenDurable(position: Position, run: () => void): void
@@ -41,6 +41,8 @@ export interface Store {
   readonly handed: Position
   readonly durable: Position
 
+  /** Bytes of batches whose sync is outstanding. */
+  readonly inFlightBytes: number
   status(): StoreStatus
   /** Writes the memtable into the table and drops the log before it. Runs by itself by size; here for close and tests. */
   checkpoint(): Promise<void>

@@ -16,8 +16,8 @@
  * round collects it. Rounds may overlap and stop anywhere: each step is idempotent and safe alone.
  */
 
-import type { ByteString, PeerId, Stamp } from '../base/ids.ts'
 import { QuorateError } from '../base/errors.ts'
+import type { ByteString, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { isTombstone } from '../cells/cell.ts'
@@ -27,7 +27,12 @@ import type { Partition } from '../partitioning/partition-map.ts'
 import { pause } from '../ports/pause.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { DAMAGED } from '../store/store-face.ts'
-import { type Message, collectDropMessage, collectFenceMessage, collectReportMessage } from '../wire/messages.ts'
+import {
+  collectDropMessage,
+  collectFenceMessage,
+  collectReportMessage,
+  type Message,
+} from '../wire/messages.ts'
 
 const REQUEST_MS = 5_000
 
@@ -76,7 +81,9 @@ export class TombstoneCollector {
       const members = this.#node.catalog.members.members.map(member => member.id)
       if (members.some(member => this.#node.isSuspected(member))) return 0
       const reports = await Promise.all(
-        partition.replicas.map(home => this.#ask(home, collectReportMessage, { ...address, candidates: keys })),
+        partition.replicas.map(home =>
+          this.#ask(home, collectReportMessage, { ...address, candidates: keys }),
+        ),
       )
       const rows = agreedByAll(reports.map(report => report.rows))
       if (rows.length === 0) return 0
@@ -86,7 +93,9 @@ export class TombstoneCollector {
       const cut = Math.max(...clocks.map(answer => answer.clock)) as Stamp
       const fences = await fenceAll(cut)
       if (fences.some(fence => fence.hints > 0 || !fence.ready)) return 0
-      await Promise.all(partition.replicas.map(home => this.#ask(home, collectDropMessage, { ...address, cut, rows })))
+      await Promise.all(
+        partition.replicas.map(home => this.#ask(home, collectDropMessage, { ...address, cut, rows })),
+      )
       return rows.length
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error
@@ -121,11 +130,17 @@ function collectable(bytes: Uint8Array): boolean {
 export function serveCollection(node: NodeContext): void {
   const { rpc, catalog, fences, store, hybrid, hints, rows, counters } = node
 
-  const partitionOf = (request: { table: number; mapVersion: number; partition: number }): [TableView, Partition] => {
+  const partitionOf = (request: {
+    table: number
+    mapVersion: number
+    partition: number
+  }): [TableView, Partition] => {
     const view = catalog.view(request.table)
     const partition = view.map.partitions[request.partition]
     if (view.map.version !== request.mapVersion || partition === undefined) {
-      throw new QuorateError('STALE_MAP', 'the partition belongs to another map version', { data: { version: view.map.version } })
+      throw new QuorateError('STALE_MAP', 'the partition belongs to another map version', {
+        data: { version: view.map.version },
+      })
     }
     return [view, partition]
   }

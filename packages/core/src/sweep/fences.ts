@@ -44,9 +44,13 @@ export class Fences {
     const fence = this.#fences.get(fenceKey(table, partition)) ?? none
     const bound = kind === 'hint' ? fence.watermark : fence.fence
     if (asOf <= bound) {
-      throw new QuorateError('FENCED', 'this cell was read before a collection of tombstones; read it again and resend', {
-        data: { asOf, bound },
-      })
+      throw new QuorateError(
+        'FENCED',
+        'this cell was read before a collection of tombstones; read it again and resend',
+        {
+          data: { asOf, bound },
+        },
+      )
     }
   }
 
@@ -80,5 +84,8 @@ export class Fences {
 
 /** Keyed by the partition's range, which outlives map versions that leave it alone. */
 function fenceKey(table: TableId, partition: Partition): ByteString {
-  return (keyspaces.fence + u32ToString(table) + u32ToString(partition.start) + u32ToString(partition.end - 1)) as ByteString
+  return (keyspaces.fence +
+    u32ToString(table) +
+    u32ToString(partition.start) +
+    u32ToString(partition.end - 1)) as ByteString
 }

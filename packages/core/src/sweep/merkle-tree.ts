@@ -38,7 +38,10 @@ export class MerkleTree {
     this.leafCount = leafCount
     this.depth = Math.round(Math.log2(leafCount) / 4)
     assert(FAN_OUT ** this.depth === leafCount, 'leaves are a power of the fan-out', leafCount)
-    this.#levels = Array.from({ length: this.depth + 1 }, (_, level) => new Uint32Array(FAN_OUT ** level * WIDTH))
+    this.#levels = Array.from(
+      { length: this.depth + 1 },
+      (_, level) => new Uint32Array(FAN_OUT ** level * WIDTH),
+    )
   }
 
   leafOf(token: Token): number {
@@ -69,12 +72,15 @@ export class MerkleTree {
   /** Sets a leaf to what counting its rows gave; true when that changed it. */
   setLeaf(leaf: number, sum: TreeNode): boolean {
     const before = this.node(this.depth, leaf)
-    const difference = [...sum.digest, sum.rows].map((value, lane) => value - (lane < 4 ? before.digest[lane]! : before.rows))
+    const difference = [...sum.digest, sum.rows].map(
+      (value, lane) => value - (lane < 4 ? before.digest[lane]! : before.rows),
+    )
     if (difference.every(lane => lane === 0)) return false
     let index = leaf
     for (let level = this.depth; level >= 0; level--) {
       const nodes = this.#levels[level]!
-      for (let lane = 0; lane < WIDTH; lane++) nodes[index * WIDTH + lane] = nodes[index * WIDTH + lane]! + difference[lane]!
+      for (let lane = 0; lane < WIDTH; lane++)
+        nodes[index * WIDTH + lane] = nodes[index * WIDTH + lane]! + difference[lane]!
       index = Math.floor(index / FAN_OUT)
     }
     return true

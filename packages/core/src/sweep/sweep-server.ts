@@ -1,16 +1,28 @@
 /** The answering side of a sweep: pure reads of trees and rows. */
 
 import { QuorateError } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { DAMAGED } from '../store/store-face.ts'
-import { limits } from '../base/limits.ts'
-import { sweepChildrenMessage, sweepFetchMessage, sweepLeafMessage, sweepRootsMessage } from '../wire/messages.ts'
+import {
+  sweepChildrenMessage,
+  sweepFetchMessage,
+  sweepLeafMessage,
+  sweepRootsMessage,
+} from '../wire/messages.ts'
 import { FAN_OUT, sameNode } from './merkle-tree.ts'
 import type { Trees } from './trees.ts'
 
 const LEAF_ROWS = 2_000
+/** Nodes asked for in one message: their children must fit the answer. */
+const INDEXES_MAX = 4_096
 
 export function serveSweeps(node: NodeContext, trees: Trees): void {
+  serveTrees(node, trees)
+  serveRows(node, trees)
+}
+
+function serveTrees(node: NodeContext, trees: Trees): void {
   const { rpc, catalog } = node
 
   rpc.handle(sweepRootsMessage, (request, respond) => {
@@ -19,7 +31,8 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
     let ready = true
     for (const theirs of request.partitions) {
       const partition = view.map.partitions[theirs.index]
-      if (partition === undefined) throw new QuorateError('BAD_REQUEST', `there is no partition ${theirs.index}`)
+      if (partition === undefined)
+        throw new QuorateError('BAD_REQUEST', `there is no partition ${theirs.index}`)
       ready &&= node.isReady(view, partition)
       if (!sameNode(theirs, trees.node(view.descriptor.id, theirs.index, 0, 0))) differing.push(theirs.index)
     }
@@ -29,8 +42,15 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
   rpc.handle(sweepChildrenMessage, (request, respond) => {
     const view = sameMap(catalog.view(request.table), request.mapVersion)
     const table = view.descriptor.id
-    if (request.level >= trees.depth(table) || view.map.partitions[request.partition] === undefined) {
-      throw new QuorateError('BAD_REQUEST', 'the tree has no such level or partition')
+    const width = FAN_OUT ** request.level
+    const known =
+      request.level < trees.depth(table, request.partition) && request.indexes.every(index => index < width)
+    if (
+      !known ||
+      view.map.partitions[request.partition] === undefined ||
+      request.indexes.length > INDEXES_MAX
+    ) {
+      throw new QuorateError('BAD_REQUEST', 'the tree has no such partition, level or node')
     }
     const children = request.indexes.flatMap(parent =>
       Array.from({ length: FAN_OUT }, (_, child) => {
@@ -40,11 +60,25 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
     )
     respond.ok({ children })
   })
+}
+
+/** Rows: keys and digests of a leaf, and the rows themselves. */
+function serveRows(node: NodeContext, trees: Trees): void {
+  const { rpc, catalog } = node
 
   rpc.handle(sweepLeafMessage, (request, respond) => {
     const view = sameMap(catalog.view(request.table), request.mapVersion)
-    if (view.map.partitions[request.partition] === undefined) throw new QuorateError('BAD_REQUEST', 'no such partition')
-    const rows = trees.leafRows(view.descriptor.id, request.partition, request.leaf, request.after, LEAF_ROWS + 1)
+    if (view.map.partitions[request.partition] === undefined)
+      throw new QuorateError('BAD_REQUEST', 'no such partition')
+    if (request.leaf >= FAN_OUT ** trees.depth(view.descriptor.id, request.partition))
+      throw new QuorateError('BAD_REQUEST', 'no such leaf')
+    const rows = trees.leafRows(
+      view.descriptor.id,
+      request.partition,
+      request.leaf,
+      request.after,
+      LEAF_ROWS + 1,
+    )
     respond.ok({ rows: rows.slice(0, LEAF_ROWS), more: rows.length > LEAF_ROWS })
   })
 
@@ -61,15 +95,21 @@ export function serveSweeps(node: NodeContext, trees: Trees): void {
       bytes += cell?.length ?? 0
       if (bytes > limits.pageBytesMax) break
     }
-    node.store.whenDurable(node.store.handed, () => respond.ok({ asOf, cells, more: cells.length < request.keys.length }))
+    node.store.whenDurable(node.store.handed, () =>
+      respond.ok({ asOf, cells, more: cells.length < request.keys.length }),
+    )
   })
 }
 
 function sameMap<V extends { readonly map: { readonly version: number } }>(view: V, version: number): V {
   if (view.map.version !== version) {
-    throw new QuorateError('STALE_MAP', `this node works with map version ${view.map.version}, the request with ${version}`, {
-      data: { version: view.map.version },
-    })
+    throw new QuorateError(
+      'STALE_MAP',
+      `this node works with map version ${view.map.version}, the request with ${version}`,
+      {
+        data: { version: view.map.version },
+      },
+    )
   }
   return view
 }

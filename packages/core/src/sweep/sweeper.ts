@@ -12,7 +12,8 @@
  */
 
 import { bytesEqual } from '../base/bytes.ts'
-import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { randomUnit } from '../base/prng.ts'
 import type { TableView } from '../catalog/catalog.ts'
@@ -107,7 +108,9 @@ export class Sweeper {
   /** Undefined when the peer did not answer. */
   async exchange(view: TableView, peer: NodeId): Promise<ExchangeResult | undefined> {
     const table = view.descriptor.id
-    const shared = view.map.partitions.filter(p => p.replicas.includes(this.#node.self) && p.replicas.includes(peer))
+    const shared = view.map.partitions.filter(
+      p => p.replicas.includes(this.#node.self) && p.replicas.includes(peer),
+    )
     if (shared.length === 0) return { peer, partitions: 0, differing: 0, repaired: 0, complete: true }
     this.#node.counters.sweepExchanges++
     const partitions = shared.map(p => ({ index: p.index, ...this.#trees.node(table, p.index, 0, 0) }))
@@ -122,7 +125,8 @@ export class Sweeper {
         if (roots.ready) this.onPulled(view, index, peer)
       }
       return { peer, partitions: shared.length, differing: differing.size, repaired, complete: roots.ready }
-    } catch {
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
       // The peer went away or refused: nothing was proven, nothing is lost; the next exchange starts anew.
       return undefined
     }
@@ -145,13 +149,19 @@ export class Sweeper {
   async #reconcile(view: TableView, partition: number, peer: NodeId): Promise<number> {
     const table = view.descriptor.id
     let suspects = [0]
-    for (let level = 0; level < this.#trees.depth(table) && suspects.length > 0; level++) {
+    for (let level = 0; level < this.#trees.depth(table, partition) && suspects.length > 0; level++) {
       const next: number[] = []
       for (let at = 0; at < suspects.length; at += 256) {
         const indexes = suspects.slice(at, at + 256)
-        const { children } = await this.#ask(peer, sweepChildrenMessage, { ...this.#address(view), partition, level, indexes })
+        const { children } = await this.#ask(peer, sweepChildrenMessage, {
+          ...this.#address(view),
+          partition,
+          level,
+          indexes,
+        })
         for (const child of children) {
-          if (!sameNode(child, this.#trees.node(table, partition, level + 1, child.index))) next.push(child.index)
+          if (!sameNode(child, this.#trees.node(table, partition, level + 1, child.index)))
+            next.push(child.index)
         }
       }
       suspects = next
@@ -169,7 +179,12 @@ export class Sweeper {
     return repaired
   }
 
-  async #leafDifferences(view: TableView, partition: number, leaf: number, peer: NodeId): Promise<ByteString[]> {
+  async #leafDifferences(
+    view: TableView,
+    partition: number,
+    leaf: number,
+    peer: NodeId,
+  ): Promise<ByteString[]> {
     const table = view.descriptor.id
     const theirs = new Map<ByteString, Digest>()
     let after = '' as ByteString
@@ -181,7 +196,13 @@ export class Sweeper {
       after = last.key
     }
     const out: ByteString[] = []
-    for (const { key, digest } of this.#trees.leafRows(table, partition, leaf, '' as ByteString, Number.MAX_SAFE_INTEGER)) {
+    for (const { key, digest } of this.#trees.leafRows(
+      table,
+      partition,
+      leaf,
+      '' as ByteString,
+      Number.MAX_SAFE_INTEGER,
+    )) {
       const other = theirs.get(key)
       if (other === undefined || !digestsEqual(other, digest)) out.push(key)
       theirs.delete(key)
@@ -193,7 +214,7 @@ export class Sweeper {
 
   /** Re-checks rows after a pause and merges both ways what still differs. */
   async #settle(view: TableView, keys: readonly ByteString[], peer: NodeId): Promise<number> {
-    const { clock, counters, hybrid, rows, fences } = this.#node
+    const { clock, counters, hybrid } = this.#node
     await pause(clock, this.#options.recheckMs)
     const began = clock.monotonicMs()
     let repaired = 0
@@ -201,35 +222,66 @@ export class Sweeper {
     while (rest.length > 0) {
       const asOf = hybrid.peek()
       const fetched = await this.#ask(peer, sweepFetchMessage, { ...this.#address(view), keys: rest })
-      const sends: Promise<unknown>[] = []
-      for (const { key, cell: theirs } of fetched.cells) {
-        const stored = this.#node.store.get(key)
-        const mine = stored === DAMAGED ? undefined : stored
-        if (theirs === undefined ? mine === undefined : mine !== undefined && bytesEqual(mine, theirs)) {
-          counters.sweepFalseAlarms++
-          continue
-        }
-        let now = mine
-        if (theirs !== undefined) {
-          fences.check(view.descriptor.id, view.map.locate(rowToken(key)), 'sweep', fetched.asOf)
-          const applied = rows.merge(view, key, theirs)
-          now = applied.bytes
-          // Our merged state may rest on a ledger entry in this batch: it travels when that is durable.
-          await durable(this.#node.store, applied.position)
-        }
-        repaired++
-        counters.sweepRowsRepaired++
-        if (now !== undefined && (theirs === undefined || !bytesEqual(now, theirs))) {
-          const message = { ...this.#address(view), kind: 'sweep' as const, key, cell: now, asOf }
-          sends.push(this.#node.rpc.request(peer as string as PeerId, replicaWriteMessage, message, limits.replicaTimeoutMs))
-        }
-      }
-      await Promise.all(sends)
+      const lacking = this.#pull(view, fetched.cells, fetched.asOf)
+      counters.sweepRowsRepaired += lacking.changed
+      repaired += lacking.changed
+      // Our merged state may rest on ledger entries in these batches: it travels when they are durable.
+      await durable(this.#node.store, this.#node.store.handed)
+      await this.#push(view, lacking.rows, asOf, peer)
       if (fetched.cells.length === 0) break
       rest = rest.slice(fetched.cells.length)
     }
     const pacedMs = (keys.length / limits.sweepRowsPerSecond) * 1_000
     await pause(clock, Math.max(0, pacedMs - (clock.monotonicMs() - began)))
     return repaired
+  }
+
+  /** Merges what the peer has; says which rows the peer then lacks. */
+  #pull(
+    view: TableView,
+    cells: readonly { readonly key: ByteString; readonly cell: Uint8Array | undefined }[],
+    asOf: Stamp,
+  ): { changed: number; rows: { key: ByteString; cell: Uint8Array }[] } {
+    const { store, rows, fences, counters } = this.#node
+    const lacking: { key: ByteString; cell: Uint8Array }[] = []
+    let changed = 0
+    for (const { key, cell: theirs } of cells) {
+      const stored = store.get(key)
+      const mine = stored === DAMAGED ? undefined : stored
+      if (theirs === undefined ? mine === undefined : mine !== undefined && bytesEqual(mine, theirs)) {
+        counters.sweepFalseAlarms++
+        continue
+      }
+      let now = mine
+      if (theirs !== undefined) {
+        fences.check(view.descriptor.id, view.map.locate(rowToken(key)), 'sweep', asOf)
+        now = rows.merge(view, key, theirs).bytes
+      }
+      changed++
+      if (now !== undefined && (theirs === undefined || !bytesEqual(now, theirs)))
+        lacking.push({ key, cell: now })
+    }
+    return { changed, rows: lacking }
+  }
+
+  async #push(
+    view: TableView,
+    rows: readonly { readonly key: ByteString; readonly cell: Uint8Array }[],
+    asOf: Stamp,
+    peer: NodeId,
+  ): Promise<void> {
+    const to = peer as string as PeerId
+    // A failure of one is looked at when all have ended: none may be left to nobody.
+    const outcomes = await Promise.all(
+      rows.map(row => {
+        const message = { ...this.#address(view), kind: 'sweep' as const, ...row, asOf }
+        return this.#node.rpc.request(to, replicaWriteMessage, message, limits.replicaTimeoutMs).then(
+          () => undefined,
+          (error: unknown) => error,
+        )
+      }),
+    )
+    const failed = outcomes.find(error => error !== undefined)
+    if (failed !== undefined) throw failed
   }
 }

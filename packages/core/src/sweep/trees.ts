@@ -39,7 +39,11 @@ export interface ReplayedChange {
 
 export function leavesPerPartition(partitions: number): number {
   let leaves: number = FAN_OUT
-  while (leaves * FAN_OUT <= limits.sweepLeavesMax && leaves * FAN_OUT * partitions <= limits.sweepLeavesPerTable) leaves *= FAN_OUT
+  while (
+    leaves * FAN_OUT <= limits.sweepLeavesMax &&
+    leaves * FAN_OUT * partitions <= limits.sweepLeavesPerTable
+  )
+    leaves *= FAN_OUT
   return leaves
 }
 
@@ -61,7 +65,12 @@ export class Trees {
       const known = this.#tables.get(descriptor.id)
       if (known !== undefined && known.map.version === map.version) continue
       const leafCount = leavesPerPartition(map.partitions.length)
-      const table: TableTrees = { map, leafCount, trees: new Array(map.partitions.length), dirtyPages: new Set() }
+      const table: TableTrees = {
+        map,
+        leafCount,
+        trees: new Array(map.partitions.length),
+        dirtyPages: new Set(),
+      }
       this.#tables.set(descriptor.id, table)
       const fresh = replayed.filter(change => rowTable(change.key) === descriptor.id)
       if (this.#loadPages(table)) this.#replay(table, fresh)
@@ -134,7 +143,13 @@ export class Trees {
   }
 
   /** Keys and digests of a leaf, in key order, after `after`. */
-  leafRows(table: TableId, index: number, leaf: number, after: ByteString, limit: number): { key: ByteString; digest: Digest }[] {
+  leafRows(
+    table: TableId,
+    index: number,
+    leaf: number,
+    after: ByteString,
+    limit: number,
+  ): { key: ByteString; digest: Digest }[] {
     const trees = this.#tables.get(table)
     const out: { key: ByteString; digest: Digest }[] = []
     if (trees === undefined) return out
@@ -150,8 +165,10 @@ export class Trees {
     return this.#tables.get(table)?.trees[index]?.node(level, position) ?? emptyNode
   }
 
-  depth(table: TableId): number {
-    const leafCount = this.#tables.get(table)?.leafCount ?? FAN_OUT
+  /** Levels below the root of one partition's tree: a very narrow partition has fewer than the others. */
+  depth(table: TableId, index: number): number {
+    const trees = this.#tables.get(table)
+    const leafCount = trees?.map.partitions[index] === undefined ? FAN_OUT : this.#leaves(trees, index)
     return Math.round(Math.log2(leafCount) / 4)
   }
 
@@ -239,9 +256,11 @@ export class Trees {
   }
 }
 
-
-
-export function replayedChange(key: ByteString, before: Stored, after: Uint8Array | undefined): ReplayedChange {
+export function replayedChange(
+  key: ByteString,
+  before: Stored,
+  after: Uint8Array | undefined,
+): ReplayedChange {
   return {
     key,
     before: before === undefined || before === DAMAGED ? before : digestCell(key, before),

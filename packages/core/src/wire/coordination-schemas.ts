@@ -63,7 +63,13 @@ const gossipValue: s.Schema<string | number> = {
   },
   read: r => (s.flag.read(r) ? r.text(4096) : r.f64()),
 }
-const digestEntry = s.record({ node: s.node, generation: s.count, heartbeat: s.count, version: s.count, collected: s.count })
+const digestEntry = s.record({
+  node: s.node,
+  generation: s.count,
+  heartbeat: s.count,
+  version: s.count,
+  collected: s.count,
+})
 const nodeDelta = s.record({
   node: s.node,
   generation: s.count,
@@ -78,6 +84,9 @@ const nodeDelta = s.record({
 
 export const gossipSchema: s.Schema<GossipMessage> = s.variants({
   syn: s.record({ digest: s.list(digestEntry, limits.membersMax) }),
-  synack: s.record({ digest: s.list(digestEntry, limits.membersMax), delta: s.list(nodeDelta, limits.membersMax) }),
+  synack: s.record({
+    digest: s.list(digestEntry, limits.membersMax),
+    delta: s.list(nodeDelta, limits.membersMax),
+  }),
   ack: s.record({ delta: s.list(nodeDelta, limits.membersMax) }),
 })

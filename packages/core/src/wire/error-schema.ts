@@ -1,5 +1,12 @@
-import { ERROR_CODES, type ErrorCode, type ErrorData, type Outcome, QuorateError, isQuorateError } from '../base/errors.ts'
 import { utf8 } from '../base/bytes.ts'
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorData,
+  isQuorateError,
+  type Outcome,
+  QuorateError,
+} from '../base/errors.ts'
 import * as s from './schema.ts'
 
 const OUTCOMES: readonly Outcome[] = ['not-applied', 'applied', 'unknown']

@@ -3,8 +3,8 @@
  * shape needs a new protocol version (see `protocol-version.ts` and its test).
  */
 
-import { limits } from '../base/limits.ts'
 import type { ByteString, Incarnation, OperationId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 import type { Digest } from '../cells/cell-codec.ts'
 import {
   acceptorReplySchema,
@@ -20,6 +20,9 @@ export interface Message<Request, Reply> {
   readonly request: s.Schema<Request>
   readonly reply: s.Schema<Reply>
 }
+
+/** Types from here on are between members; a stranger that sends them is refused. */
+export const MEMBER_MESSAGES_FROM = 20
 
 export const allMessages: Message<never, never>[] = []
 
@@ -190,7 +193,11 @@ export const replicaRangeMessage = message(
   'replica-range',
   22,
   s.record({ table: s.u32, mapVersion: s.count, from: rowKey, to: rowKey, reverse: s.flag, limit: s.count }),
-  s.record({ rows: s.list(s.record({ key: rowKey, cell }), limits.pageRowsMax), more: s.flag, asOf: s.stamp }),
+  s.record({
+    rows: s.list(s.record({ key: rowKey, cell }), limits.pageRowsMax),
+    more: s.flag,
+    asOf: s.stamp,
+  }),
 )
 
 export const storeHintMessage = message(
@@ -214,7 +221,13 @@ export const sweepRootsMessage = message(
 export const sweepChildrenMessage = message(
   'sweep-children',
   31,
-  s.record({ table: s.u32, mapVersion: s.count, partition: s.count, level: s.count, indexes: s.list(s.count, 4096) }),
+  s.record({
+    table: s.u32,
+    mapVersion: s.count,
+    partition: s.count,
+    level: s.count,
+    indexes: s.list(s.count, 4096),
+  }),
   s.record({ children: s.list(treeNode, 65_536) }),
 )
 
@@ -230,7 +243,11 @@ export const sweepFetchMessage = message(
   'sweep-fetch',
   33,
   s.record({ table: s.u32, mapVersion: s.count, keys: s.list(rowKey, 1_000) }),
-  s.record({ asOf: s.stamp, cells: s.list(s.record({ key: rowKey, cell: s.optional(cell) }), 1_000), more: s.flag }),
+  s.record({
+    asOf: s.stamp,
+    cells: s.list(s.record({ key: rowKey, cell: s.optional(cell) }), 1_000),
+    more: s.flag,
+  }),
 )
 
 /** Collection: refuse from now on what was read at or before `cut` (0: nothing), say what holds older writes, tell the clock. */

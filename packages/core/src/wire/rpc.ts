@@ -13,23 +13,21 @@
  */
 
 import { assert } from '../base/assert.ts'
-import { QuorateError, isQuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { Clock, Timer } from '../ports/clock.ts'
+import type { Clock } from '../ports/clock.ts'
+import { Deadlines } from '../ports/deadlines.ts'
 import type { Transport } from '../ports/transport.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { asQuorateError, errorSchema } from './error-schema.ts'
-import type { Message } from './messages.ts'
+import { MEMBER_MESSAGES_FROM, type Message } from './messages.ts'
 
 const KIND_REQUEST = 0
 const KIND_REPLY = 1
 const KIND_ERROR = 2
 const KIND_ONE_WAY = 3
-
-/** Granularity of deadlines. */
-const BUCKET_MS = 25
 
 export type OnReply<Reply> = (peer: PeerId, reply: Reply | undefined, error: QuorateError | undefined) => void
 
@@ -39,7 +37,12 @@ export interface Respond<Reply> {
 }
 
 /** `deadline` is on this node's monotonic clock. */
-export type Handler<Request, Reply> = (request: Request, respond: Respond<Reply>, from: PeerId, deadline: number) => void
+export type Handler<Request, Reply> = (
+  request: Request,
+  respond: Respond<Reply>,
+  from: PeerId,
+  deadline: number,
+) => void
 
 interface PendingCall {
   readonly message: Message<unknown, unknown>
@@ -55,6 +58,8 @@ export interface RpcOptions {
   readonly self?: PeerId
   /** Should differ from life to life of a process: its peers may still answer the calls of the last one. */
   readonly firstCallId?: number
+  /** May this peer send what members send each other? Default: anyone may. */
+  readonly isMember?: (peer: PeerId) => boolean
 }
 
 /** First call ids are drawn below this. */
@@ -71,23 +76,26 @@ export class Rpc {
   readonly #transport: Transport
   readonly #clock: Clock
   readonly #pending = new Map<number, PendingCall>()
-  readonly #buckets = new Map<number, number[]>()
-  readonly #handlers = new Map<number, { message: Message<unknown, unknown>; handler: Handler<unknown, unknown> }>()
+  readonly deadlines: Deadlines
+  readonly #handlers = new Map<
+    number,
+    { message: Message<unknown, unknown>; handler: Handler<unknown, unknown> }
+  >()
   readonly #writer = new ByteWriter(4096)
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
   readonly #self: PeerId | undefined
+  readonly #isMember: (peer: PeerId) => boolean
   #nextId: number
-  #timer: Timer | undefined
-  #lastBucket: number
   #closed = false
   onUnreachable: (peer: PeerId) => void = () => {}
 
   constructor(transport: Transport, clock: Clock, options: RpcOptions = {}) {
     this.#transport = transport
     this.#self = options.self
+    this.#isMember = options.isMember ?? (() => true)
     this.#nextId = 1 + (options.firstCallId ?? 0)
     this.#clock = clock
-    this.#lastBucket = Math.floor(clock.monotonicMs() / BUCKET_MS)
+    this.deadlines = new Deadlines(clock)
     transport.serve({
       frame: (from, frame) => this.#frame(from, frame),
       unreachable: peer => this.#unreachable(peer),
@@ -132,12 +140,17 @@ export class Rpc {
       openCount: peers.length,
       onReply: onReply as OnReply<unknown>,
     })
-    this.#expireAt(id, this.#clock.monotonicMs() + timeoutMs)
+    this.deadlines.add(this.#clock.monotonicMs() + timeoutMs, { expire: () => this.#expire(id) })
     this.counters.sent += peers.length
     for (const peer of peers) this.#send(peer, frame)
   }
 
-  request<Request, Reply>(peer: PeerId, message: Message<Request, Reply>, request: Request, timeoutMs: number): Promise<Reply> {
+  request<Request, Reply>(
+    peer: PeerId,
+    message: Message<Request, Reply>,
+    request: Request,
+    timeoutMs: number,
+  ): Promise<Reply> {
     return new Promise((resolve, reject) => {
       this.call([peer], message, request, timeoutMs, (_, reply, error) => {
         if (error !== undefined) reject(error)
@@ -161,9 +174,8 @@ export class Rpc {
 
   close(): void {
     this.#closed = true
-    this.#timer?.cancel()
+    this.deadlines.stop()
     this.#pending.clear()
-    this.#buckets.clear()
   }
 
   get inFlight(): number {
@@ -201,6 +213,9 @@ export class Rpc {
     const waitMs = reader.varint()
     const entry = this.#handlers.get(type)
     if (entry === undefined) reader.fail(`unknown message type ${type}`)
+    if (type >= MEMBER_MESSAGES_FROM && !this.#isMember(from)) {
+      throw new QuorateError('BAD_REQUEST', `"${entry.message.name}" is between members of the cluster`)
+    }
     const request = entry.message.request.read(reader)
     reader.end()
     const respond: Respond<unknown> =
@@ -249,12 +264,21 @@ export class Rpc {
       if (!isQuorateError(cause)) throw cause
       this.counters.badFrames++
       reply = undefined
-      error = new QuorateError('BAD_FRAME', `the answer to ${call.message.name} is malformed`, { outcome: 'unknown', cause })
+      error = new QuorateError('BAD_FRAME', `the answer to ${call.message.name} is malformed`, {
+        outcome: 'unknown',
+        cause,
+      })
     }
     this.#settle(id, call, position, reply, error)
   }
 
-  #settle(id: number, call: PendingCall, position: number, reply: unknown, error: QuorateError | undefined): void {
+  #settle(
+    id: number,
+    call: PendingCall,
+    position: number,
+    reply: unknown,
+    error: QuorateError | undefined,
+  ): void {
     call.open[position] = false
     if (--call.openCount === 0) this.#pending.delete(id)
     call.onReply(call.peers[position]!, reply, error)
@@ -266,31 +290,16 @@ export class Rpc {
       const position = call.peers.indexOf(peer)
       if (position >= 0 && call.open[position]) {
         const message = `${peer} cannot be reached; ${call.message.name} may or may not have arrived`
-        this.#settle(id, call, position, undefined, new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } }))
+        this.#settle(
+          id,
+          call,
+          position,
+          undefined,
+          new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } }),
+        )
       }
     }
     this.onUnreachable(peer)
-  }
-
-  #expireAt(id: number, at: number): void {
-    const bucket = Math.max(this.#lastBucket + 1, Math.ceil(at / BUCKET_MS))
-    const ids = this.#buckets.get(bucket)
-    if (ids === undefined) this.#buckets.set(bucket, [id])
-    else ids.push(id)
-    this.#timer ??= this.#clock.setTimer(BUCKET_MS, () => this.#tick())
-  }
-
-  #tick(): void {
-    this.#timer = undefined
-    const now = Math.floor(this.#clock.monotonicMs() / BUCKET_MS)
-    for (let bucket = this.#lastBucket + 1; bucket <= now && this.#buckets.size > 0; bucket++) {
-      const ids = this.#buckets.get(bucket)
-      if (ids === undefined) continue
-      this.#buckets.delete(bucket)
-      for (const id of ids) this.#expire(id)
-    }
-    this.#lastBucket = Math.max(this.#lastBucket, now)
-    if (this.#buckets.size > 0 && !this.#closed) this.#timer ??= this.#clock.setTimer(BUCKET_MS, () => this.#tick())
   }
 
   #expire(id: number): void {
@@ -300,7 +309,10 @@ export class Rpc {
     for (let position = 0; position < call.peers.length; position++) {
       if (!call.open[position]) continue
       const message = `${call.peers[position]} did not answer ${call.message.name} in time`
-      const error = new QuorateError('DEADLINE', message, { outcome: 'unknown', data: { peer: call.peers[position]! } })
+      const error = new QuorateError('DEADLINE', message, {
+        outcome: 'unknown',
+        data: { peer: call.peers[position]! },
+      })
       this.#settle(id, call, position, undefined, error)
     }
   }
@@ -309,7 +321,11 @@ export class Rpc {
 const silent: Respond<unknown> = { ok: () => {}, fail: () => {} }
 
 function tooLarge(name: string, frameBytes: number): QuorateError {
-  return new QuorateError('VALUE_TOO_LARGE', `a ${name} message of ${frameBytes} bytes is past the frame limit`, {
-    data: { frameBytes, limitBytes: limits.frameBytesMax },
-  })
+  return new QuorateError(
+    'VALUE_TOO_LARGE',
+    `a ${name} message of ${frameBytes} bytes is past the frame limit`,
+    {
+      data: { frameBytes, limitBytes: limits.frameBytesMax },
+    },
+  )
 }

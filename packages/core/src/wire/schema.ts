@@ -49,7 +49,8 @@ export function fixed<T extends string = ByteString>(length: number): Schema<T> 
   return {
     shape: `fixed${length}`,
     write: (w, v) => {
-      if (v.length !== length) throw new QuorateError('BAD_REQUEST', `expected ${length} bytes, got ${v.length}`)
+      if (v.length !== length)
+        throw new QuorateError('BAD_REQUEST', `expected ${length} bytes, got ${v.length}`)
       w.rawByteString(v)
     },
     read: r => r.rawByteString(length) as string as T,

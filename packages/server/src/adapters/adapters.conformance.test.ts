@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { NodeClock } from '@quorate/client/node-transport'
 import type { Table } from '@quorate/core'
 import {
   clockConformance,
@@ -10,7 +11,6 @@ import {
 } from '@quorate/core/conformance'
 import { afterAll, expect, test } from 'vitest'
 import { LmdbTable } from './lmdb-table.ts'
-import { NodeClock } from '@quorate/client/node-transport'
 import { NodeDisk } from './node-disk.ts'
 import { nodeRandom } from './node-random.ts'
 

@@ -9,9 +9,14 @@
  * Reference: Chu, "MDB: A Memory-Mapped Database and Backend for OpenLDAP" (2011).
  */
 
-import { mkdir } from 'node:fs/promises'
+import { mkdir, statfs } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { type ByteString, DiskError, type ScanOptions, type Table, type TableWrite } from '@quorate/core'
 import { open, type RootDatabase } from 'lmdb'
+
+const MAP_FULL = -30792
+/** Less room than this, and a write that was cut short is taken for a full disk. */
+const FREE_BYTES_MIN = 8 * 1024 * 1024
 
 export interface LmdbTableOptions {
   /** Fixed size of the map in bytes; left out, it grows as needed. For tests of a full table. */
@@ -20,6 +25,7 @@ export interface LmdbTableOptions {
 
 export class LmdbTable implements Table {
   readonly #database: RootDatabase<Buffer, Buffer>
+  readonly #directory: string
 
   static async open(directory: string, options: LmdbTableOptions = {}): Promise<LmdbTable> {
     await mkdir(directory, { recursive: true })
@@ -31,10 +37,11 @@ export class LmdbTable implements Table {
       overlappingSync: false,
       ...(options.mapBytes === undefined ? {} : { mapSize: options.mapBytes }),
     })
-    return new LmdbTable(database)
+    return new LmdbTable(database, directory)
   }
 
-  private constructor(database: RootDatabase<Buffer, Buffer>) {
+  private constructor(database: RootDatabase<Buffer, Buffer>, directory: string) {
+    this.#directory = directory
     this.#database = database
   }
 
@@ -60,18 +67,31 @@ export class LmdbTable implements Table {
   async write(batch: readonly TableWrite[]): Promise<void> {
     const database = this.#database
     try {
-      await database.batch(() => {
+      await database.transaction(() => {
         for (const { key, value } of batch) {
           const name = Buffer.from(key, 'latin1')
-          if (value === undefined) database.remove(name)
-          else database.put(name, Buffer.from(value.buffer, value.byteOffset, value.length))
+          if (value === undefined) database.removeSync(name)
+          else database.putSync(name, Buffer.from(value.buffer, value.byteOffset, value.length))
         }
       })
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      const full = /MDB_MAP_FULL|No space left|ENOSPC|Disk quota/i.test(reason)
-      throw new DiskError(full ? 'full' : 'io', `writing the table failed: ${reason}`, { cause })
+      const root = await commitError(cause)
+      const full = await this.#isFull(root)
+      const reason = root instanceof Error ? root.message : String(root)
+      throw new DiskError(full ? 'full' : 'io', `writing the table failed: ${reason}`, { cause: root })
     }
+  }
+
+  /**
+   * LMDB says "input/output error" when the system took only part of a write, which is how a file
+   * system fills up most of the time; the free space tells the two apart.
+   */
+  async #isFull(cause: unknown): Promise<boolean> {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code === MAP_FULL || code === constants.errno.ENOSPC || code === constants.errno.EDQUOT) return true
+    if (code !== constants.errno.EIO) return false
+    const { bavail, bsize } = await statfs(this.#directory)
+    return bavail * bsize < FREE_BYTES_MIN
   }
 
   async close(): Promise<void> {
@@ -79,9 +99,29 @@ export class LmdbTable implements Table {
   }
 }
 
+/**
+ * When a commit fails the package also rejects a promise of its own that nobody can hold. The failure
+ * itself arrives through `write`; this recognises the echo for the process's handler of unhandled
+ * rejections, which would otherwise stop a node whose disk is merely full.
+ */
+export function isLmdbEcho(reason: unknown): boolean {
+  return reason instanceof Error && 'commitError' in reason
+}
+
 /** A `Buffer`'s `slice` is a view where a `Uint8Array`'s is a copy, so no buffer may leave this file as bytes. */
 function plain(value: Buffer): Uint8Array {
   return new Uint8Array(value.buffer, value.byteOffset, value.length)
+}
+
+/** The package rejects each write with a general error that holds the promise of the real one. */
+async function commitError(cause: unknown): Promise<unknown> {
+  if (!(cause instanceof Error) || !('commitError' in cause)) return cause
+  try {
+    await cause.commitError
+    return cause
+  } catch (root) {
+    return root
+  }
 }
 
 function upwards(from: ByteString, to: ByteString | undefined): { start?: Buffer; end?: Buffer } {

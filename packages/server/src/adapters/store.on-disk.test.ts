@@ -3,6 +3,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { NodeClock } from '@quorate/client/node-transport'
 import {
   type ByteString,
   bytesToString,
@@ -14,7 +15,6 @@ import {
 } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { LmdbTable } from './lmdb-table.ts'
-import { NodeClock } from '@quorate/client/node-transport'
 import { NodeDisk } from './node-disk.ts'
 import { nodeRandom } from './node-random.ts'
 

@@ -3,7 +3,7 @@
  * and are what counting the rows gives, no hint is left, no row is damaged, no rebuild is under way.
  */
 
-import { bytesEqual, type ByteString, DAMAGED, tokenRange, type TableView } from '@quorate/core'
+import { type ByteString, bytesEqual, DAMAGED, type TableView, tokenRange } from '@quorate/core'
 import type { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
 
@@ -14,8 +14,12 @@ export function differences(cluster: SimCluster, limit = 5): string[] {
     const { node, id } = machine
     if (node === undefined) found.push(`${id} is ${machine.state}`)
     else if (node.rebuild.pending) found.push(`${id} is being rebuilt`)
-    else if (node.context.hints.count > 0) found.push(`${id} keeps ${node.context.hints.count} hints for ${node.context.hints.targets().join(' ')}`)
-    else if (node.context.rows.damagedKeys.size > 0) found.push(`${id} has ${node.context.rows.damagedKeys.size} damaged rows`)
+    else if (node.context.hints.count > 0)
+      found.push(
+        `${id} keeps ${node.context.hints.count} hints for ${node.context.hints.targets().join(' ')}`,
+      )
+    else if (node.context.rows.damagedKeys.size > 0)
+      found.push(`${id} has ${node.context.rows.damagedKeys.size} damaged rows`)
   }
   if (found.length > 0) return found
   const views = cluster.machines[0]!.node!.catalog.views()
@@ -53,7 +57,8 @@ function compareHomes(
   if (count !== mine.size) return `${where}: ${mine.size} rows and ${count} rows`
   const left = a.node!.trees.node(id, partition.index, 0, 0)
   const right = b.node!.trees.node(id, partition.index, 0, 0)
-  if (left.rows !== count || right.rows !== count) return `${where}: trees count ${left.rows} and ${right.rows} of ${count} rows`
+  if (left.rows !== count || right.rows !== count)
+    return `${where}: trees count ${left.rows} and ${right.rows} of ${count} rows`
   if (left.digest.some((lane, i) => lane !== right.digest[i])) return `${where}: equal rows, other trees`
   return undefined
 }

@@ -78,12 +78,19 @@ export function holders(receipt: Receipt): string[] {
 }
 
 /** Was a disk that held one of too few copies destroyed after the write began and before `untilMs`? */
-export function lostWithItsDisk(evidence: Evidence, write: WriteRecord, facts: TableFacts, untilMs: number): boolean {
+export function lostWithItsDisk(
+  evidence: Evidence,
+  write: WriteRecord,
+  facts: TableFacts,
+  untilMs: number,
+): boolean {
   const receipt = write.receipt
   if (receipt === undefined) return true
   if (receipt.copies >= Math.max(2, facts.w)) return false
   const nodes = new Set(holders(receipt))
-  return evidence.destroyed.some(({ node, atMs }) => nodes.has(node) && atMs >= write.callMs && atMs <= untilMs)
+  return evidence.destroyed.some(
+    ({ node, atMs }) => nodes.has(node) && atMs >= write.callMs && atMs <= untilMs,
+  )
 }
 
 export function facts(evidence: Evidence, row: RowHistory): TableFacts {

@@ -22,11 +22,18 @@ import type { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
 import type { Destruction, Violation } from './evidence.ts'
 
-export function checkHolders(cluster: SimCluster, write: WriteRecord, destroyed: readonly Destruction[]): Violation[] {
+export function checkHolders(
+  cluster: SimCluster,
+  write: WriteRecord,
+  destroyed: readonly Destruction[],
+): Violation[] {
   const receipt = write.receipt!
   const violations: Violation[] = []
   const bad = (message: string): void =>
-    void violations.push({ checker: 'receipts', message: `${write.table}/${write.key} ${write.tag ?? 'delete'}: ${message}` })
+    void violations.push({
+      checker: 'receipts',
+      message: `${write.table}/${write.key} ${write.tag ?? 'delete'}: ${message}`,
+    })
   const lost = new Set(destroyed.filter(({ atMs }) => atMs >= write.callMs).map(({ node }) => node))
   for (const { node, role, for: home } of receipt.answered) {
     const machine = cluster.machine(node)
@@ -35,7 +42,8 @@ export function checkHolders(cluster: SimCluster, write: WriteRecord, destroyed:
     const isHome = place.replicas.includes(node)
     if (role === 'home') {
       if (!isHome) bad(`${node} is reported as a home and is none`)
-      else if (holds(machine, place.key, write.context!) === false) bad(`${node} is named as a holder and has it not`)
+      else if (holds(machine, place.key, write.context!) === false)
+        bad(`${node} is named as a holder and has it not`)
       continue
     }
     if (isHome) bad(`${node} is a home and is reported as a fallback for ${home}`)
@@ -63,8 +71,12 @@ function placeOf(machine: SimMachine, write: WriteRecord): Place | undefined {
   try {
     const view = node.catalog.named(write.table)
     const partition = view.map.locate(token)
-    if (node.context.fences.of(view.descriptor.id, partition).watermark >= contextMax(write.context!)) return undefined
-    return { key: rowKey(view.descriptor.id, token, partitionKey, '' as ByteString), replicas: partition.replicas }
+    if (node.context.fences.of(view.descriptor.id, partition).watermark >= contextMax(write.context!))
+      return undefined
+    return {
+      key: rowKey(view.descriptor.id, token, partitionKey, '' as ByteString),
+      replicas: partition.replicas,
+    }
   } catch {
     // The node has not heard of the table (again) yet.
     return undefined

@@ -16,7 +16,9 @@ export function checkMonotonicReads(evidence: Evidence): Violation[] {
         if (earlier.returnMs >= later.callMs) continue
         if (earlier.receipt.copies + later.receipt.copies <= later.receipt.replicas) continue
         // What a disk destroyed between the two held is rebuilt from as many homes as W calls for.
-        const destroyed = evidence.destroyed.some(({ atMs }) => atMs >= earlier.callMs && atMs <= later.returnMs)
+        const destroyed = evidence.destroyed.some(
+          ({ atMs }) => atMs >= earlier.callMs && atMs <= later.returnMs,
+        )
         if (destroyed && earlier.receipt.copies < Math.max(2, table.w)) continue
         for (const tag of earlier.tags) {
           if (later.tags.includes(tag) || replaced.has(tag) || evidence.ledger.has(tag)) continue

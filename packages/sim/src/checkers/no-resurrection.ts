@@ -20,7 +20,10 @@ export function checkNoResurrection(evidence: Evidence): Violation[] {
       if (lostWithItsDisk(evidence, write, table, Infinity)) continue
       const ended = new Set(
         row.writes
-          .filter(put => put.outcome === 'ok' && put.returnMs! < write.callMs && !evidence.several.has(put.operation))
+          .filter(
+            put =>
+              put.outcome === 'ok' && put.returnMs! < write.callMs && !evidence.several.has(put.operation),
+          )
           .map(put => put.tag),
       )
       const deleted = [...write.seen].filter(tag => ended.has(tag))
@@ -30,7 +33,11 @@ export function checkNoResurrection(evidence: Evidence): Violation[] {
         violations.push({ checker: 'no-resurrection', message })
       }
       for (const read of row.reads) {
-        if (read.callMs <= write.returnMs! || read.receipt.copies + write.receipt!.copies <= read.receipt.replicas) continue
+        if (
+          read.callMs <= write.returnMs! ||
+          read.receipt.copies + write.receipt!.copies <= read.receipt.replicas
+        )
+          continue
         const back = read.tags.filter(tag => deleted.includes(tag))
         if (back.length === 0) continue
         const message = `${name}: ${back.join(' ')} read at ${read.returnMs.toFixed(1)} after its delete was acknowledged at ${write.returnMs!.toFixed(1)}`

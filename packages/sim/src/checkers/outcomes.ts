@@ -11,11 +11,13 @@ export function checkOutcomes(evidence: Evidence): Violation[] {
   const bad = (message: string): void => void violations.push({ checker: 'outcomes', message })
   for (const [name, row] of evidence.rows) {
     const possible = new Set<string>()
-    for (const write of row.writes) if (write.tag !== undefined && mayBeApplied(write)) possible.add(write.tag)
+    for (const write of row.writes)
+      if (write.tag !== undefined && mayBeApplied(write)) possible.add(write.tag)
     const look = (tags: readonly string[], when: string): void => {
       const seen = new Set<string>()
       for (const tag of tags) {
-        if (!possible.has(tag)) bad(`${name}: ${tag} is visible ${when}, and its write was said not to be applied`)
+        if (!possible.has(tag))
+          bad(`${name}: ${tag} is visible ${when}, and its write was said not to be applied`)
         if (seen.has(tag)) bad(`${name}: ${tag} is two siblings ${when}`)
         seen.add(tag)
       }

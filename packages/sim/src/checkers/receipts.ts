@@ -38,15 +38,24 @@ function wrongWriteReceipt(table: TableFacts, write: WriteRecord): string | unde
   const receipt = write.receipt!
   const fallbacks = receipt.answered.filter(answer => answer.role === 'fallback')
   const strict = write.strict || !table.sloppy
-  if (strict && fallbacks.length > 0) return `a strict write counts the fallbacks ${fallbacks.map(f => f.node).join(' ')}`
-  if (strict && receipt.copies < receipt.needed) return `a strict write has ${receipt.copies} copies of ${receipt.needed}`
-  if (receipt.copies + fallbacks.length < receipt.needed) return `acknowledged by fewer than the ${receipt.needed} asked for`
-  if (new Set(receipt.answered.map(answer => answer.node)).size !== receipt.answered.length) return 'a node is counted twice'
+  if (strict && fallbacks.length > 0)
+    return `a strict write counts the fallbacks ${fallbacks.map(f => f.node).join(' ')}`
+  if (strict && receipt.copies < receipt.needed)
+    return `a strict write has ${receipt.copies} copies of ${receipt.needed}`
+  if (receipt.copies + fallbacks.length < receipt.needed)
+    return `acknowledged by fewer than the ${receipt.needed} asked for`
+  if (new Set(receipt.answered.map(answer => answer.node)).size !== receipt.answered.length)
+    return 'a node is counted twice'
   return undefined
 }
 
 /** Writes that a read should have met and did not. */
-function* missedBy(evidence: Evidence, table: TableFacts, row: RowHistory, read: ReadRecord): Generator<string> {
+function* missedBy(
+  evidence: Evidence,
+  table: TableFacts,
+  row: RowHistory,
+  read: ReadRecord,
+): Generator<string> {
   const visible = new Set(read.tags)
   const replaced = table.rule.startsWith('merge:') ? new Set<string>() : replacedTags(row, read.returnMs)
   for (const write of row.writes) {

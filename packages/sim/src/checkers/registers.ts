@@ -20,11 +20,16 @@ export const cellModel: SequentialModel<string, RegisterInput, RegisterOutput> =
 
 export function checkRegisters(history: readonly RegisterOperation[]): Violation[] {
   // A read that heard nothing constrains nothing.
-  const relevant = history.filter(operation => operation.input.kind !== 'read' || operation.output !== undefined)
+  const relevant = history.filter(
+    operation => operation.input.kind !== 'read' || operation.output !== undefined,
+  )
   const result = checkLinearizability(cellModel, relevant, input => input.key)
   if (result.verdict !== 'violation') return []
   const tail = result.operations
     .slice(-12)
-    .map(op => `${op.call.toFixed(1)}–${op.return?.toFixed(1) ?? '?'} ${JSON.stringify(op.input)} -> ${JSON.stringify(op.output)}`)
+    .map(
+      op =>
+        `${op.call.toFixed(1)}–${op.return?.toFixed(1) ?? '?'} ${JSON.stringify(op.input)} -> ${JSON.stringify(op.output)}`,
+    )
   return [{ checker: 'registers', message: `${result.key} is not linearizable:\n  ${tail.join('\n  ')}` }]
 }

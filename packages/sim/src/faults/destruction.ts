@@ -14,7 +14,7 @@
  * A store found damaged is wiped by its operator, and is then a wiped store of the same machine.
  */
 
-import { bytesEqual, type ByteString, DAMAGED } from '@quorate/core'
+import { type ByteString, bytesEqual, DAMAGED } from '@quorate/core'
 import type { Destruction } from '../checkers/evidence.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
 

@@ -15,9 +15,9 @@ import {
   randomUnit,
   type SeededRandom,
 } from '@quorate/core'
-import type { NetworkFault } from '../world/sim-network.ts'
 import type { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
+import type { NetworkFault } from '../world/sim-network.ts'
 import type { StorageFault } from '../world/storage-faults.ts'
 import { DestructionLedger } from './destruction.ts'
 import { type FaultCounts, type FaultKind, noFaults } from './fault-kinds.ts'
@@ -94,7 +94,11 @@ export class FaultInjector {
       machine.state = 'damaged'
       return this.damaged(machine)
     }
-    this.#crash(machine, randomChance(this.#random, 0.5) ? 'power cut' : 'kill', 'the store ended the process')
+    this.#crash(
+      machine,
+      randomChance(this.#random, 0.5) ? 'power cut' : 'kill',
+      'the store ended the process',
+    )
   }
 
   /** The operator empties a store that reported damage. */
@@ -137,7 +141,13 @@ export class FaultInjector {
     const machine = randomPick(this.#random, this.#the().machines)
     switch (kind) {
       case 'message delay':
-        return this.#weather({ tailChance: 0.02 + randomUnit(this.#random) * 0.2, tailMs: 50 + randomBelow(this.#random, 1_500) }, { tailChance: 0 })
+        return this.#weather(
+          {
+            tailChance: 0.02 + randomUnit(this.#random) * 0.2,
+            tailMs: 50 + randomBelow(this.#random, 1_500),
+          },
+          { tailChance: 0 },
+        )
       case 'message loss':
         return this.#weather({ loss: 0.01 + randomUnit(this.#random) * 0.2 }, { loss: 0 })
       case 'message duplication':
@@ -191,7 +201,10 @@ export class FaultInjector {
     return 300 + randomUnit(this.#random) ** 2 * 8_000
   }
 
-  #weather(on: Partial<SimCluster['network']['conditions']>, off: Partial<SimCluster['network']['conditions']>): void {
+  #weather(
+    on: Partial<SimCluster['network']['conditions']>,
+    off: Partial<SimCluster['network']['conditions']>,
+  ): void {
     const { network } = this.#the()
     Object.assign(network.conditions, on, { tellUnreachable: randomUnit(this.#random) })
     this.#tell(`network ${JSON.stringify(on)}`)
@@ -215,7 +228,9 @@ export class FaultInjector {
     const shuffled = randomShuffle(this.#random, machines)
     const left = shuffled.slice(0, 1 + randomBelow(this.#random, Math.floor(machines.length / 2)))
     const rest = shuffled.slice(left.length)
-    const right = randomChance(this.#random, 0.5) ? rest : rest.slice(0, 1 + randomBelow(this.#random, rest.length))
+    const right = randomChance(this.#random, 0.5)
+      ? rest
+      : rest.slice(0, 1 + randomBelow(this.#random, rest.length))
     this.counts['partial cut']++
     const pairs = left.flatMap(a => right.flatMap(b => [[a.id, b.id] as const, [b.id, a.id] as const]))
     for (const [from, to] of pairs) network.cut(from, to)
@@ -269,7 +284,10 @@ export class FaultInjector {
 
   #jump(machine: SimMachine): void {
     if (!this.#mayTurnClock(machine)) return
-    const byMs = randomPick(this.#random, [1, -1]) * randomPick(this.#random, [200, 2_000, 20_000, 3_600_000]) * randomUnit(this.#random)
+    const byMs =
+      randomPick(this.#random, [1, -1]) *
+      randomPick(this.#random, [200, 2_000, 20_000, 3_600_000]) *
+      randomUnit(this.#random)
     this.counts['clock jump']++
     machine.time.jumpWall(byMs)
     this.#tell(`clock of ${machine.id} jumps by ${Math.round(byMs)} ms`)
@@ -333,8 +351,12 @@ export class FaultInjector {
 
   #flipTable(machine: SimMachine): void {
     if (!this.destruction.allows(machine)) return
-    const spaces = randomChance(this.#random, 0.9) ? [keyspaces.row, keyspaces.tree] : [keyspaces.acceptor, keyspaces.meta]
-    const keys = machine.table.keys().filter(key => spaces.some(space => key.startsWith(space)) && machine.table.peek(key)!.length > 0)
+    const spaces = randomChance(this.#random, 0.9)
+      ? [keyspaces.row, keyspaces.tree]
+      : [keyspaces.acceptor, keyspaces.meta]
+    const keys = machine.table
+      .keys()
+      .filter(key => spaces.some(space => key.startsWith(space)) && machine.table.peek(key)!.length > 0)
     if (keys.length === 0) return
     const { nowMs } = this.#the().simulation
     for (let i = 0; i <= randomBelow(this.#random, 3); i++) {
@@ -342,7 +364,8 @@ export class FaultInjector {
       machine.table.flipBit(key)
       this.counts['bit flip in the table']++
       if (key.startsWith(keyspaces.row)) this.destruction.rowFlipped(machine, key, nowMs)
-      else if (!key.startsWith(keyspaces.tree)) this.destruction.promiseFlipped(machine, key, machine.table.peek(key)!, nowMs)
+      else if (!key.startsWith(keyspaces.tree))
+        this.destruction.promiseFlipped(machine, key, machine.table.peek(key)!, nowMs)
       this.#tell(`bit flipped in a value of ${machine.id} under "${key.charAt(0)}"`)
     }
   }

@@ -28,7 +28,15 @@ export interface Mutant {
 }
 
 const hardCrashes = ['power cut of many', 'crash losing unsynced bytes', 'slow disk', 'torn write'] as const
-const lost = ['no-lost-write', 'no-silent-drop', 'receipts', 'monotonic-reads', 'registers', 'liveness', 'crash']
+const lost = [
+  'no-lost-write',
+  'no-silent-drop',
+  'receipts',
+  'monotonic-reads',
+  'registers',
+  'liveness',
+  'crash',
+]
 
 export const mutants: readonly Mutant[] = [
   {
@@ -60,7 +68,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'log-cut-at-bad-record-in-middle',
-    patches: [{ file: 'store/segment-judge.js', find: 'if (follower !== undefined) {\n        return { kind: \'damaged\', at, why: `a bad record', replace: 'if (follower !== undefined) {\n        return { kind: \'torn\', validEnd: at, why: `a bad record' }],
+    patches: [
+      {
+        file: 'store/segment-judge.js',
+        find: "if (follower !== undefined) {\n        return { kind: 'damaged', at, why: `a bad record",
+        replace:
+          "if (follower !== undefined) {\n        return { kind: 'torn', validEnd: at, why: `a bad record",
+      },
+    ],
     expects: ['storage'],
     seeds: 80,
     scenario: 'storage',
@@ -104,7 +119,12 @@ export const mutants: readonly Mutant[] = [
     expects: lost,
     seeds: 40,
     scenario: 'swarm',
-    overrides: { faults: ['store wiped', 'process kill'], faultEveryMs: 1_500, operationsPerSecond: 60, registerClients: 2 },
+    overrides: {
+      faults: ['store wiped', 'process kill'],
+      faultEveryMs: 1_500,
+      operationsPerSecond: 60,
+      registerClients: 2,
+    },
   },
   {
     name: 'clock-bound-not-reserved',
@@ -254,7 +274,13 @@ export const mutants: readonly Mutant[] = [
     expects: ['registers'],
     seeds: 40,
     scenario: 'swarm',
-    overrides: { registerClients: 6, faults: ['message delay', 'process kill', 'message loss'], faultEveryMs: 700, roles: ['sets'], operationsPerSecond: 5 },
+    overrides: {
+      registerClients: 6,
+      faults: ['message delay', 'process kill', 'message loss'],
+      faultEveryMs: 700,
+      roles: ['sets'],
+      operationsPerSecond: 5,
+    },
   },
   {
     name: 'tree-not-updated-after-repair',
@@ -313,7 +339,14 @@ export const mutants: readonly Mutant[] = [
     expects: lost,
     seeds: 40,
     scenario: 'swarm',
-    overrides: { faults: ['store wiped'], faultEveryMs: 2_000, operationsPerSecond: 100, roles: ['sets'], nodes: 3, replication: { n: 3, r: 2, w: 2, sloppy: false } },
+    overrides: {
+      faults: ['store wiped'],
+      faultEveryMs: 2_000,
+      operationsPerSecond: 100,
+      roles: ['sets'],
+      nodes: 3,
+      replication: { n: 3, r: 2, w: 2, sloppy: false },
+    },
   },
   {
     name: 'ledger-entry-not-written',
@@ -331,7 +364,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'call-ids-begin-at-one',
-    patches: [{ file: 'wire/rpc.js', find: 'this.#nextId = 1 + (options.firstCallId ?? 0);', replace: 'this.#nextId = 1;' }],
+    patches: [
+      {
+        file: 'wire/rpc.js',
+        find: 'this.#nextId = 1 + (options.firstCallId ?? 0);',
+        replace: 'this.#nextId = 1;',
+      },
+    ],
     expects: [...lost, 'outcomes'],
     seeds: 120,
     scenario: 'swarm',

@@ -16,7 +16,12 @@ export interface Campaign {
   acknowledged: number
   readonly faults: FaultCounts
   readonly coverage: Record<string, number>
-  readonly violations: { readonly seed: number; readonly verdict: Verdict; readonly checker: string; readonly message: string }[]
+  readonly violations: {
+    readonly seed: number
+    readonly verdict: Verdict
+    readonly checker: string
+    readonly message: string
+  }[]
   readonly failedSeeds: number[]
   /** Over all seeds, in order. */
   traceHash: string
@@ -71,7 +76,8 @@ function add(sum: Campaign, result: SwarmResult): void {
   sum.operations += result.operations
   sum.acknowledged += result.acknowledged
   for (const kind of faultKinds) sum.faults[kind] += result.faults[kind]
-  for (const [name, count] of Object.entries(result.coverage)) sum.coverage[name] = (sum.coverage[name] ?? 0) + count
+  for (const [name, count] of Object.entries(result.coverage))
+    sum.coverage[name] = (sum.coverage[name] ?? 0) + count
   if (result.verdict !== 'ok') sum.failedSeeds.push(result.seed)
   for (const { checker, message } of result.violations) {
     sum.violations.push({ seed: result.seed, verdict: result.verdict, checker, message })

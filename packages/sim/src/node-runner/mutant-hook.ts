@@ -29,7 +29,8 @@ export async function load(
 
 export function applyPatch(source: string, patch: Patch): string {
   const count = source.split(patch.find).length - 1
-  if (count !== 1) throw new Error(`${patch.file}: the patch must match once and matches ${count} times: ${patch.find}`)
+  if (count !== 1)
+    throw new Error(`${patch.file}: the patch must match once and matches ${count} times: ${patch.find}`)
   return source.replace(patch.find, () => patch.replace)
 }
 

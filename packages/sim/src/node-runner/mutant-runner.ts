@@ -10,7 +10,10 @@ import type { HuntResult } from './mutant-hunt.ts'
 const SURVIVED = 10
 
 export function listMutants(): string[] {
-  return mutants.map(({ name, scenario, expects, seeds }) => `${name} (${scenario}, up to ${seeds} seeds; ${expects.join(', ')})`)
+  return mutants.map(
+    ({ name, scenario, expects, seeds }) =>
+      `${name} (${scenario}, up to ${seeds} seeds; ${expects.join(', ')})`,
+  )
 }
 
 /** 0: all caught, by a checker that was expected to, and the unmutated code passes the same seeds. */
@@ -33,21 +36,29 @@ async function judge(mutant: Mutant, out: (line: string) => void): Promise<strin
   }
   const { found, seeds } = await child(mutant, mutant.seeds, 'mutated')
   if (found === undefined) return `SURVIVED ${seeds} seeds`
-  if (!mutant.expects.includes(found.checker)) return `seed ${found.seed}: found by ${found.checker}, which is not expected: ${found.message}`
+  if (!mutant.expects.includes(found.checker))
+    return `seed ${found.seed}: found by ${found.checker}, which is not expected: ${found.message}`
   const control = await child(mutant, found.seed, 'control')
   if (control.found !== undefined) {
     return `the unmutated code fails seed ${control.found.seed} of the same scenario: ${control.found.checker}: ${control.found.message}`
   }
-  out(`${mutant.name}: CAUGHT by ${found.checker} at seed ${found.seed}: ${found.message.split('\n')[0]!.slice(0, 160)}`)
+  out(
+    `${mutant.name}: CAUGHT by ${found.checker} at seed ${found.seed}: ${found.message.split('\n')[0]!.slice(0, 160)}`,
+  )
   return undefined
 }
 
 function child(mutant: Mutant, lastSeed: number, mode: 'mutated' | 'control'): Promise<HuntResult> {
   const script = fileURLToPath(new URL('./mutant-child.js', import.meta.url))
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [script, mutant.name, String(lastSeed), mode], { maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
-      if (error !== null) return reject(new Error(`${mutant.name} (${mode}): ${stderr || error.message}`))
-      resolve(JSON.parse(stdout.trim().split('\n').at(-1)!) as HuntResult)
-    })
+    execFile(
+      process.execPath,
+      [script, mutant.name, String(lastSeed), mode],
+      { maxBuffer: 16 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        if (error !== null) return reject(new Error(`${mutant.name} (${mode}): ${stderr || error.message}`))
+        resolve(JSON.parse(stdout.trim().split('\n').at(-1)!) as HuntResult)
+      },
+    )
   })
 }

@@ -4,14 +4,14 @@
  */
 
 import {
+  bytesToString,
+  DAMAGED,
   describeError,
   isQuorateError,
   type LogStore,
   randomBelow,
   randomChance,
   stringToBytes,
-  bytesToString,
-  DAMAGED,
 } from '@quorate/core'
 import { row, StorageRig } from '../store/storage-rig.ts'
 
@@ -38,15 +38,19 @@ export async function runStorage(seed: number): Promise<string | undefined> {
     for (const [key, number] of durable) {
       const stored = store.get(row(key))
       const found = stored === undefined || stored === DAMAGED ? 0 : Number(bytesToString(stored))
-      if (found < number) return `life ${life}: ${key} was durable at ${number} and is ${stored === undefined ? 'gone' : found}`
-      if (found > (committed.get(key) ?? 0)) return `life ${life}: ${key} is ${found}, which was never written`
+      if (found < number)
+        return `life ${life}: ${key} was durable at ${number} and is ${stored === undefined ? 'gone' : found}`
+      if (found > (committed.get(key) ?? 0))
+        return `life ${life}: ${key} is ${found}, which was never written`
     }
     rig.cutAt = rig.operations + 1 + randomBelow(random, 120)
     for (let i = 0; i < 60 && !rig.dead; i++) {
       const key = `k${randomBelow(random, KEYS)}`
       const number = ++count
       try {
-        const position = store.commit([{ key: row(key), value: stringToBytes(String(number).padEnd(1 + randomBelow(random, 200))) }])
+        const position = store.commit([
+          { key: row(key), value: stringToBytes(String(number).padEnd(1 + randomBelow(random, 200))) },
+        ])
         committed.set(key, number)
         store.whenDurable(position, () => void durable.set(key, number))
       } catch (error) {

@@ -74,7 +74,12 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
         }
       : {},
   }
-  return { ...options, ...direct, tuning: { ...options.tuning, ...tuning }, zones: Math.min(direct.zones ?? options.zones, nodes) }
+  return {
+    ...options,
+    ...direct,
+    tuning: { ...options.tuning, ...tuning },
+    zones: Math.min(direct.zones ?? options.zones, nodes),
+  }
 }
 
 function pickSome<T>(random: SeededRandom, items: readonly T[], share: number): T[] {
@@ -101,7 +106,10 @@ function swarmTable(
   const quorum = Math.floor(n / 2) + 1
   const blocking = role === 'monotonic'
   const sloppy = !blocking && randomChance(random, 0.4)
-  const [r, w] = blocking || randomChance(random, 0.6) ? [quorum, quorum] : [1 + randomBelow(random, n), 1 + randomBelow(random, n)]
+  const [r, w] =
+    blocking || randomChance(random, 0.6)
+      ? [quorum, quorum]
+      : [1 + randomBelow(random, n), 1 + randomBelow(random, n)]
   const kind = randomPick(random, rules[role])
   const settings = { n, r, w, sloppy, readRepair: blocking ? 'blocking' : 'async', ...replication } as const
   return {

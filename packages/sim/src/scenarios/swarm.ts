@@ -8,12 +8,7 @@
  * Reference: TigerBeetle, "A Tale of Four Fuzzers" and the VOPR's safety and liveness modes (2023).
  */
 
-import {
-  decodeDocument,
-  describeError,
-  randomUnit,
-  SeededRandom,
-} from '@quorate/core'
+import { decodeDocument, describeError, randomUnit, type SeededRandom } from '@quorate/core'
 import { differences } from '../checkers/convergence.ts'
 import type { Evidence, TableFacts, Violation } from '../checkers/evidence.ts'
 import { checkHolders } from '../checkers/holders.ts'
@@ -91,7 +86,10 @@ class SwarmRun {
     this.#random = this.#simulation.random.fork()
     this.#simulation.tell(describeOptions(options))
     host.watch?.(error => this.#simulation.fail(error))
-    const faults = new FaultInjector({ kinds: new Set(options.faults), everyMs: options.faultEveryMs }, this.#random.fork())
+    const faults = new FaultInjector(
+      { kinds: new Set(options.faults), everyMs: options.faultEveryMs },
+      this.#random.fork(),
+    )
     this.#faults = faults
     this.#cluster = new SimCluster(this.#simulation, options, {
       onNetworkFault: fault => faults.networkFault(fault),
@@ -100,7 +98,8 @@ class SwarmRun {
       onFatal: (machine, error) => faults.fatal(machine, error),
       onEnd: machine => this.#lastLedgers.set(machine, [...ledgerTags(machine)]),
       onDamaged: (machine, error) => {
-        if (faults.destruction.wounded !== machine) this.#violate('store', `${machine.id} is damaged, and nothing damaged it: ${error.message}`)
+        if (faults.destruction.wounded !== machine)
+          this.#violate('store', `${machine.id} is damaged, and nothing damaged it: ${error.message}`)
         faults.damaged(machine)
       },
     })
@@ -162,7 +161,8 @@ class SwarmRun {
     const { client } = this.#cluster.newClient('c0')
     const work = async (): Promise<void> => {
       await client.ready({ timeoutMs: FORMING_MS / 2 })
-      for (const { name, specification } of this.#options.tables) await client.createTable(name, specification, { timeoutMs: 10_000 })
+      for (const { name, specification } of this.#options.tables)
+        await client.createTable(name, specification, { timeoutMs: 10_000 })
     }
     const failed = { error: undefined as unknown }
     const ended = await this.#drive(
@@ -198,13 +198,16 @@ class SwarmRun {
       random: this.#random.fork(),
       machine: this.#cluster.newClient(name),
       timeoutMs: CLIENT_TIMEOUT_MS,
-      onWritten: write => this.#violations.push(...checkHolders(this.#cluster, write, this.#faults.destruction.destroyed)),
+      onWritten: write =>
+        this.#violations.push(...checkHolders(this.#cluster, write, this.#faults.destruction.destroyed)),
       onRead: () => {},
     })
     this.#actors.push(actor)
     const everyMs = (1_000 * this.#options.clients) / this.#options.operationsPerSecond
     const { tables } = this.#options
-    this.#repeat(actor.random, everyMs, () => step(actor, tables[Math.floor(randomUnit(actor.random) * tables.length)]!))
+    this.#repeat(actor.random, everyMs, () =>
+      step(actor, tables[Math.floor(randomUnit(actor.random) * tables.length)]!),
+    )
     return actor
   }
 
@@ -242,7 +245,8 @@ class SwarmRun {
       await simulation.run(simulation.nowMs + 1_000)
       left = differences(this.#cluster)
       // A flipped bit nobody has read yet is found by the scrub.
-      if (left.length === 0 && !this.#faults.destruction.healed) left = ['damage is not found or not healed yet']
+      if (left.length === 0 && !this.#faults.destruction.healed)
+        left = ['damage is not found or not healed yet']
       if (left.length === 0) break
     }
     if (simulation.failure !== undefined) return true
@@ -262,7 +266,8 @@ class SwarmRun {
         const key = 'after-healing'
         const written = await actor.write(name, key, actor.newTag(), { w: 'all' })
         const found = await actor.read(name, key, 'all')
-        if (written === undefined || found === undefined) this.#violate('liveness', `table ${name} does not serve after healing`)
+        if (written === undefined || found === undefined)
+          this.#violate('liveness', `table ${name} does not serve after healing`)
       }
     }
     const ended = await this.#drive(work(), 60_000)
@@ -297,17 +302,22 @@ class SwarmRun {
       destroyed: this.#faults.destruction.destroyed,
     }
     const checks = [checkNoLostWrite, checkOutcomes, checkNoResurrection, checkReceipts, checkMonotonicReads]
-    for (const check of checks) for (const { checker, message } of check(evidence)) this.#violate(checker, message)
+    for (const check of checks)
+      for (const { checker, message } of check(evidence)) this.#violate(checker, message)
     for (const { checker, message } of checkRegisters(this.#registerHistory)) this.#violate(checker, message)
   }
 
   #sumCoverage(): void {
     for (const { node } of this.#cluster.machines) {
       if (node === undefined) continue
-      for (const [name, count] of Object.entries(node.counters)) this.#coverage[name] = (this.#coverage[name] ?? 0) + count
+      for (const [name, count] of Object.entries(node.counters))
+        this.#coverage[name] = (this.#coverage[name] ?? 0) + count
       this.#coverage.checkpoints = (this.#coverage.checkpoints ?? 0) + node.store.status().checkpoints
     }
-    this.#coverage.ledger = this.#cluster.machines.reduce((sum, { node }) => sum + (node?.context.ledger.count ?? 0), 0)
+    this.#coverage.ledger = this.#cluster.machines.reduce(
+      (sum, { node }) => sum + (node?.context.ledger.count ?? 0),
+      0,
+    )
   }
 }
 
@@ -337,4 +347,3 @@ function describeCrash(failure: { readonly error: unknown; readonly atMs: number
   const data = error instanceof Error && 'data' in error ? ` ${JSON.stringify(error.data)}` : ''
   return `at ${failure.atMs.toFixed(1)}: ${stack}${data}`
 }
-

@@ -5,8 +5,14 @@
  * tags that merges. Failures of any kind are part of the history and never an exception to a workload.
  */
 
-import { type Level, type Receipt, type Row, table, type TableClient } from '@quorate/client/pure'
-import { type Context, decodeContextToken, isQuorateError, type OperationId, type SeededRandom } from '@quorate/core'
+import { type Level, type Receipt, type Row, type TableClient, table } from '@quorate/client/pure'
+import {
+  type Context,
+  decodeContextToken,
+  isQuorateError,
+  type OperationId,
+  type SeededRandom,
+} from '@quorate/core'
 import type { SimClient } from '../world/sim-client.ts'
 import type { Simulation } from '../world/simulation.ts'
 import type { History, ReadRecord, WriteRecord } from './history.ts'
@@ -75,7 +81,12 @@ export class Actor {
   }
 
   /** Gives the basis for a next write by the same client, or undefined when it was not acknowledged. */
-  async write(name: string, key: string, tag: string | undefined, choice: WriteChoice = {}): Promise<Basis | undefined> {
+  async write(
+    name: string,
+    key: string,
+    tag: string | undefined,
+    choice: WriteChoice = {},
+  ): Promise<Basis | undefined> {
     const { simulation, history } = this.#parts
     const { basis } = choice
     const record: WriteRecord = {
@@ -130,7 +141,10 @@ export class Actor {
     const { simulation, history } = this.#parts
     const callMs = simulation.nowMs
     try {
-      const found = await this.#table(name).get(key, { timeoutMs: this.timeoutMs, ...(r === undefined ? {} : { r }) })
+      const found = await this.#table(name).get(key, {
+        timeoutMs: this.timeoutMs,
+        ...(r === undefined ? {} : { r }),
+      })
       const tags = found.siblings.flatMap(row => (row.items as string[] | undefined) ?? [row.v as string])
       const record: ReadRecord = {
         kind: 'read',
@@ -144,7 +158,9 @@ export class Actor {
       }
       history.reads.push(record)
       this.#parts.onRead(record)
-      this.#tell(`read  ${name}/${key} r=${r ?? 'table'} -> [${tags.join(' ')}] ${describeReceipt(found.receipt)}`)
+      this.#tell(
+        `read  ${name}/${key} r=${r ?? 'table'} -> [${tags.join(' ')}] ${describeReceipt(found.receipt)}`,
+      )
       return { tags, token: found.context, seen: new Set(tags) }
     } catch (error) {
       if (!isQuorateError(error)) throw error
@@ -157,7 +173,9 @@ export class Actor {
     const what = write.tag === undefined ? 'delete' : `put ${write.tag}`
     const base = write.seen === undefined ? 'coordinator' : [...write.seen].join(' ')
     const receipt = write.receipt === undefined ? '' : describeReceipt(write.receipt)
-    this.#tell(`${what} ${write.table}/${write.key} over [${base}] since ${write.callMs.toFixed(1)} -> ${write.outcome} ${receipt}${more}`)
+    this.#tell(
+      `${what} ${write.table}/${write.key} over [${base}] since ${write.callMs.toFixed(1)} -> ${write.outcome} ${receipt}${more}`,
+    )
   }
 
   #tell(line: string): void {
@@ -166,7 +184,9 @@ export class Actor {
 }
 
 export function describeReceipt(receipt: Receipt): string {
-  const nodes = receipt.answered.map(({ node, role, for: home }) => (role === 'home' ? node : `${node}(for ${home})`))
+  const nodes = receipt.answered.map(({ node, role, for: home }) =>
+    role === 'home' ? node : `${node}(for ${home})`,
+  )
   return `{${receipt.coordinator}: ${nodes.join(' ')}}`
 }
 

@@ -4,7 +4,16 @@
  * The history is one of a plain sequential cell; `checkers/registers.ts` judges it.
  */
 
-import { type ByteString, type OperationId, randomBelow, randomByteString, randomPick, type SeededRandom, stringToBytes, bytesToString } from '@quorate/core'
+import {
+  type ByteString,
+  bytesToString,
+  type OperationId,
+  randomBelow,
+  randomByteString,
+  randomPick,
+  type SeededRandom,
+  stringToBytes,
+} from '@quorate/core'
 import type { SimCluster } from '../world/sim-cluster.ts'
 
 export type RegisterInput =
@@ -50,7 +59,9 @@ export class RegisterClient {
     if (choice === 0) return this.#read(key)
     const value = `${this.#name}.${++this.#values}`
     const input: RegisterInput =
-      choice === 1 ? { key, kind: 'swap', value } : { key, kind: 'cas', expected: this.#known.get(key) ?? '', value }
+      choice === 1
+        ? { key, kind: 'swap', value }
+        : { key, kind: 'cas', expected: this.#known.get(key) ?? '', value }
     await this.#change(input)
   }
 
@@ -72,7 +83,9 @@ export class RegisterClient {
     if (simulation.isTold) {
       const { key, kind } = operation.input
       const arguments_ = kind === 'read' ? '' : ` ${JSON.stringify(operation.input)}`
-      simulation.tell(`${this.#name} ${kind} ${key}${arguments_} since ${operation.call.toFixed(1)} -> ${JSON.stringify(output)}`)
+      simulation.tell(
+        `${this.#name} ${kind} ${key}${arguments_} since ${operation.call.toFixed(1)} -> ${JSON.stringify(output)}`,
+      )
     }
   }
 

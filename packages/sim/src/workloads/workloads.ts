@@ -44,7 +44,8 @@ const steps: Record<TableRole, (actor: Actor, table: WorkTable) => Promise<unkno
   async sets(actor, table) {
     const tag = actor.newTag()
     const choice = { w: pickLevel(actor, table), strict: pickStrict(actor, table) }
-    if (randomChance(actor.random, 0.4)) return actor.read(table.name, pickKey(actor, table), pickLevel(actor, table))
+    if (randomChance(actor.random, 0.4))
+      return actor.read(table.name, pickKey(actor, table), pickLevel(actor, table))
     if (randomChance(actor.random, 0.5)) return actor.write(table.name, `u-${tag}`, tag, choice)
     return actor.write(table.name, pickKey(actor, table), tag, choice)
   },
@@ -70,8 +71,15 @@ const steps: Record<TableRole, (actor: Actor, table: WorkTable) => Promise<unkno
   /** Last write wins, each write saying what it has seen. */
   async lww(actor, table) {
     const key = pickKey(actor, table)
-    const basis = randomChance(actor.random, 0.5) ? nothingSeen : await actor.read(table.name, key, pickLevel(actor, table))
-    const choice = { basis, blind: 'asks coordinator', w: pickLevel(actor, table), strict: pickStrict(actor, table) } as const
+    const basis = randomChance(actor.random, 0.5)
+      ? nothingSeen
+      : await actor.read(table.name, key, pickLevel(actor, table))
+    const choice = {
+      basis,
+      blind: 'asks coordinator',
+      w: pickLevel(actor, table),
+      strict: pickStrict(actor, table),
+    } as const
     return actor.write(table.name, key, actor.newTag(), choice)
   },
 
@@ -91,7 +99,8 @@ const steps: Record<TableRole, (actor: Actor, table: WorkTable) => Promise<unkno
     const found = await actor.read(table.name, key, pickLevel(actor, table))
     if (found === undefined) return
     const choice = { basis: found, w: pickLevel(actor, table), strict: pickStrict(actor, table) }
-    if (found.tags.length === 0 || randomChance(actor.random, 0.25)) return actor.write(table.name, key, actor.newTag(), choice)
+    if (found.tags.length === 0 || randomChance(actor.random, 0.25))
+      return actor.write(table.name, key, actor.newTag(), choice)
     return actor.write(table.name, key, undefined, choice)
   },
 

@@ -97,6 +97,10 @@ export class MemoryStore implements Store {
     })
   }
 
+  get inFlightBytes(): number {
+    return 0
+  }
+
   status(): StoreStatus {
     return {
       state: 'open',

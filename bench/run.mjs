@@ -1,0 +1,102 @@
+// npm run bench -- [--json] [--seconds 3] [--rows 1000000]
+// Quorate beside the machine's own limits and beside its peers, in one run. Nothing here passes or fails:
+// it reports, and the ratios at the end are what to quote.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { appendLimit, echoLimit, storeLimit } from './limits.mjs'
+import { round } from './measure.mjs'
+import { benchEtcd, benchRedis } from './peers.mjs'
+import { endAll } from './processes.mjs'
+import { benchMemory, benchQuorate } from './quorate.mjs'
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean' },
+    seconds: { type: 'string', default: '3' },
+    rows: { type: 'string', default: '1000000' },
+    keys: { type: 'string', default: '50000' },
+  },
+})
+const seconds = Number(values.seconds)
+const concurrencies = [1, 64, 256]
+const directory = mkdtempSync(join(tmpdir(), 'quorate-bench-'))
+const say = text => process.stderr.write(`${text}\n`)
+
+async function step(name, run) {
+  say(`${name} …`)
+  try {
+    return await run()
+  } catch (error) {
+    say(`  ${name}: ${error.message}`)
+    return null
+  }
+}
+
+const result = {
+  machine: {
+    cpus: cpus().length,
+    model: cpus()[0]?.model,
+    memoryGiB: round(totalmem() / 2 ** 30, 1),
+    node: process.version,
+  },
+  seconds,
+  valueBytes: 100,
+}
+try {
+  result.echo = await step('bare echo between two processes', () => echoLimit(concurrencies, seconds))
+  result.appendSync = await step('bare append + sync', () => appendLimit(directory, seconds))
+  result.storeCommit = await step('bare store commit', () => storeLimit(directory, concurrencies, seconds))
+  result.quorate = await step('Quorate, three nodes', () =>
+    benchQuorate(join(directory, 'quorate'), concurrencies, seconds, Number(values.keys)),
+  )
+  result.redis = await step('Redis, appendfsync always, WAIT 1', () =>
+    benchRedis(directory, concurrencies, seconds),
+  )
+  result.etcd = await step('etcd, three nodes', () => benchEtcd(directory, concurrencies, seconds))
+  result.millionRows =
+    Number(values.rows) > 0
+      ? await step(`${values.rows} rows on one node`, () =>
+          benchMemory(join(directory, 'memory'), Number(values.rows)),
+        )
+      : null
+} finally {
+  await endAll()
+  rmSync(directory, { recursive: true, force: true })
+}
+
+const ratio = (a, b) => (a && b ? round(a.opsPerSecond / b.opsPerSecond) : null)
+result.ratios = {
+  'put W=2 @256 / etcd put @256 (aim >= 10)': ratio(result.quorate?.put[256], result.etcd?.put[256]),
+  'put W=2 @256 / Redis WAIT 1 @256 (aim >= 2)': ratio(result.quorate?.put[256], result.redis?.put[256]),
+  'get R=1 @256 / bare echo @256 (aim >= 0.5)': ratio(result.quorate?.getOne[256], result.echo?.[256]),
+  'put W=2 @256 / bare store commit @256': ratio(result.quorate?.put[256], result.storeCommit?.[256]),
+}
+
+if (values.json) console.log(JSON.stringify(result))
+else {
+  const line = (name, r) =>
+    r &&
+    console.log(
+      `${name.padEnd(34)} ${String(r.opsPerSecond).padStart(9)} ops/s   p50 ${r.p50Ms} ms   p99 ${r.p99Ms} ms${r.failed ? `   ${r.failed} failed` : ''}`,
+    )
+  for (const c of concurrencies) line(`bare echo @${c}`, result.echo?.[c])
+  line('bare append + sync @1', result.appendSync)
+  for (const c of concurrencies) line(`bare store commit @${c}`, result.storeCommit?.[c])
+  for (const c of concurrencies)
+    for (const [key, name] of [
+      ['put', 'put W=2'],
+      ['getOne', 'get R=1'],
+      ['getTwo', 'get R=2'],
+    ])
+      line(`Quorate ${name} @${c}`, result.quorate?.[key][c])
+  for (const peer of ['redis', 'etcd'])
+    for (const c of concurrencies)
+      for (const key of ['put', 'get']) line(`${peer} ${key} @${c}`, result[peer]?.[key][c])
+  console.log(
+    `memory of a node: ${JSON.stringify(result.quorate?.memory)}   rows: ${JSON.stringify(result.millionRows)}`,
+  )
+  for (const [name, value] of Object.entries(result.ratios)) console.log(`${name}: ${value}`)
+}
+process.exit(0)

@@ -1,0 +1,207 @@
+/**
+ * Real processes for tests: nodes by `quorate start`, commands by `quorate …`. Every process started here is
+ * ended by its id, every directory removed. Ports come from below the range of outgoing connections.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const BIN = fileURLToPath(new URL('../packages/cli/dist/bin.js', import.meta.url))
+const COMMAND_MS = 120_000
+
+export interface CommandResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface NodeProcess {
+  readonly id: string
+  readonly address: string
+  readonly http: string
+  readonly data: string
+  child: ChildProcess | undefined
+  output: string
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen({ host: '127.0.0.1', port, exclusive: true }, () => probe.close(() => resolve(true)))
+  })
+}
+
+export async function freePorts(count: number): Promise<number[]> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const first = 17_000 + Math.floor(Math.random() * (31_000 - 17_000 - count))
+    const ports = Array.from({ length: count }, (_, i) => first + i)
+    const free = await Promise.all(ports.map(isFree))
+    if (free.every(Boolean)) return ports
+  }
+  throw new Error('no free ports')
+}
+
+/** A command to its end. `input` goes to stdin. */
+export function quorate(
+  args: readonly string[],
+  options: { env?: Record<string, string>; input?: string; timeoutMs?: number } = {},
+): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [BIN, ...args], {
+      env: { ...process.env, NO_COLOR: '1', ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', chunk => {
+      stdout += chunk
+    })
+    child.stderr.on('data', chunk => {
+      stderr += chunk
+    })
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? COMMAND_MS)
+    child.on('error', reject)
+    child.on('close', code => {
+      clearTimeout(timer)
+      resolve({ code, stdout, stderr })
+    })
+    child.stdin.on('error', () => undefined)
+    child.stdin.end(options.input ?? '')
+  })
+}
+
+/** Asks again until it is so; the bound is generous because machines differ, not because anything waits for it. */
+export async function until(what: string, isSo: () => Promise<boolean>, rounds = 600): Promise<void> {
+  let last: unknown
+  for (let round = 0; round < rounds; round++) {
+    try {
+      if (await isSo()) return
+    } catch (error) {
+      last = error
+    }
+    await pause(100)
+  }
+  throw new Error(`never so: ${what}`, { cause: last })
+}
+
+export class TestNodes {
+  readonly directory = mkdtempSync(join(tmpdir(), 'quorate-e2e-'))
+  readonly nodes: NodeProcess[] = []
+  readonly #extra: readonly string[]
+
+  private constructor(extra: readonly string[]) {
+    this.#extra = extra
+  }
+
+  static async start(count: number, extra: readonly string[] = []): Promise<TestNodes> {
+    const own = new TestNodes(extra)
+    const ports = await freePorts(count * 2)
+    for (let i = 0; i < count; i++) {
+      const id = `n${i + 1}`
+      own.nodes.push({
+        id,
+        address: `127.0.0.1:${ports[i]}`,
+        http: `127.0.0.1:${ports[count + i]}`,
+        data: join(own.directory, id),
+        child: undefined,
+        output: '',
+      })
+    }
+    for (const node of own.nodes) own.launch(node.id)
+    await own.ready()
+    return own
+  }
+
+  node(id: string): NodeProcess {
+    const found = this.nodes.find(node => node.id === id)
+    if (found === undefined) throw new Error(`no node ${id}`)
+    return found
+  }
+
+  get connectString(): string {
+    return `quorate://${this.nodes.map(node => node.address).join(',')}`
+  }
+
+  startArguments(id: string): string[] {
+    const node = this.node(id)
+    const members = this.nodes.flatMap(member => [
+      '--member',
+      `id=${member.id},address=${member.address},http=${member.http},zone=${member.id}`,
+    ])
+    const own = ['--id', id, '--listen', node.address, '--http', node.http, '--data', node.data]
+    return ['start', ...own, ...members, '--log-level', 'error', ...this.#extra]
+  }
+
+  launch(id: string, more: readonly string[] = [], wrap: readonly string[] = []): NodeProcess {
+    const node = this.node(id)
+    const [command, ...args] = [...wrap, process.execPath, BIN, ...this.startArguments(id), ...more]
+    const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    node.output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', chunk => {
+        node.output += chunk
+      })
+    node.child = child
+    child.on('exit', () => {
+      if (node.child === child) node.child = undefined
+    })
+    return node
+  }
+
+  /** Until every running node says that it is ready. */
+  async ready(): Promise<void> {
+    for (const node of this.nodes.filter(({ child }) => child !== undefined))
+      await until(`${node.id} is ready: ${node.output}`, async () => {
+        const response = await fetch(`http://${node.http}/readyz`, { signal: AbortSignal.timeout(2_000) })
+        return response.ok
+      })
+  }
+
+  async status(id: string): Promise<{
+    state: string
+    hints: { target: string; count: number }[]
+    members: { id: string; suspected: boolean }[]
+  }> {
+    const response = await fetch(`http://${this.node(id).http}/api/v1/status`, {
+      signal: AbortSignal.timeout(5_000),
+    })
+    return (await response.json()) as never
+  }
+
+  async end(id: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const { child } = this.node(id)
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise(resolve => child.once('exit', resolve))
+    child.kill(signal)
+    await gone
+  }
+
+  /** A command against this cluster. */
+  command(args: readonly string[], input?: string): Promise<CommandResult> {
+    const alive = this.nodes.find(node => node.child !== undefined) ?? this.nodes[0]!
+    return quorate([...args, '--http', alive.http], input === undefined ? {} : { input })
+  }
+
+  async json<T = Record<string, unknown>>(
+    args: readonly string[],
+    input?: string,
+  ): Promise<CommandResult & { kind: string; items: T[]; warnings: string[]; partial: boolean }> {
+    const result = await this.command([...args, '--json'], input)
+    try {
+      return { ...result, ...JSON.parse(result.stdout) }
+    } catch (cause) {
+      throw new Error(`no JSON from quorate ${args.join(' ')}: ${result.stdout}${result.stderr}`, { cause })
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.nodes.map(node => this.end(node.id)))
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+}

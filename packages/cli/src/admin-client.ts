@@ -1,0 +1,184 @@
+/** The admin interface of one node, over HTTP. */
+
+import { readFile } from 'node:fs/promises'
+import type { Explanation, NodeStatus } from '@quorate/server'
+import { CommandError } from './command-error.ts'
+import { exitCodes } from './exit-codes.ts'
+
+export type StatusDocument = NodeStatus & {
+  readonly process: number
+  readonly tokenFile: string
+  readonly memory: { readonly rss: number; readonly heapUsed: number }
+}
+
+export interface RingDocument {
+  readonly table: string
+  readonly mapVersion: number
+  readonly partitions: readonly {
+    readonly index: number
+    readonly start: number
+    readonly end: number
+    readonly share: number
+    readonly replicas: readonly string[]
+    readonly fallbacks: readonly string[]
+    readonly rows: number
+    readonly provenEqual: readonly { readonly peer: string; readonly atMs: number | null }[]
+  }[]
+}
+
+export interface VerdictDocument {
+  readonly partition: number
+  readonly replicas: readonly string[]
+  readonly rows: number
+  readonly tombstones: number
+  readonly siblings: number
+  readonly divergent: number
+  readonly examples: readonly string[]
+}
+
+export interface RepairDocument {
+  readonly node: string
+  readonly exchanges: readonly {
+    readonly peer: string
+    readonly partitions: number
+    readonly differing: number
+    readonly repaired: number
+    readonly complete: boolean
+  }[]
+}
+
+export interface LedgerDocument {
+  readonly total: number
+  readonly dropped: number
+  readonly entries: readonly {
+    readonly table: string
+    readonly key: string
+    readonly sort: string | null
+    readonly dot: string
+    readonly at: string
+    readonly operation: string
+    readonly reason: string
+    readonly value: unknown
+    readonly node: string
+  }[]
+}
+
+const REQUEST_MS = 10_000
+/** Comparing or repairing a partition reads all of it. */
+const LONG_MS = 300_000
+
+export class AdminClient {
+  readonly address: string
+
+  constructor(address: string) {
+    this.address = address
+  }
+
+  status(timeoutMs = REQUEST_MS): Promise<StatusDocument> {
+    return this.#ask('/api/v1/status', { timeoutMs })
+  }
+
+  tables(): Promise<{ tables: readonly Record<string, unknown>[] }> {
+    return this.#ask('/api/v1/tables')
+  }
+
+  ring(table: string): Promise<RingDocument> {
+    return this.#ask(`/api/v1/ring/${encodeURIComponent(table)}`)
+  }
+
+  explain(table: string, key: string, sort: string | undefined): Promise<Explanation> {
+    const query = new URLSearchParams({ key, ...(sort === undefined ? {} : { sort }) })
+    return this.#ask(`/api/v1/explain/${encodeURIComponent(table)}?${query}`)
+  }
+
+  verify(table: string, partition: number): Promise<VerdictDocument> {
+    return this.#ask(`/api/v1/verify/${encodeURIComponent(table)}/${partition}`, { timeoutMs: LONG_MS })
+  }
+
+  ledger(options: {
+    table?: string | undefined
+    since?: number | undefined
+    limit?: number
+  }): Promise<LedgerDocument> {
+    const query = new URLSearchParams()
+    for (const [name, value] of Object.entries(options))
+      if (value !== undefined) query.set(name, String(value))
+    return this.#ask(`/api/v1/ledger?${query}`)
+  }
+
+  /** Changes state: needs the node's token, which its status says where to find. */
+  async repair(table: string): Promise<RepairDocument> {
+    const token = await this.#token()
+    return this.#ask(`/api/v1/repair/${encodeURIComponent(table)}`, {
+      method: 'POST',
+      token,
+      timeoutMs: LONG_MS,
+    })
+  }
+
+  async #token(): Promise<string> {
+    const { tokenFile } = await this.status()
+    try {
+      return (await readFile(tokenFile, 'utf8')).trim()
+    } catch (cause) {
+      throw new CommandError(
+        exitCodes.unauthorised,
+        `the admin token of ${this.address} cannot be read: ${(cause as Error).message}`,
+        { done: 'Nothing was changed.', next: 'the same command as the user who runs the node' },
+      )
+    }
+  }
+
+  async #ask<T>(
+    path: string,
+    options: { method?: string; token?: string; timeoutMs?: number } = {},
+  ): Promise<T> {
+    const response = await this.#fetch(path, options)
+    let body: unknown
+    try {
+      body = await response.json()
+    } catch (cause) {
+      throw new CommandError(exitCodes.unreachable, `what answers at ${this.address} is not a Quorate node`, {
+        cause,
+      })
+    }
+    if (!response.ok) throw adminFailure(this.address, response.status, body)
+    return body as T
+  }
+
+  async #fetch(
+    path: string,
+    options: { method?: string; token?: string; timeoutMs?: number },
+  ): Promise<Response> {
+    try {
+      return await fetch(`http://${this.address}${path}`, {
+        method: options.method ?? 'GET',
+        signal: AbortSignal.timeout(options.timeoutMs ?? REQUEST_MS),
+        ...(options.token === undefined ? {} : { headers: { authorization: `Bearer ${options.token}` } }),
+      })
+    } catch (error) {
+      if (error instanceof Error && error.name === 'TimeoutError')
+        throw new CommandError(exitCodes.timedOut, `the node at ${this.address} did not answer in time`)
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+      throw new CommandError(exitCodes.unreachable, `no node answers at http://${this.address}`, {
+        cause,
+        next: 'quorate start …, or give --http HOST:PORT of a node that runs',
+      })
+    }
+  }
+}
+
+function adminFailure(address: string, status: number, body: unknown): Error {
+  const { error } = body as {
+    error?: { code?: string; message?: string; outcome?: string; attempts?: string[] }
+  }
+  if (error?.code === undefined)
+    return new CommandError(exitCodes.unexpected, `${address} answered HTTP ${status}`)
+  if (status === 401) return new CommandError(exitCodes.unauthorised, error.message ?? 'not authorised')
+  return Object.assign(new Error(error.message), {
+    name: 'QuorateError',
+    code: error.code,
+    outcome: error.outcome ?? 'not-applied',
+    attempts: error.attempts ?? [],
+  })
+}

@@ -1,0 +1,50 @@
+/** Parsers of argument texts; each says what it expected. */
+
+import { usageError } from './command-error.ts'
+import { parseDuration } from './output/words.ts'
+
+export const integer =
+  (name: string) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+      throw usageError(`${name} is a whole number, not "${text}"`)
+    return value
+  }
+
+export const milliseconds =
+  (name: string) =>
+  (text: string): number => {
+    const value = parseDuration(text)
+    if (value === undefined)
+      throw usageError(`${name} is a duration such as 500ms, 30s, 5m or 1h, not "${text}"`)
+    return value
+  }
+
+/** A key value as typed: JSON when it is a number, a boolean, null or a quoted text; else the text itself. */
+export function keyValue(text: string): string | number | boolean | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (value === null || ['string', 'number', 'boolean'].includes(typeof value))
+      return value as string | number | boolean | null
+  } catch {
+    // Not JSON: the text as it is.
+  }
+  return text
+}
+
+export type LevelArgument = 'one' | 'quorum' | 'all' | number
+
+export const level =
+  (name: string) =>
+  (text: string): LevelArgument => {
+    if (text === 'one' || text === 'quorum' || text === 'all') return text
+    if (/^[1-9]\d{0,2}$/.test(text)) return Number(text)
+    throw usageError(`${name} is one, quorum, all or a whole number from 1, not "${text}"`)
+  }
+
+export function contextToken(text: string): Uint8Array {
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text) || text === '')
+    throw usageError('--context is the text that get printed as "context"', 'quorate get TABLE KEY')
+  return new Uint8Array(Buffer.from(text, 'base64'))
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+/** The `quorate` command. */
+
+import { CommanderError } from 'commander'
+import type { ProgramResult } from './command-context.ts'
+import { describeFailure, exitCodeOf } from './command-error.ts'
+import { exitCodes } from './exit-codes.ts'
+import { makeStyle, wantsColour } from './output/style.ts'
+import { buildProgram } from './program.ts'
+
+const LINGER_MS = 2_000
+
+const result: ProgramResult = { exitCode: exitCodes.ok }
+
+try {
+  await buildProgram(result).parseAsync(process.argv)
+} catch (error) {
+  if (error instanceof CommanderError) result.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  else {
+    const style = makeStyle(wantsColour(process.stderr.isTTY === true, process.env))
+    process.stderr.write(`${describeFailure(error, style).join('\n')}\n`)
+    result.exitCode = exitCodeOf(error)
+    // Whatever a failed command left open must not keep the process: it has said all it has to say.
+    setTimeout(() => process.exit(), LINGER_MS).unref()
+  }
+}
+process.exitCode = result.exitCode

@@ -1,0 +1,122 @@
+/**
+ * The way from a command to the cluster. `--connect` names data ports, `--http` an admin port; either is
+ * enough, since members tell each other's addresses.
+ */
+
+import type { connect, Row, TableClient } from '@quorate/client'
+import { AdminClient } from './admin-client.ts'
+import { CommandError } from './command-error.ts'
+import { exitCodes } from './exit-codes.ts'
+
+export const DEFAULT_HTTP = '127.0.0.1:7480'
+
+export type Db = Awaited<ReturnType<typeof connect>>
+
+export interface AccessOptions {
+  readonly connect?: string | undefined
+  readonly http?: string | undefined
+}
+
+export interface KnownNode {
+  readonly id: string
+  readonly admin: AdminClient
+}
+
+const CONNECT_MS = 5_000
+
+export class ClusterAccess {
+  readonly #connect: string | undefined
+  readonly #http: string | undefined
+  #database: Promise<Db> | undefined
+
+  constructor(options: AccessOptions, environment: NodeJS.ProcessEnv = process.env) {
+    // A flag is stronger than either variable: --connect must not lose to a QUORATE_HTTP from a profile.
+    const isFlagged = options.connect !== undefined || options.http !== undefined
+    this.#connect = options.connect ?? (isFlagged ? undefined : environment.QUORATE_CONNECT)
+    this.#http = options.http ?? (isFlagged ? undefined : environment.QUORATE_HTTP)
+  }
+
+  database(): Promise<Db> {
+    this.#database ??= this.#open()
+    return this.#database
+  }
+
+  async #open(): Promise<Db> {
+    if (this.#connect !== undefined && this.#http === undefined) return openDatabase(this.#connect)
+    const address = this.#http ?? DEFAULT_HTTP
+    const { members, state } = await new AdminClient(address).status()
+    if (members.length === 0)
+      throw new CommandError(
+        exitCodes.noQuorum,
+        `the cluster has not formed yet (the node at ${address} is ${state})`,
+        {
+          done: 'Nothing was done.',
+          next: 'start the other initial members, then quorate status',
+        },
+      )
+    return openDatabase(`quorate://${members.map(member => member.address).join(',')}`)
+  }
+
+  /** A client of a table whose key fields only the cluster knows. */
+  async table(
+    name: string,
+  ): Promise<{ client: TableClient<Row>; partition: string; sort: string | undefined }> {
+    const db = await this.database()
+    const { table } = await import('@quorate/client')
+    const { key } = await db.describe(name)
+    const handle = table<Row>(name, {
+      key: key.sort === undefined ? key.partition : [key.partition, key.sort],
+    })
+    return { client: db.table(handle), partition: key.partition, sort: key.sort }
+  }
+
+  /** The admin interface of one node that answers. */
+  async admin(): Promise<AdminClient> {
+    if (this.#http !== undefined || this.#connect === undefined)
+      return new AdminClient(this.#http ?? DEFAULT_HTTP)
+    const { router } = await this.database()
+    const addresses = router.catalog.members.members.map(member => member.http).filter(http => http !== '')
+    for (const address of addresses) {
+      const admin = new AdminClient(address)
+      if (
+        await admin.status(2_000).then(
+          () => true,
+          () => false,
+        )
+      )
+        return admin
+    }
+    throw new CommandError(
+      exitCodes.unreachable,
+      `no admin interface answers (tried ${addresses.join(', ') || 'none'})`,
+    )
+  }
+
+  /** Every member, whether it answers or not. */
+  async nodes(): Promise<KnownNode[]> {
+    const { members, node } = await (await this.admin()).status()
+    if (members.length === 0) return [{ id: node, admin: await this.admin() }]
+    return members
+      .filter(member => member.http !== '')
+      .map(({ id, http }) => ({ id, admin: new AdminClient(http) }))
+  }
+
+  async close(): Promise<void> {
+    if (this.#database === undefined) return
+    const db = await this.#database.catch(() => undefined)
+    await db?.close()
+  }
+}
+
+async function openDatabase(url: string): Promise<Db> {
+  const { connect } = await import('@quorate/client')
+  try {
+    return await connect(url, { timeoutMs: CONNECT_MS })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'UNAVAILABLE')) throw error
+    throw new CommandError(exitCodes.unreachable, `no node answers at ${url}`, {
+      done: 'Nothing was done.',
+      next: 'quorate start …, or give --connect quorate://HOST:PORT of a node that runs',
+    })
+  }
+}

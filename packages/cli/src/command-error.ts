@@ -1,0 +1,143 @@
+/**
+ * Errors as people meet them: what happened, why, what was and was not done, the next command; and the
+ * exit code that scripts act on.
+ */
+
+import { type ExitCode, exitCodes } from './exit-codes.ts'
+import type { Style } from './output/style.ts'
+
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  readonly exitCode: ExitCode
+  /** What was and was not done. */
+  readonly done: string | undefined
+  /** The command to type next. */
+  readonly next: string | undefined
+
+  constructor(
+    exitCode: ExitCode,
+    message: string,
+    more: { done?: string | undefined; next?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause })
+    this.exitCode = exitCode
+    this.done = more.done
+    this.next = more.next
+  }
+}
+
+export const usageError = (message: string, next?: string): CommandError =>
+  new CommandError(exitCodes.usage, message, { next })
+
+/** The parts of a QuorateError that are used here; recognised by shape, so that nothing has to be imported. */
+interface KnownError extends Error {
+  readonly code: string
+  readonly outcome: 'not-applied' | 'applied' | 'unknown'
+  readonly attempts: readonly string[]
+}
+
+function isKnown(error: unknown): error is KnownError {
+  return error instanceof Error && error.name === 'QuorateError' && 'code' in error && 'outcome' in error
+}
+
+const USAGE = new Set([
+  'BAD_REQUEST',
+  'KEY_TOO_LARGE',
+  'VALUE_TOO_LARGE',
+  'BAD_CONTEXT',
+  'BAD_TABLE',
+  'QUORUM_LARGER_THAN_N',
+])
+
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof CommandError) return error.exitCode
+  if (!isKnown(error)) return exitCodes.unexpected
+  if (error.outcome === 'unknown') return exitCodes.outcomeUnknown
+  if (USAGE.has(error.code)) return exitCodes.usage
+  switch (error.code) {
+    case 'NOT_FOUND':
+    case 'UNKNOWN_TABLE':
+      return exitCodes.notFound
+    case 'CONFLICT':
+    case 'TABLE_EXISTS':
+    case 'TOO_MANY_SIBLINGS':
+      return exitCodes.conflict
+    case 'UNAVAILABLE':
+    case 'WRITE_SHORT':
+    case 'READ_SHORT':
+    case 'OVERLOADED':
+    case 'NOT_READY':
+    case 'FENCED':
+    case 'CLOCK_DRIFT':
+    case 'DAMAGED_CELL':
+    case 'STORE_FULL':
+      return exitCodes.noQuorum
+    case 'UNREACHABLE':
+    case 'PROTOCOL_VERSION':
+    case 'WRONG_CLUSTER':
+      return exitCodes.unreachable
+    case 'DEADLINE':
+      return exitCodes.timedOut
+    case 'CANCELLED':
+      return exitCodes.interrupted
+    case 'STORE_DAMAGED':
+      return exitCodes.storeDamaged
+    case 'STORE_FAILED':
+      return exitCodes.storeFailed
+    default:
+      return exitCodes.unexpected
+  }
+}
+
+/** Lines for stderr. */
+export function describeFailure(error: unknown, style: Style): string[] {
+  if (error instanceof CommandError) {
+    return [
+      `${style.red('error:')} ${error.message}`,
+      ...causes(error).map(cause => style.dim(`  because ${cause}`)),
+      ...(error.done === undefined ? [] : [`  ${error.done}`]),
+      ...(error.next === undefined ? [] : [`  next: ${style.bold(error.next)}`]),
+    ]
+  }
+  if (isKnown(error)) {
+    return [
+      `${style.red('error:')} ${error.message} ${style.dim(`(${error.code})`)}`,
+      ...error.attempts.slice(-6).map(attempt => style.dim(`  tried: ${attempt.replaceAll('seed:', '')}`)),
+      ...whatWasDone(error),
+      ...nextFor(error, style),
+    ]
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return [
+    `${style.red('error:')} ${message}`,
+    ...(error instanceof Error ? causes(error).map(cause => style.dim(`  because ${cause}`)) : []),
+  ]
+}
+
+function causes(error: Error): string[] {
+  const out: string[] = []
+  for (let cause = error.cause; cause instanceof Error && out.length < 4; cause = cause.cause)
+    if (!error.message.includes(cause.message)) out.push(cause.message)
+  return out
+}
+
+function whatWasDone(error: KnownError): string[] {
+  if (error.outcome === 'unknown')
+    return ['  outcome unknown: the write may be on some replicas; if it is, it will spread to the others']
+  return []
+}
+
+function nextFor(error: KnownError, style: Style): string[] {
+  const next = NEXT[error.code]
+  if (next === undefined) return []
+  return [`  next: ${style.bold(next)}`]
+}
+
+const NEXT: Readonly<Record<string, string>> = {
+  UNAVAILABLE: 'quorate status',
+  UNKNOWN_TABLE: 'quorate table list',
+  WRITE_SHORT: 'quorate status, then the same command again with the context of a fresh get',
+  READ_SHORT: 'quorate status, or read fewer replicas with --r one',
+  QUORUM_LARGER_THAN_N: 'quorate table show TABLE',
+  TOO_MANY_SIBLINGS: 'quorate get TABLE KEY, then put with --context to settle the siblings',
+}

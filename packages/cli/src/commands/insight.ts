@@ -1,0 +1,149 @@
+/** status, health, ring, explain, ledger: what is where, and why. */
+
+import type { LedgerDocument, RingDocument } from '../admin-client.ts'
+import type { CommandContext } from '../command-context.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { explainLines } from '../output/explain-text.ts'
+import { valueText } from '../output/json-value.ts'
+import { type Column, tableLines } from '../output/output.ts'
+import { ringLines, shareColumns } from '../output/ring-text.ts'
+import { gatherStatus, nodeColumns, statusHeadline } from '../output/status-text.ts'
+import { duration } from '../output/words.ts'
+import { healthChecks } from './health.ts'
+
+export async function status({ access, output }: CommandContext): Promise<ExitCode> {
+  const found = await gatherStatus(await access.nodes())
+  const unreachable = found.items.filter(item => item.state === 'unreachable')
+  output.answer({
+    kind: 'status',
+    items: found.items,
+    columns: nodeColumns,
+    partial: unreachable.length > 0,
+    warnings: unreachable.map(item => `${item.node} does not answer: ${item.problem ?? 'unknown reason'}`),
+    drawing: style => [statusHeadline(found, style), '', ...tableLines(nodeColumns, found.items, style)],
+  })
+  return exitCodes.ok
+}
+
+export async function health({ access, output }: CommandContext): Promise<ExitCode> {
+  const checks = healthChecks(await gatherStatus(await access.nodes()))
+  output.answer({
+    kind: 'health',
+    items: checks,
+    columns: [
+      {
+        name: 'CHECK',
+        value: check => check.check,
+      },
+      {
+        name: 'RESULT',
+        value: check => check.result,
+        paint: (text, check, style) =>
+          check.result === 'ok'
+            ? style.green(text)
+            : check.result === 'note'
+              ? style.yellow(text)
+              : style.red(text),
+      },
+      { name: 'DETAIL', value: check => check.detail },
+    ],
+  })
+  return checks.some(check => check.result === 'bad') ? exitCodes.unhealthy : exitCodes.ok
+}
+
+export async function ring({ access, output }: CommandContext, table: string | undefined): Promise<ExitCode> {
+  const admin = await access.admin()
+  const names = table === undefined ? (await admin.tables()).tables.map(t => String(t.name)) : [table]
+  const rings: RingDocument[] = []
+  for (const name of names) rings.push(await admin.ring(name))
+  const items = rings.flatMap(({ table: name, partitions }) =>
+    partitions.map(partition => ({ table: name, ...partition })),
+  )
+  output.answer({
+    kind: 'ring',
+    items,
+    columns: shareColumns,
+    warnings:
+      items.length === 0 ? ['there is no table yet, so there is no ring to show; quorate table create'] : [],
+    drawing: style => rings.flatMap(found => ringLines(found, style)),
+  })
+  return exitCodes.ok
+}
+
+export async function explain(
+  { access, output }: CommandContext,
+  table: string,
+  key: string,
+  sort: string | undefined,
+): Promise<ExitCode> {
+  const found = await (await access.admin()).explain(table, key, sort)
+  output.answer({
+    kind: 'explanation',
+    items: [found],
+    columns: [
+      { name: 'TABLE', value: item => item.table },
+      { name: 'TOKEN', value: item => item.token },
+      { name: 'PARTITION', value: item => item.partition.index },
+      { name: 'HOMES', value: item => item.homes.join(' ') },
+      { name: 'VALUES', value: item => item.merged.values.map(valueText).join(' | ') },
+      { name: 'WHY', value: item => item.why.join('; ') },
+    ],
+    drawing: style => explainLines(found, sort === undefined ? key : `${key} / ${sort}`, style),
+  })
+  return exitCodes.ok
+}
+
+type LedgerItem = LedgerDocument['entries'][number] & { nodes: string[] }
+
+const ledgerColumns: readonly Column<LedgerItem>[] = [
+  { name: 'AT', value: item => item.at },
+  { name: 'TABLE', value: item => item.table },
+  { name: 'KEY', value: item => (item.sort === null ? item.key : `${item.key} / ${item.sort}`) },
+  { name: 'REASON', value: item => item.reason, paint: (text, _, style) => style.yellow(text) },
+  { name: 'DOT', value: item => item.dot },
+  { name: 'RECORDED ON', value: item => item.nodes.join(' ') },
+  { name: 'VALUE', value: item => (item.value === null ? '(a delete)' : valueText(item.value)) },
+]
+
+/** Entries of all nodes; several replicas record the same discarded write, which shows once. */
+export async function ledger(
+  { access, output }: CommandContext,
+  table: string | undefined,
+  options: { sinceMs: number | undefined; limit: number },
+): Promise<ExitCode> {
+  const since = options.sinceMs === undefined ? undefined : Date.now() - options.sinceMs
+  const byDot = new Map<string, LedgerItem>()
+  const warnings: string[] = []
+  let dropped = 0
+  for (const { id, admin } of await access.nodes()) {
+    try {
+      const found = await admin.ledger({ table, since, limit: options.limit })
+      dropped += found.dropped
+      for (const entry of found.entries) {
+        const known = byDot.get(entry.dot)
+        if (known === undefined) byDot.set(entry.dot, { ...entry, nodes: [id] })
+        else known.nodes.push(id)
+      }
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'UNKNOWN_TABLE') throw error
+      warnings.push(`${id} does not answer: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  const partial = warnings.length > 0
+  if (dropped > 0) warnings.push(`${dropped} older entries have been dropped because a ledger was full`)
+  const items = [...byDot.values()]
+    .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+    .slice(-options.limit)
+  output.answer({
+    kind: 'ledger',
+    items,
+    columns: ledgerColumns,
+    warnings,
+    partial,
+    footer:
+      items.length === 0
+        ? `nothing was discarded${options.sinceMs === undefined ? '' : ` in the last ${duration(options.sinceMs)}`}`
+        : `${items.length} discarded writes; their values are kept here`,
+  })
+  return partial ? exitCodes.partial : exitCodes.ok
+}

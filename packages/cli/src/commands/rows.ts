@@ -1,0 +1,131 @@
+/** get, put, delete: one row. */
+
+import type { KeyInput, PutOptions, PutResult, Row } from '@quorate/client'
+import { keyValue, type LevelArgument } from '../arguments.ts'
+import type { CommandContext } from '../command-context.ts'
+import { CommandError, usageError } from '../command-error.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { fromJson, toJson, valueText } from '../output/json-value.ts'
+import { contextText, receiptLines } from '../output/receipt-text.ts'
+import { readAll } from './standard-input.ts'
+
+export interface RowOptions {
+  readonly r?: LevelArgument
+  readonly w?: LevelArgument
+  readonly context?: Uint8Array
+  readonly strict?: boolean
+  readonly timeout?: number
+}
+
+export async function get(
+  { access, output }: CommandContext,
+  table: string,
+  key: readonly string[],
+  options: RowOptions,
+): Promise<ExitCode> {
+  const { client, sort, partition } = await access.table(table)
+  const found = await client.get(keyOf(key, partition, sort), { r: options.r, timeoutMs: options.timeout })
+  const item = {
+    found: found.siblings.length > 0,
+    value: found.value === undefined ? null : toJson(found.value),
+    siblings: found.siblings.map(toJson),
+    context: contextText(found.context),
+    receipt: found.receipt,
+  }
+  const { siblings } = item
+  output.answer({
+    kind: 'row',
+    items: [item],
+    columns: [
+      { name: 'SIBLINGS', value: () => siblings.length },
+      { name: 'VALUE', value: () => siblings.map(valueText).join(' | ') },
+      { name: 'CONTEXT', value: () => item.context },
+      { name: 'GUARANTEE', value: () => found.receipt.guarantee },
+    ],
+    drawing: style => [
+      ...(siblings.length === 0 ? [style.yellow('there is no such row')] : []),
+      ...(siblings.length === 1 ? [JSON.stringify(siblings[0], null, 2)] : []),
+      ...(siblings.length > 1
+        ? [
+            style.yellow(`${siblings.length} siblings: written without seeing each other`),
+            ...siblings.map((sibling, i) => `  ${i + 1}  ${JSON.stringify(sibling)}`),
+            style.dim('put with the context below settles them'),
+          ]
+        : []),
+      '',
+      ...receiptLines(found.receipt, found.context, style),
+    ],
+  })
+  return item.found ? exitCodes.ok : exitCodes.notFound
+}
+
+export async function put(
+  context: CommandContext,
+  table: string,
+  json: string,
+  options: RowOptions,
+): Promise<ExitCode> {
+  const row = parseRow(json === '-' ? await readAll() : json)
+  const { client } = await context.access.table(table)
+  report(context, 'put', await client.put(row, putOptions(options)))
+  return exitCodes.ok
+}
+
+export async function remove(
+  context: CommandContext,
+  table: string,
+  key: readonly string[],
+  options: RowOptions,
+): Promise<ExitCode> {
+  const { client, sort, partition } = await context.access.table(table)
+  report(context, 'delete', await client.delete(keyOf(key, partition, sort), putOptions(options)))
+  return exitCodes.ok
+}
+
+function putOptions(options: RowOptions): PutOptions {
+  return { w: options.w, context: options.context, strict: options.strict, timeoutMs: options.timeout }
+}
+
+function report({ output }: CommandContext, kind: 'put' | 'delete', result: PutResult): void {
+  const item = { context: contextText(result.context), repeated: result.repeated, receipt: result.receipt }
+  output.answer({
+    kind,
+    items: [item],
+    columns: [
+      { name: 'COPIES', value: () => result.receipt.copies },
+      { name: 'CONTEXT', value: () => item.context },
+      { name: 'GUARANTEE', value: () => result.receipt.guarantee },
+    ],
+    drawing: style => [
+      style.green(kind === 'put' ? '✔ written' : '✔ deleted'),
+      ...receiptLines(result.receipt, result.context, style),
+    ],
+  })
+}
+
+export function parseRow(json: string): Row {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, `the row is not JSON: ${(cause as Error).message}`, {
+      done: 'Nothing was written.',
+      next: `quorate put TABLE '{"id": "c1", "items": ["milk"]}'`,
+    })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw usageError(`a row is a JSON object with named fields, not ${json.slice(0, 60)}`)
+  return fromJson(value) as Row
+}
+
+export function keyOf(key: readonly string[], partition: string, sort: string | undefined): KeyInput {
+  const wanted = sort === undefined ? 1 : 2
+  if (key.length !== wanted)
+    throw usageError(
+      sort === undefined
+        ? `the table has one key field, "${partition}"; ${key.length} values were given`
+        : `the table's key is "${partition}" and "${sort}"; ${key.length} values were given`,
+    )
+  const values = key.map(keyValue)
+  return sort === undefined ? values[0]! : [values[0]!, values[1]!]
+}

@@ -1,0 +1,69 @@
+/** `explain`, drawn: hash → token → partition → replicas → versions on each → why this answer. */
+
+import type { Explanation } from '@quorate/server'
+import { toJson } from './json-value.ts'
+import { padEnd, type Style, textWidth } from './style.ts'
+import { wholeNumber } from './words.ts'
+
+const RULER = 48
+
+export function explainLines(found: Explanation, key: string, style: Style): string[] {
+  const { partition } = found
+  const arrow = style.dim('→')
+  return [
+    `${style.bold(`${found.table} / ${key}`)}`,
+    '',
+    `  hash       ${found.partitionKeyHash} ${arrow} token ${style.bold(wholeNumber(found.token))}`,
+    `  partition  ${style.bold(String(partition.index))} ${style.dim(`tokens ${wholeNumber(partition.start)} to ${wholeNumber(partition.end - 1)}, map version ${partition.mapVersion}`)}`,
+    `  ring       ${ruler(found, style)}`,
+    `  homes      ${style.cyan(found.homes.join(' '))}${found.fallbacks.length === 0 ? '' : style.dim(`, then ${found.fallbacks.join(' ')}`)}`,
+    '',
+    ...replicaLines(found, style),
+    '',
+    `  ${answerLine(found, style)}`,
+    ...found.why.map(reason => style.dim(`    because ${reason}`)),
+  ]
+}
+
+function ruler({ token, partition }: Explanation, style: Style): string {
+  const at = (position: number): number => Math.min(RULER - 1, Math.floor((position / 2 ** 32) * RULER))
+  const marks = Array.from({ length: RULER }, (_, i) => {
+    if (i === at(token)) return style.green('◆')
+    return i >= at(partition.start) && i <= at(partition.end - 1) ? style.cyan('━') : style.dim('─')
+  })
+  return `0 ${marks.join('')} 2³²`
+}
+
+function replicaLines({ replicas }: Explanation, style: Style): string[] {
+  const width = Math.max(...replicas.map(replica => textWidth(replica.node)))
+  const digests = new Set(
+    replicas.filter(r => r.role === 'home' && r.digest !== undefined).map(r => r.digest),
+  )
+  return replicas.flatMap(replica => {
+    const good = replica.state === 'has it' || replica.state === 'deleted'
+    const mark = good ? style.green('●') : replica.state === 'has nothing' ? style.dim('○') : style.red('✗')
+    const cell = replica.digest === undefined ? '' : style.dim(` cell ${replica.digest.slice(0, 8)}`)
+    const role =
+      replica.role === 'home' ? '' : style.yellow(` fallback, keeps it for ${replica.hintsFor.join(', ')}`)
+    const differs = digests.size > 1 && replica.digest !== undefined ? style.yellow(' differs') : ''
+    const suspected = replica.suspected ? style.red(' (suspected down)') : ''
+    return [
+      `  ${mark} ${padEnd(style.bold(replica.node), width)}  ${replica.state}${cell}${differs}${role}${suspected}`,
+      ...replica.versions.map(version =>
+        style.dim(
+          `    ${' '.repeat(width)}version ${version.dot}  written ${version.at}  operation ${version.operation}`,
+        ),
+      ),
+    ]
+  })
+}
+
+function answerLine({ merged }: Explanation, style: Style): string {
+  const { values, conflict } = merged
+  if (values.length === 0) return `${style.bold('answer')}  nothing`
+  if (!conflict) return `${style.bold('answer')}  ${style.green(JSON.stringify(toJson(values[0])))}`
+  return [
+    `${style.bold('answer')}  ${style.yellow(`${values.length} siblings`)}`,
+    ...values.map(value => `          ${JSON.stringify(toJson(value))}`),
+  ].join('\n')
+}

@@ -1,0 +1,115 @@
+/**
+ * One answer, three forms: a table (or a drawing) for a terminal, the same columns as TSV for a pipe, one
+ * JSON document for programs. Data goes to stdout, warnings and notes to stderr.
+ */
+
+import { padEnd, padStart, type Style, textWidth } from './style.ts'
+import type { Terminal } from './terminal.ts'
+
+export type OutputFormat = 'auto' | 'json' | 'table' | 'tsv'
+
+export interface Column<T> {
+  readonly name: string
+  readonly value: (item: T) => string | number | undefined
+  /** Colour on a terminal, by item. */
+  readonly paint?: (text: string, item: T, style: Style) => string
+}
+
+export interface Answer<T> {
+  readonly kind: string
+  readonly items: readonly T[]
+  readonly columns: readonly Column<T>[]
+  readonly warnings?: readonly string[]
+  /** Some of what was asked for is not in the answer. */
+  readonly partial?: boolean
+  /** A terminal gets this instead of the table. */
+  readonly drawing?: (style: Style) => readonly string[]
+  /** A line after the table, on stderr. */
+  readonly footer?: string
+}
+
+export class Output {
+  readonly #terminal: Terminal
+  readonly #format: OutputFormat
+
+  constructor(terminal: Terminal, format: OutputFormat) {
+    this.#terminal = terminal
+    this.#format = format === 'auto' ? (terminal.out.isTerminal ? 'table' : 'tsv') : format
+  }
+
+  get format(): Exclude<OutputFormat, 'auto'> {
+    return this.#format as Exclude<OutputFormat, 'auto'>
+  }
+
+  get terminal(): Terminal {
+    return this.#terminal
+  }
+
+  answer<T>(answer: Answer<T>): void {
+    const { out } = this.#terminal
+    const warnings = answer.warnings ?? []
+    if (this.#format === 'json') {
+      const document = { kind: answer.kind, items: answer.items, warnings, partial: answer.partial ?? false }
+      out.write(`${JSON.stringify(document, null, out.isTerminal ? 2 : undefined)}\n`)
+      return
+    }
+    const lines =
+      this.#format === 'tsv'
+        ? tsvLines(answer.columns, answer.items)
+        : (answer.drawing?.(out.style) ?? tableLines(answer.columns, answer.items, out.style))
+    if (lines.length > 0) out.write(`${lines.join('\n')}\n`)
+    for (const warning of warnings) this.warn(warning)
+    if (answer.footer !== undefined && this.#format === 'table') this.note(answer.footer)
+  }
+
+  warn(text: string): void {
+    const { error } = this.#terminal
+    error.write(`${error.style.yellow('warning:')} ${text}\n`)
+  }
+
+  note(text: string): void {
+    const { error } = this.#terminal
+    error.write(`${error.style.dim(text)}\n`)
+  }
+}
+
+const cellText = (value: string | number | undefined): string => (value === undefined ? '' : String(value))
+
+export function tsvLines<T>(columns: readonly Column<T>[], items: readonly T[]): string[] {
+  const oneLine = (text: string): string => text.replace(/[\t\n\r]/g, ' ')
+  return [
+    columns.map(column => oneLine(column.name)).join('\t'),
+    ...items.map(item => columns.map(column => oneLine(cellText(column.value(item)))).join('\t')),
+  ]
+}
+
+/** Numbers stand right, everything else left; the header is dim; nothing is boxed. */
+export function tableLines<T>(columns: readonly Column<T>[], items: readonly T[], style: Style): string[] {
+  if (items.length === 0) return []
+  const cells = items.map(item => columns.map(column => column.value(item)))
+  const isNumber = columns.map((_, i) =>
+    cells.every(row => typeof row[i] === 'number' || row[i] === undefined),
+  )
+  const text = (value: string | number | undefined): string =>
+    typeof value === 'number' && Number.isInteger(value) ? value.toLocaleString('en-US') : cellText(value)
+  const widths = columns.map((column, i) =>
+    Math.max(textWidth(column.name), ...cells.map(row => textWidth(text(row[i])))),
+  )
+  const pad = (value: string, i: number): string =>
+    isNumber[i] === true
+      ? padStart(value, widths[i]!)
+      : i === columns.length - 1
+        ? value
+        : padEnd(value, widths[i]!)
+  const header = columns.map((column, i) => style.dim(pad(column.name, i))).join('  ')
+  const rows = cells.map((row, r) =>
+    columns
+      .map((column, i) => {
+        const padded = pad(text(row[i]), i)
+        return column.paint === undefined ? padded : column.paint(padded, items[r]!, style)
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+  return [header.trimEnd(), ...rows]
+}

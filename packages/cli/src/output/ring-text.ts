@@ -1,0 +1,56 @@
+/** The ring of a table: what share of the tokens each node is home to, and the partitions. */
+
+import type { RingDocument } from '../admin-client.ts'
+import { type Column, tableLines } from './output.ts'
+import type { Style } from './style.ts'
+import { count, wholeNumber } from './words.ts'
+
+export type PartitionItem = RingDocument['partitions'][number] & { readonly table: string }
+
+const ago = (atMs: number | null): string =>
+  atMs === null ? 'never' : new Date(atMs).toISOString().slice(11, 19)
+
+export const shareColumns: readonly Column<PartitionItem>[] = [
+  { name: 'TABLE', value: item => item.table },
+  { name: 'PARTITION', value: item => item.index },
+  { name: 'FIRST TOKEN', value: item => item.start },
+  { name: 'SHARE', value: item => `${(item.share * 100).toFixed(2)} %` },
+  { name: 'HOMES', value: item => item.replicas.join(' '), paint: (text, _, style) => style.cyan(text) },
+  { name: 'FALLBACKS', value: item => item.fallbacks.join(' ') },
+  { name: 'ROWS HERE', value: item => item.rows },
+  {
+    name: 'PROVEN EQUAL',
+    value: item => item.provenEqual.map(({ peer, atMs }) => `${peer} ${ago(atMs)}`).join(', '),
+  },
+]
+
+const BAR = 30
+
+export function ringLines(ring: RingDocument, style: Style): string[] {
+  const shares = new Map<string, { share: number; first: number; partitions: number }>()
+  for (const { replicas, share } of ring.partitions) {
+    replicas.forEach((node, position) => {
+      const known = shares.get(node) ?? { share: 0, first: 0, partitions: 0 }
+      known.share += share
+      known.partitions++
+      if (position === 0) known.first += share
+      shares.set(node, known)
+    })
+  }
+  const most = Math.max(...[...shares.values()].map(({ share }) => share))
+  const lines = [...shares]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([node, { share, first, partitions }]) => {
+      const drawn = style.cyan('━'.repeat(Math.max(1, Math.round((share / most) * BAR))).padEnd(BAR))
+      return `  ${style.bold(node.padEnd(6))} ${drawn} ${(share * 100).toFixed(1).padStart(5)} % of the tokens in ${count(partitions, 'partition')}, first home of ${(first * 100).toFixed(1)} %`
+    })
+  const columns = shareColumns.filter(column => column.name !== 'TABLE')
+  const items = ring.partitions.map(partition => ({ table: ring.table, ...partition }))
+  return [
+    `${style.bold(ring.table)}: ${wholeNumber(ring.partitions.length)} partitions, map version ${ring.mapVersion}`,
+    ...lines,
+    '',
+    ...tableLines(columns, items, style),
+    '',
+  ]
+}

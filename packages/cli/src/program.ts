@@ -1,0 +1,29 @@
+/** The command line: names, options, help. What a command does is loaded only when it runs. */
+
+import { Command } from 'commander'
+import type { ProgramResult } from './command-context.ts'
+import { addDataCommands } from './program/data.ts'
+import { addNodeCommands } from './program/nodes.ts'
+import { addOperations } from './program/operations.ts'
+
+export function buildProgram(result: ProgramResult): Command {
+  const program = new Command('quorate')
+    .description('A replicated, partitioned database whose every reply says what it guarantees')
+    .version('0.1.0')
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText(
+      'after',
+      `
+A terminal gets a table, a pipe gets TSV, --json gives one document. Keys are taken as JSON when they are
+a number, true, false, null or a quoted text, else as text.
+
+Try it:  quorate demo
+         quorate status
+         quorate explain get cities FR-48105`,
+    )
+    .exitOverride()
+  addNodeCommands(program, result)
+  addDataCommands(program, result)
+  addOperations(program, result)
+  return program
+}

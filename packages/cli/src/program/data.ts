@@ -1,0 +1,143 @@
+/** Commands on tables and rows. */
+
+import { type Command, Option } from 'commander'
+import { contextToken, integer, level, milliseconds } from '../arguments.ts'
+import { type ProgramResult, talking, withContext } from '../command-context.ts'
+
+export function addDataCommands(program: Command, result: ProgramResult): void {
+  addTables(program, result)
+  addRows(program, result)
+  addRanges(program, result)
+  addTransfer(program, result)
+}
+
+const timeout = (command: Command): Command =>
+  command.option('--timeout <duration>', 'for the whole request (default 5s)', milliseconds('--timeout'))
+
+function addTables(program: Command, result: ProgramResult): void {
+  const tables = program.command('table').description('create, list and show tables')
+  talking(tables.command('create').argument('<name>'))
+    .description('makes a table; the same name with the same settings is success')
+    .requiredOption('--key <fields>', 'partition key field, or partition and sort key: sensor,at')
+    .option('--n <copies>', 'replicas of each row (default 3)', integer('--n'))
+    .option('--r <count>', 'answers a read waits for (default: a majority)', level('--r'))
+    .option('--w <count>', 'acknowledgements a write waits for (default: a majority)', level('--w'))
+    .option('--sloppy', 'other nodes may stand in for dead replicas: always writable, weaker promises')
+    .addOption(
+      new Option('--read-repair <when>', 'async, or blocking: monotonic quorum reads').choices([
+        'async',
+        'blocking',
+      ]),
+    )
+    .option('--conflict <rule>', 'siblings, lww, merge:union, merge:max or merge:longest (default siblings)')
+    .action((name, options) =>
+      withContext(options, result, async context =>
+        (await import('../commands/tables.ts')).createTable(context, name, options),
+      ),
+    )
+  talking(tables.command('list'))
+    .description('all tables')
+    .action(options =>
+      withContext(options, result, async context =>
+        (await import('../commands/tables.ts')).listTables(context, undefined),
+      ),
+    )
+  talking(tables.command('show').argument('<name>'))
+    .description('one table and what its numbers mean')
+    .action((name, options) =>
+      withContext(options, result, async context =>
+        (await import('../commands/tables.ts')).listTables(context, name),
+      ),
+    )
+}
+
+function addRows(program: Command, result: ProgramResult): void {
+  const rows = () => import('../commands/rows.ts')
+  timeout(
+    talking(
+      program
+        .command('get')
+        .argument('<table>')
+        .argument('<key...>', 'partition key, and sort key where there is one'),
+    ),
+  )
+    .description('reads one row: value or siblings, context, receipt')
+    .option('--r <count>', 'one, quorum, all or a number', level('--r'))
+    .action((table, key, options) =>
+      withContext(options, result, async context => (await rows()).get(context, table, key, options)),
+    )
+  const writing = (command: Command): Command =>
+    timeout(talking(command))
+      .option('--w <count>', 'one, quorum, all or a number', level('--w'))
+      .option('--context <token>', 'what a get printed: this write replaces what that read saw', contextToken)
+      .option('--strict', 'on a sloppy table: count home replicas only')
+  writing(program.command('put').argument('<table>').argument('<row>', 'a JSON object, or - for stdin'))
+    .description('writes one row')
+    .action((table, row, options) =>
+      withContext(options, result, async context => (await rows()).put(context, table, row, options)),
+    )
+  writing(program.command('delete').argument('<table>').argument('<key...>'))
+    .description('deletes one row')
+    .action((table, key, options) =>
+      withContext(options, result, async context => (await rows()).remove(context, table, key, options)),
+    )
+}
+
+function addRanges(program: Command, result: ProgramResult): void {
+  const ranges = () => import('../commands/ranges.ts')
+  const limited = (command: Command): Command =>
+    timeout(talking(command))
+      .option('--limit <count>', 'rows at most', integer('--limit'), 100)
+      .option('--r <count>', 'one, quorum, all or a number', level('--r'))
+  limited(program.command('query').argument('<table>').argument('<key>', 'partition key'))
+    .description('the rows of one partition key, in order of the sort key')
+    .option('--from <value>', 'first sort key')
+    .option('--to <value>', 'last sort key')
+    .option('--reverse', 'last first')
+    .action((table, key, options) =>
+      withContext(options, result, async context => (await ranges()).query(context, table, key, options)),
+    )
+  limited(program.command('scan').argument('<table>'))
+    .description('rows of a table, partition by partition')
+    .action((table, options) =>
+      withContext(options, result, async context => (await ranges()).scan(context, table, options)),
+    )
+}
+
+function addTransfer(program: Command, result: ProgramResult): void {
+  const transfer = () => import('../commands/transfer.ts')
+  const format = () =>
+    new Option('--format <format>', 'jsonl or csv (default: by the name of the file)').choices([
+      'jsonl',
+      'csv',
+    ])
+  talking(program.command('import').argument('<table>').argument('<file>', 'a file, or - for stdin'))
+    .description('writes every line of a file as a row; JSON Lines or CSV with a header')
+    .addOption(format())
+    .option(
+      '--skip <lines>',
+      'leave out the first so many rows: goes on after an interrupted import',
+      integer('--skip'),
+      0,
+    )
+    .option(
+      '--replace',
+      'read each row first and replace what is there; without it an existing row gets a sibling',
+    )
+    .option('--concurrency <count>', 'writes in flight', integer('--concurrency'), 128)
+    .option('--w <count>', 'one, quorum, all or a number', level('--w'))
+    .action((table, file, options) =>
+      withContext(options, result, async context =>
+        (await transfer()).importRows(context, table, file, options),
+      ),
+    )
+  talking(program.command('export').argument('<table>').argument('<file>', 'a file, or - for stdout'))
+    .description('every row of a table; rows with siblings are named on stderr')
+    .addOption(format())
+    .option('--r <count>', 'one, quorum, all or a number', level('--r'))
+    .action((table, file, options) =>
+      withContext(options, result, async context =>
+        (await transfer()).exportRows(context, table, file, options),
+      ),
+    )
+}

@@ -1,0 +1,80 @@
+/** Commands that start nodes. */
+
+import { type Command, Option } from 'commander'
+import { integer } from '../arguments.ts'
+import type { ProgramResult } from '../command-context.ts'
+import { usageError } from '../command-error.ts'
+
+const weight = (text: string): number => {
+  const value = Number(text)
+  if (!(value > 0)) throw usageError(`--weight is a number above 0, not "${text}"`)
+  return value
+}
+
+export function addNodeCommands(program: Command, result: ProgramResult): void {
+  addDemo(program, result)
+  addStart(program, result)
+}
+
+function addDemo(program: Command, result: ProgramResult): void {
+  program
+    .command('demo')
+    .description(
+      'three nodes, a real data set, one node killed in mid-import, and the proof that nothing is lost',
+    )
+    .option('--nodes <count>', 'how many nodes', integer('--nodes'), 3)
+    .option('--exit', 'end when everything is checked, without the prompt')
+    .option('--json', 'the last line of stdout is one JSON document (with --exit)')
+    .option('--seed <number>', 'decides which node dies, and when', integer('--seed'), 1)
+    .option(
+      '--http-port <port>',
+      'first admin port (default 7480; 0: any that are free)',
+      integer('--http-port'),
+    )
+    .option('--data <directory>', 'keep the data there (default: temporary, removed at the end)')
+    .addOption(
+      new Option('--rows <count>', 'import only so many rows').argParser(integer('--rows')).hideHelp(),
+    )
+    .action(async options => {
+      const { checkDemoOptions, runDemo } = await import('../demo/demo.ts')
+      const { processTerminal } = await import('../output/terminal.ts')
+      const given = {
+        exit: false,
+        json: false,
+        httpPort: undefined,
+        data: undefined,
+        rows: undefined,
+        ...options,
+      }
+      checkDemoOptions(given)
+      result.exitCode = await runDemo(given, processTerminal())
+    })
+}
+
+function addStart(program: Command, result: ProgramResult): void {
+  program
+    .command('start')
+    .description('starts one node in this process; settings: flag > QUORATE_* > file > default')
+    .option('--config <file>', 'settings as YAML')
+    .option('--id <id>', 'name of the node')
+    .option('--listen <address>', 'data port: host:port (default 127.0.0.1:7701)')
+    .option('--http <address>', 'admin port: host:port (default 127.0.0.1:7480)')
+    .option('--data <directory>', 'data directory, made when it is missing')
+    .option('--zone <name>', 'what fails together: a rack, an availability zone')
+    .option('--region <name>', 'nodes near each other')
+    .option('--weight <number>', 'share of the ring, relative to the others', weight)
+    .option(
+      '--member <fields>',
+      'an initial member: id=n2,address=host:port[,http=host:port][,zone=b]; once per node, the same list on all',
+      (text: string, before: Record<string, unknown>[] | undefined) => [...(before ?? []), { text }],
+    )
+    .option('--log-level <level>', 'debug, info, warn or error')
+    .option('--rebuild', 'moves a damaged data directory aside; the node is filled from its replicas')
+    .addOption(new Option('--join <addresses>').hideHelp())
+    .action(async options => {
+      const { parseMember, start } = await import('../commands/start.ts')
+      const { processTerminal } = await import('../output/terminal.ts')
+      const members = (options.member as { text: string }[] | undefined)?.map(({ text }) => parseMember(text))
+      result.exitCode = await start({ ...options, member: members }, processTerminal())
+    })
+}

@@ -1,0 +1,187 @@
+/**
+ * Several nodes as processes on this machine, each with its own data directory: what the demo runs on.
+ * Everything started here is ended here, by process id, and temporary directories are removed.
+ */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { CommandError } from '../command-error.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { consecutivePorts, freePorts } from './free-ports.ts'
+import type { LocalNodeMessage, LocalNodeSettings } from './local-node.ts'
+
+const DATA_PORT = 7701
+const START_MS = 20_000
+const STOP_MS = 6_000
+
+export interface LocalNode {
+  readonly id: string
+  readonly address: string
+  readonly http: string
+  readonly data: string
+  /** Undefined while the node is down. */
+  process: ChildProcess | undefined
+}
+
+export interface LocalClusterOptions {
+  readonly nodes: number
+  /** First admin port; 0 for any that are free, undefined for 7480 if it is free. */
+  readonly httpPort?: number | undefined
+  /** Kept; without it a temporary directory is made and removed. */
+  readonly directory?: string | undefined
+  readonly settings?: Readonly<Record<string, unknown>>
+  /** A node ended that nobody asked to end. */
+  readonly onLost?: (node: LocalNode, why: string) => void
+}
+
+const ENTRY = fileURLToPath(new URL('./local-node.js', import.meta.url))
+
+export class LocalCluster {
+  readonly nodes: readonly LocalNode[]
+  readonly directory: string
+  readonly temporary: boolean
+  readonly #options: LocalClusterOptions
+  readonly #expected = new WeakSet<ChildProcess>()
+
+  private constructor(options: LocalClusterOptions, nodes: readonly LocalNode[], directory: string) {
+    this.#options = options
+    this.nodes = nodes
+    this.directory = directory
+    this.temporary = options.directory === undefined
+  }
+
+  /** Chooses ports and directories; starts nothing yet. */
+  static async prepare(options: LocalClusterOptions): Promise<LocalCluster> {
+    const { nodes: count, httpPort } = options
+    const httpPorts = await adminPorts(httpPort, count)
+    const dataPorts =
+      (httpPort === 0 ? undefined : await consecutivePorts(DATA_PORT, count)) ?? (await freePorts(count))
+    const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'quorate-demo-')))
+    const nodes = Array.from({ length: count }, (_, i) => ({
+      id: `n${i + 1}`,
+      address: `127.0.0.1:${dataPorts[i]}`,
+      http: `127.0.0.1:${httpPorts[i]}`,
+      data: join(directory, `n${i + 1}`),
+      process: undefined,
+    }))
+    return new LocalCluster(options, nodes, directory)
+  }
+
+  node(id: string): LocalNode {
+    const found = this.nodes.find(node => node.id === id)
+    if (found === undefined)
+      throw new CommandError(
+        exitCodes.usage,
+        `there is no node "${id}"; there are ${this.nodes.map(n => n.id).join(', ')}`,
+      )
+    return found
+  }
+
+  get connectString(): string {
+    return `quorate://${this.nodes.map(node => node.address).join(',')}`
+  }
+
+  async startAll(): Promise<void> {
+    await Promise.all(this.nodes.map(node => this.start(node.id)))
+  }
+
+  /** Resolves when the node listens; rejects with what it said when it ends before. */
+  async start(id: string): Promise<void> {
+    const node = this.node(id)
+    if (node.process !== undefined) throw new CommandError(exitCodes.usage, `${id} is running already`)
+    mkdirSync(this.directory, { recursive: true })
+    const logPath = join(this.directory, `${id}.log`)
+    const log = openSync(logPath, 'a')
+    const settings: LocalNodeSettings = {
+      temporary: this.temporary,
+      server: {
+        logLevel: 'warn',
+        ...this.#options.settings,
+        id,
+        listen: node.address,
+        http: node.http,
+        data: node.data,
+        members: this.nodes.map(({ id: member, address, http }) => ({ id: member, address, http })),
+      },
+    }
+    const child = fork(ENTRY, [JSON.stringify(settings)], { stdio: ['ignore', log, log, 'ipc'] })
+    closeSync(log)
+    node.process = child
+    child.on('exit', (code, signal) => {
+      if (node.process === child) node.process = undefined
+      if (!this.#expected.has(child))
+        this.#options.onLost?.(node, `${signal ?? `exit code ${code}`}; see ${logPath}`)
+    })
+    await this.#served(child, id, logPath)
+  }
+
+  #served(child: ChildProcess, id: string, logPath: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let said: readonly string[] = []
+      const timer = setTimeout(() => {
+        reject(new CommandError(exitCodes.timedOut, `${id} did not start within ${START_MS / 1000} s`))
+      }, START_MS)
+      child.on('message', message => {
+        const told = message as LocalNodeMessage
+        if (told.kind === 'failed') said = told.lines
+        else {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+      child.once('exit', code => {
+        clearTimeout(timer)
+        this.#expected.add(child)
+        const words = said.length > 0 ? said.join('\n') : lastLines(logPath)
+        reject(new CommandError(exitCodes.unexpected, `${id} did not start (exit code ${code}):\n${words}`))
+      })
+    })
+  }
+
+  /** SIGKILL: no goodbye, as when the machine dies. Resolves when the process is gone. */
+  kill(id: string): Promise<void> {
+    return this.#end(this.node(id), 'SIGKILL')
+  }
+
+  /** Ends every node and removes what was temporary. May be called more than once. */
+  async close(): Promise<void> {
+    // Temporary nodes have nothing worth an orderly stop.
+    await Promise.all(this.nodes.map(node => this.#end(node, this.temporary ? 'SIGKILL' : 'SIGTERM')))
+    if (this.temporary) await rm(this.directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  async #end(node: LocalNode, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = node.process
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    this.#expected.add(child)
+    const gone = new Promise<void>(resolve => child.once('exit', () => resolve()))
+    child.kill(signal)
+    const harder = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+    await gone
+    clearTimeout(harder)
+  }
+}
+
+async function adminPorts(wanted: number | undefined, count: number): Promise<number[]> {
+  if (wanted === 0) return freePorts(count)
+  const ports = await consecutivePorts(wanted ?? 7480, count)
+  if (ports !== undefined) return ports
+  if (wanted === undefined) return freePorts(count)
+  throw new CommandError(
+    exitCodes.usage,
+    `the ports ${wanted}–${wanted + count - 1} are not all free on 127.0.0.1`,
+    { next: 'quorate demo --http-port 0   (any free ports)' },
+  )
+}
+
+function lastLines(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5).join('\n')
+  } catch {
+    return `(nothing in ${path})`
+  }
+}

@@ -1,0 +1,139 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { nodeId, type Token, tableId } from '../base/ids.ts'
+import { encodeKey } from '../base/key-encoding.ts'
+import { TOKENS } from './partition-map.ts'
+import { type RingMember, ringMap, ringPoints } from './ring.ts'
+import { rowKey, rowKeyParts, rowToken, tokenOf, tokenRange } from './row-key.ts'
+import { allocateTokens, defaultAllocation, replicatedLoad } from './token-allocation.ts'
+
+function cluster(
+  nodes: number,
+  zones: number,
+  weights: readonly number[] = [],
+  random = false,
+): RingMember[] {
+  const requests = Array.from({ length: nodes }, (_, i) => ({
+    id: nodeId(`n${String(i + 1).padStart(2, '0')}`),
+    zone: `z${i % zones}`,
+    weight: weights[i] ?? 1,
+  }))
+  const options = { ...defaultAllocation, random, tokensPerNode: random ? 256 : 16 }
+  const tokens = allocateTokens(requests, [], options)
+  return requests.map(request => ({ ...request, tokens: tokens.get(request.id)! }))
+}
+
+/** The ring walk as the paper tells it, for one token, with no precomputation. */
+function walk(members: readonly RingMember[], token: number, n: number): string[] {
+  const points = ringPoints(members)
+  const from = points.findIndex(point => point.token >= token)
+  const start = Math.max(from, 0)
+  const zones = new Set(members.map(member => member.zone)).size
+  const chosen: string[] = []
+  const used = new Set<string>()
+  const later: string[] = []
+  for (let i = 0; i < points.length; i++) {
+    const { member } = points[(start + i) % points.length]!
+    if (chosen.includes(member.id) || later.includes(member.id)) continue
+    if (chosen.length < n && (!used.has(member.zone) || used.size === zones)) {
+      chosen.push(member.id)
+      used.add(member.zone)
+    } else if (chosen.length < n) later.push(member.id)
+  }
+  return chosen
+}
+
+describe('ring map', () => {
+  it.each([
+    [1, 1],
+    [3, 3],
+    [5, 2],
+    [7, 3],
+    [6, 6],
+  ])('%i nodes in %i zones: every token goes where the walk says', (nodes, zones) => {
+    const members = cluster(nodes, zones)
+    const n = Math.min(3, nodes)
+    const map = ringMap(tableId(1), 1, members, n)
+    fc.assert(
+      fc.property(fc.nat(0xffffffff), raw => {
+        const token = raw as Token
+        const partition = map.locate(token)
+        expect(token >= partition.start && token < partition.end).toBe(true)
+        const expected = walk(members, token, n)
+        if (expected.length === n) expect(partition.replicas).toEqual(expected)
+        expect(new Set(partition.preference)).toEqual(new Set(members.map(member => member.id)))
+        expect(partition.preference).toHaveLength(nodes)
+        expect(partition.preference.slice(0, n)).toEqual(partition.replicas)
+      }),
+    )
+  })
+
+  it('covers all tokens once', () => {
+    const { partitions } = ringMap(tableId(1), 1, cluster(5, 3), 3)
+    expect(partitions[0]!.start).toBe(0)
+    expect(partitions.at(-1)!.end).toBe(TOKENS)
+    partitions.slice(1).forEach((partition, i) => {
+      expect(partition.start).toBe(partitions[i]!.end)
+    })
+  })
+
+  it.each([
+    [6, 3],
+    [7, 3],
+    [9, 4],
+    [5, 5],
+  ])('%i nodes in %i zones: no two replicas share a zone while another has room', (nodes, zones) => {
+    const members = cluster(nodes, zones)
+    const zoneOf = new Map(members.map(member => [member.id, member.zone]))
+    for (const { replicas } of ringMap(tableId(1), 1, members, 3).partitions) {
+      expect(new Set(replicas.map(id => zoneOf.get(id))).size).toBe(Math.min(3, zones))
+    }
+  })
+})
+
+describe('token allocation', () => {
+  it('is deterministic and gives tokens by weight', () => {
+    const weights = [1, 2, 0.5, 1]
+    const a = cluster(4, 4, weights)
+    expect(a).toEqual(cluster(4, 4, weights))
+    expect(a.map(member => member.tokens.length)).toEqual([16, 32, 8, 16])
+    const all = a.flatMap(member => member.tokens)
+    expect(new Set(all).size).toBe(all.length)
+  })
+
+  it.each([
+    [3, 3],
+    [4, 4],
+    [5, 5],
+    [8, 4],
+    [12, 3],
+  ])('16 allocated tokens on %i nodes in %i zones: replicated load within 25 %% of even', (nodes, zones) => {
+    const load = [...replicatedLoad(cluster(nodes, zones), 3).values()]
+    const mean = load.reduce((sum, l) => sum + l, 0) / load.length
+    expect(Math.max(...load) / mean).toBeLessThan(1.25)
+  })
+
+  it('256 random tokens can be chosen instead', () => {
+    expect(cluster(3, 3, [], true).map(member => member.tokens.length)).toEqual([256, 256, 256])
+  })
+})
+
+describe('row keys', () => {
+  const scalar = fc.oneof(fc.string(), fc.integer(), fc.boolean())
+  it('keep their parts, and lie in the range of their partition', () => {
+    const map = ringMap(tableId(7), 1, cluster(3, 3), 3)
+    fc.assert(
+      fc.property(scalar, scalar, (pk, sk) => {
+        const partitionKey = encodeKey(pk)
+        const sortKey = encodeKey(sk)
+        const token = tokenOf(partitionKey)
+        const key = rowKey(tableId(7), token, partitionKey, sortKey)
+        expect(rowKeyParts(key)).toEqual({ partitionKey, sortKey })
+        expect(rowToken(key)).toBe(token)
+        const partition = map.locate(token)
+        const { from, to } = tokenRange(tableId(7), partition.start, partition.end)
+        expect(key >= from && key < to).toBe(true)
+      }),
+    )
+  })
+})

@@ -1,0 +1,193 @@
+/** The server's edges: configuration, data directory, and the admin interface on one running node. */
+
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isQuorateError, type QuorateError } from '@quorate/core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { adminApp } from './admin-http.ts'
+import { DataDirectory } from './data-directory.ts'
+import { openApi } from './open-api.ts'
+import { type RunningServer, startServer } from './server.ts'
+import { environmentSettings, resolveConfig } from './server-config.ts'
+
+let scratch: string
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'quorate-server-'))
+})
+afterAll(async () => {
+  await rm(scratch, { recursive: true, force: true })
+})
+
+const refusal = (run: () => unknown): string => {
+  try {
+    run()
+  } catch (error) {
+    if (isQuorateError(error)) return error.message
+    throw error
+  }
+  throw new Error('was not refused')
+}
+
+describe('configuration', () => {
+  const base = { id: 'n1', data: '/tmp/x' }
+
+  it('flag beats environment beats file beats default', () => {
+    const environment = environmentSettings({ QUORATE_ZONE: 'from-env', QUORATE_SWEEP_INTERVAL_MS: '250' })
+    const config = resolveConfig([
+      { zone: 'from-flag' },
+      environment,
+      { ...base, zone: 'from-file', region: 'from-file' },
+    ])
+    expect(config.node.members[0]).toMatchObject({ zone: 'from-flag', region: 'from-file', weight: 1 })
+    expect(config.node.tuning.sweepIntervalMs).toBe(250)
+    expect(config.listen).toBe('127.0.0.1:7701')
+  })
+
+  it.each([
+    [{ ...base, lissten: '127.0.0.1:1' }, /unknown configuration key "lissten"; did you mean "listen"/],
+    [{ ...base, listen: '0.0.0.0:7701' }, /listen: 0\.0\.0\.0:7701 is not a loopback address/],
+    [{ ...base, http: 'localhost' }, /http: must look like host:port/],
+    [{ ...base, weight: -1 }, /weight/],
+    [{ ...base, id: 'n 1' }, /"n 1" is no node id/],
+    [
+      {
+        ...base,
+        members: [
+          { id: 'n2', address: '127.0.0.1:1' },
+          { id: 'n2', address: '127.0.0.1:2' },
+        ],
+      },
+      /same id/,
+    ],
+    [{ ...base, sweepIntervalMs: 'often' }, /sweepIntervalMs/],
+    [{ data: '/tmp/x' }, /id/],
+  ])('%j is refused by name', (settings, message) => {
+    expect(refusal(() => resolveConfig([settings]))).toMatch(message)
+  })
+})
+
+describe('data directory', () => {
+  it('belongs to one node', async () => {
+    const path = join(scratch, 'own')
+    const directory = await DataDirectory.open(path, 'n1')
+    await directory.release()
+    await expect(DataDirectory.open(path, 'n2')).rejects.toThrow(/belongs to node "n1", not to "n2"/)
+  })
+
+  it('belongs to one process: a lock of a living one is refused, of a dead one taken over', async () => {
+    const path = join(scratch, 'locked')
+    await (await DataDirectory.open(path, 'n1')).release()
+    await writeFile(join(path, 'lock'), String(process.ppid))
+    await expect(DataDirectory.open(path, 'n1')).rejects.toThrow(/in use by process/)
+    await writeFile(join(path, 'lock'), '999999999')
+    await (await DataDirectory.open(path, 'n1')).release()
+  })
+
+  it('is set aside whole', async () => {
+    const path = join(scratch, 'damaged')
+    await (await DataDirectory.open(path, 'n1')).release()
+    const where = await DataDirectory.setAside(path)
+    expect(await readFile(join(where, 'node.json'), 'utf8')).toContain('n1')
+    await (await DataDirectory.open(path, 'n1')).release()
+  })
+})
+
+const errorOf = async (response: Response): Promise<unknown> =>
+  ((await response.json()) as { error: unknown }).error
+
+describe('admin interface', () => {
+  let server: RunningServer
+  let app: ReturnType<typeof adminApp>
+  const local = { headers: { host: '127.0.0.1:7480' } }
+  const get = (path: string) => app.request(path, local)
+
+  beforeAll(async () => {
+    const config = resolveConfig([
+      {
+        id: 'n1',
+        data: join(scratch, 'served'),
+        listen: '127.0.0.1:0',
+        http: '127.0.0.1:0',
+        logLevel: 'error',
+      },
+    ])
+    server = await startServer(config, {
+      onFatal: (_, error) => {
+        throw error
+      },
+    })
+    app = adminApp({ node: server.node, token: 'secret', tokenFile: '/where/token' })
+    for (let i = 0; i < 200 && (await get('/readyz')).status !== 200; i++)
+      await new Promise(resolve => setTimeout(resolve, 25))
+  })
+  afterAll(() => server.stop())
+
+  it('answers every path of its description, and only those', async () => {
+    for (const [path, methods] of Object.entries(openApi.paths)) {
+      for (const method of Object.keys(methods)) {
+        const url = path.replace('{table}', 'none').replace('{partition}', '0')
+        const response = await app.request(url, {
+          method: method.toUpperCase(),
+          headers: { ...local.headers, authorization: 'Bearer secret' },
+        })
+        const body = await response.text()
+        expect(body, `${method} ${path}`).not.toContain(`there is no ${method.toUpperCase()}`)
+      }
+    }
+    const described = Object.keys(openApi.paths).map(path => path.replaceAll(/\{(\w+)\}/g, ':$1'))
+    const routes = app.routes.filter(route => route.method !== 'ALL').map(route => route.path)
+    expect(new Set(routes)).toEqual(new Set(described))
+  })
+
+  it('tells status, health and metrics', async () => {
+    const status = await (await get('/api/v1/status')).json()
+    expect(status).toMatchObject({ node: 'n1', state: 'ready', tables: [], store: { state: 'open' } })
+    expect((await get('/healthz')).status).toBe(200)
+    const metrics = await (await get('/metrics')).text()
+    expect(metrics).toMatch(/^quorate_up 1$/m)
+    expect(metrics).toMatch(/^# TYPE quorate_writes_total counter$/m)
+  })
+
+  it('refuses a Host that is not loopback', async () => {
+    const response = await app.request('/api/v1/status', { headers: { host: 'evil.example' } })
+    expect(response.status).toBe(403)
+    expect(await errorOf(response)).toMatchObject({ message: expect.stringContaining('evil.example') })
+  })
+
+  it('refuses changes without the token, and says where it is', async () => {
+    const response = await app.request('/api/v1/scrub', { method: 'POST', ...local })
+    expect(response.status).toBe(401)
+    expect(await errorOf(response)).toMatchObject({ message: expect.stringContaining('/where/token') })
+    const allowed = await app.request('/api/v1/scrub', {
+      method: 'POST',
+      headers: { ...local.headers, authorization: 'Bearer secret' },
+    })
+    expect(allowed.status).toBe(200)
+    expect(await allowed.json()).toMatchObject({ damaged: 0, wrongLeaves: 0 })
+  })
+
+  it('names what is unknown', async () => {
+    const response = await get('/api/v1/ring/nothing')
+    expect(response.status).toBe(404)
+    expect(await errorOf(response)).toMatchObject({
+      code: 'UNKNOWN_TABLE',
+      message: 'there is no table "nothing"',
+    })
+    expect((await get('/api/v1/ledger?limit=0')).status).toBe(400)
+  })
+
+  it('a port in use is said with its name', async () => {
+    const config = resolveConfig([
+      {
+        id: 'n1',
+        data: join(scratch, 'second'),
+        listen: server.address,
+        http: '127.0.0.1:0',
+        logLevel: 'error',
+      },
+    ])
+    const error = await startServer(config).catch((reason: unknown) => reason)
+    expect(isQuorateError(error) && (error as QuorateError).message).toContain('the port is in use')
+  })
+})
