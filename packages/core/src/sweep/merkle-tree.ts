@@ -92,6 +92,11 @@ export class MerkleTree {
     return { digest: [nodes[at]!, nodes[at + 1]!, nodes[at + 2]!, nodes[at + 3]!], rows: nodes[at + 4]! }
   }
 
+  /** Rows of a leaf. */
+  rowsOf(leaf: number): number {
+    return this.#levels[this.depth]![leaf * WIDTH + 4]!
+  }
+
   get root(): TreeNode {
     return this.node(0, 0)
   }
