@@ -3,7 +3,12 @@
 export type { Evidence, Violation } from './checkers/evidence.ts'
 export { type FaultCounts, type FaultKind, faultKinds } from './faults/fault-kinds.ts'
 export { runSwarm, type SwarmHost, type SwarmResult, type Verdict } from './scenarios/swarm.ts'
-export { describeOptions, type SwarmOptions, type SwarmOverrides, swarmOptions } from './scenarios/swarm-options.ts'
+export {
+  describeOptions,
+  type SwarmOptions,
+  type SwarmOverrides,
+  swarmOptions,
+} from './scenarios/swarm-options.ts'
 export { MachineTime, ProcessClock } from './world/machine-time.ts'
 export { ManualClock } from './world/manual-clock.ts'
 export { makeClient, type SimClient } from './world/sim-client.ts'

@@ -32,7 +32,12 @@ function receipt(homes: readonly string[], needed = 2, fallbacks: readonly strin
   }
 }
 
-const write = (tag: string | undefined, at: number, seen: readonly string[] = [], over: Partial<WriteRecord> = {}): WriteRecord => ({
+const write = (
+  tag: string | undefined,
+  at: number,
+  seen: readonly string[] = [],
+  over: Partial<WriteRecord> = {},
+): WriteRecord => ({
   kind: 'write',
   client: 'c',
   table: 't',
@@ -84,11 +89,15 @@ function evidence(
 describe('no lost write', () => {
   it('accepts what is visible, knowingly replaced, or in the ledger', () => {
     expect(checkNoLostWrite(evidence([write('a', 1), write('b', 5, ['a'])], ['b']))).toEqual([])
-    expect(checkNoLostWrite(evidence([write('a', 1)], [], { facts: { rule: 'lww' }, ledger: ['a'] }))).toEqual([])
+    expect(
+      checkNoLostWrite(evidence([write('a', 1)], [], { facts: { rule: 'lww' }, ledger: ['a'] })),
+    ).toEqual([])
   })
   it('rejects an acknowledged value that is gone', () => {
     expect(checkNoLostWrite(evidence([write('a', 1), write('b', 5)], ['b']))).toHaveLength(1)
-    expect(checkNoLostWrite(evidence([write('a', 1)], [], { facts: { rule: 'lww' } }))[0]?.checker).toBe('no-silent-drop')
+    expect(checkNoLostWrite(evidence([write('a', 1)], [], { facts: { rule: 'lww' } }))[0]?.checker).toBe(
+      'no-silent-drop',
+    )
   })
   it('lets a write whose coordinator decides replace what was there before it ended, and nothing later', () => {
     const blind = { seen: undefined }
@@ -117,10 +126,14 @@ describe('outcomes', () => {
 describe('no resurrection', () => {
   it('rejects what came back after its delete, at the end or in an overlapping read', () => {
     expect(checkNoResurrection(evidence([write('a', 1), write(undefined, 5, ['a'])], ['a']))).toHaveLength(1)
-    expect(checkNoResurrection(evidence([write('a', 1), write(undefined, 5, ['a']), read(['a'], 9)], []))).toHaveLength(1)
+    expect(
+      checkNoResurrection(evidence([write('a', 1), write(undefined, 5, ['a']), read(['a'], 9)], [])),
+    ).toHaveLength(1)
   })
   it('accepts a value the delete had not seen', () => {
-    expect(checkNoResurrection(evidence([write('a', 1), write('b', 4), write(undefined, 5, ['a'])], ['b']))).toEqual([])
+    expect(
+      checkNoResurrection(evidence([write('a', 1), write('b', 4), write(undefined, 5, ['a'])], ['b'])),
+    ).toEqual([])
   })
 })
 
@@ -132,21 +145,33 @@ describe('receipts', () => {
   it('rejects a strict write that counts fallbacks, or has too few copies', () => {
     const counted = { receipt: receipt(['n1'], 2, ['n4']) }
     expect(checkReceipts(evidence([write('a', 1, [], counted)], ['a']))).toHaveLength(1)
-    expect(checkReceipts(evidence([write('a', 1, [], { receipt: receipt(['n1'], 2) })], ['a']))).toHaveLength(1)
-    expect(checkReceipts(evidence([write('a', 1, [], counted)], ['a'], { facts: { sloppy: true } }))).toEqual([])
+    expect(checkReceipts(evidence([write('a', 1, [], { receipt: receipt(['n1'], 2) })], ['a']))).toHaveLength(
+      1,
+    )
+    expect(checkReceipts(evidence([write('a', 1, [], counted)], ['a'], { facts: { sloppy: true } }))).toEqual(
+      [],
+    )
   })
 })
 
 describe('monotonic reads', () => {
   it('rejects a later read that goes back', () => {
     const unknown = write('a', 1, [], { outcome: 'unknown' })
-    expect(checkMonotonicReads(evidence([unknown, read(['a'], 5, ['n1', 'n2']), read([], 9)], []))).toHaveLength(1)
-    expect(checkMonotonicReads(evidence([unknown, write('b', 7, ['a']), read(['a'], 5), read(['b'], 9)], ['b']))).toEqual([])
+    expect(
+      checkMonotonicReads(evidence([unknown, read(['a'], 5, ['n1', 'n2']), read([], 9)], [])),
+    ).toHaveLength(1)
+    expect(
+      checkMonotonicReads(evidence([unknown, write('b', 7, ['a']), read(['a'], 5), read(['b'], 9)], ['b'])),
+    ).toEqual([])
   })
 })
 
 describe('registers', () => {
-  const operation = (input: RegisterOperation['input'], output: RegisterOperation['output'], call: number): RegisterOperation => ({
+  const operation = (
+    input: RegisterOperation['input'],
+    output: RegisterOperation['output'],
+    call: number,
+  ): RegisterOperation => ({
     input,
     output,
     call,
@@ -155,7 +180,8 @@ describe('registers', () => {
   it('rejects a read of what was overwritten, accepts an unknown swap that took effect late', () => {
     const swap = (value: string, call: number, known = true) =>
       operation({ key: 'r', kind: 'swap', value }, known ? { ok: true, found: undefined } : undefined, call)
-    const see = (found: string, call: number) => operation({ key: 'r', kind: 'read' }, { ok: true, found }, call)
+    const see = (found: string, call: number) =>
+      operation({ key: 'r', kind: 'read' }, { ok: true, found }, call)
     expect(checkRegisters([swap('1', 1), swap('2', 3), see('1', 5)])).toHaveLength(1)
     expect(checkRegisters([swap('1', 1), swap('2', 3, false), see('1', 5), see('2', 7)])).toEqual([])
   })
