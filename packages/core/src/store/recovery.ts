@@ -110,7 +110,10 @@ async function trimVoid(options: RecoveryOptions, numbers: number[]): Promise<nu
   return voids
 }
 
-async function replay(options: RecoveryOptions, numbers: readonly number[]): Promise<Omit<Recovered, 'leftover'>> {
+async function replay(
+  options: RecoveryOptions,
+  numbers: readonly number[],
+): Promise<Omit<Recovered, 'leftover'>> {
   const { firstSegment, creating } = options
   const closed: ClosedSegment[] = []
   let carry: Uint8Array | undefined

@@ -140,7 +140,7 @@ export class Trees {
     let wrong = 0
     for (let at = leaf; at < nextLeaf; at++) {
       const found = digests.get(at)
-      if (found === undefined && tree.rowsOf(at) === 0) continue
+      if (found === undefined && tree.isEmptyLeaf(at)) continue
       if (!tree.setLeaf(at, sumDigests(found ?? []))) continue
       trees.dirtyPages.add(`${index}/${Math.floor(at / PAGE_LEAVES)}`)
       wrong++
@@ -259,11 +259,14 @@ export class Trees {
     return true
   }
 
+  /** Leaves of which not every change is known are counted last: the rows they are counted from have all changes. */
   #replay(table: TableTrees, changes: readonly ReplayedChange[]): void {
+    const unknown = new Set<ByteString>()
     for (const { key, before, after } of changes) {
-      if (before === DAMAGED) this.recount(table.map.table, key)
+      if (before === DAMAGED) unknown.add(key)
       else this.applied(table.map.table, key, before, after)
     }
+    for (const key of unknown) this.recount(table.map.table, key)
   }
 
   #countAll(table: TableTrees): void {
