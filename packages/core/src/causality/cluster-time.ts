@@ -5,7 +5,8 @@
  * Mechanism: time advances with the monotonic clock from an anchor. Small steps of the wall clock
  * (adjustments by NTP) are followed. A large one is followed only when the cluster agrees: the time taken
  * is then the lower median of one's own wall clock and what peers lately said of theirs. Without peers
- * one's own clock at the start is all there is.
+ * one's own clock at the start is all there is. What is told is each machine's wall clock, never the time
+ * believed: beliefs that rest on beliefs would keep one wrong clock's time alive after it has been put right.
  *
  * References: Lamport, Melliar-Smith, "Synchronizing Clocks in the Presence of Faults" (1985), for the median.
  */
@@ -52,7 +53,7 @@ export class ClusterTime {
     return this.#wallMs() - this.now()
   }
 
-  /** A peer told its (believed) time; `theirMs` was true at some moment shortly before now. */
+  /** A peer told its wall clock; `theirMs` was what it showed shortly before now. */
   heard(peer: NodeId, theirMs: number): void {
     const now = this.#monotonicMs()
     this.#peers.set(peer, { offsetMs: theirMs - now, heardAt: now })

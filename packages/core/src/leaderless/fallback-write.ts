@@ -35,7 +35,8 @@ export function writeAsFallback(
     { actor: result.dot.actor, intervals: [result.dot.stamp, result.dot.stamp] },
   ])
   const bytes = encodeCell(result.cell)
-  const position = node.hints.put(home, key, bytes, asOf, node.hybrid.peek())
+  const baseInFlight = view.rule.discards && node.hints.positionOf(home, key) > 0
+  const position = node.hints.put(home, key, bytes, asOf, node.hybrid.peek(), result.discarded)
   if (position === undefined) {
     throw new QuorateError(
       'OVERLOADED',
@@ -51,7 +52,7 @@ export function writeAsFallback(
     changed: true,
     context,
     repeated: result.repeated,
-    holdBack: result.discarded.length > 0,
+    holdBack: baseInFlight || result.discarded.length > 0,
     asOf,
   }
 }

@@ -11,6 +11,7 @@ import { bytesEqual, prefixEnd, stringToU64, u64ToString } from '../base/bytes.t
 import type { ByteString, NodeId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Catalog } from '../catalog/catalog.ts'
+import type { CellValue } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { rowTable, rowToken } from '../partitioning/row-key.ts'
 import type { TableWrite } from '../ports/table.ts'
@@ -78,7 +79,15 @@ export class HintStore {
   }
 
   /** Keeps a write for `target`; undefined when a bound forbids it. The position says when it is durable. */
-  put(target: NodeId, key: ByteString, cell: Uint8Array, asOf: Stamp, now: Stamp): Position | undefined {
+  put(
+    target: NodeId,
+    key: ByteString,
+    cell: Uint8Array,
+    asOf: Stamp,
+    now: Stamp,
+    /** What the making of `cell` discarded: goes to the ledger in the same batch. */
+    discarded: readonly CellValue[] = [],
+  ): Position | undefined {
     const before = this.get(target, key)
     const totals = this.totals(target)
     if (
@@ -88,7 +97,7 @@ export class HintStore {
       this.#counters.hintsDropped++
       return undefined
     }
-    const batch: TableWrite[] = []
+    const batch: TableWrite[] = this.#ledger.entries(rowTable(key), key, discarded, 'concurrent-loser')
     let merged = cell
     if (before !== undefined) {
       if (bytesEqual(before.cell, cell) && before.asOf <= asOf)

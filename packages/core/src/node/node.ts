@@ -222,7 +222,7 @@ export class Node {
 
   async #tellTime(): Promise<void> {
     while (!this.#stopped) {
-      this.coordination.membership.set('time', Math.round(this.time.now()))
+      this.coordination.membership.set('time', Math.round(this.#clock.wallMs()))
       this.coordination.membership.set('hints', this.context.hints.count)
       await pause(this.#clock, TELL_TIME_MS)
     }

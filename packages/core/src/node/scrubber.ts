@@ -105,19 +105,16 @@ export class Scrubber {
     for (const { descriptor, map } of catalog.views()) {
       for (const { index, replicas } of map.partitions) {
         if (!replicas.includes(self)) continue
-        let seen = 0
-        for (let leaf = 0; leaf < this.#trees.leafCount(descriptor.id, index); leaf++) {
+        let leaf = 0
+        while (leaf < this.#trees.leafCount(descriptor.id, index)) {
           if (this.#stopped) return
-          const { wrong, cells } = this.#trees.scrubLeaf(descriptor.id, index, leaf, (key, bytes) =>
+          const step = this.#trees.scrubLeaves(descriptor.id, index, leaf, STEP_CELLS, (key, bytes) =>
             rows.noteScrubbed(key, bytes),
           )
-          if (wrong) report.wrongLeaves++
-          seen += cells
-          if (seen < STEP_CELLS) continue
-          await this.#pace(seen)
-          seen = 0
+          report.wrongLeaves += step.wrong
+          leaf = step.nextLeaf
+          await this.#pace(step.cells)
         }
-        await this.#pace(seen)
       }
     }
   }

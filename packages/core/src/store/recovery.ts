@@ -11,6 +11,10 @@
  * segment, whose header says that this one ends before it. Should that write not finish, the new
  * segment is void and the old record still counts.
  *
+ * When that record was the only one of its segment, that segment may be gone altogether after the next power
+ * cut, name, header and all. Its successor says that it ends right after its header: such a segment may be
+ * missing or unreadable, and the one before it is then judged as a last one (its tail was carried over, too).
+ *
  * Reference: Rebello et al., "Can Applications Recover from fsync Failures?" (USENIX ATC 2020).
  */
 
@@ -28,7 +32,7 @@ import {
   segmentNumber,
 } from './segment-format.ts'
 import { damageOfUnreadableLast, readSegment } from './segment-judge.ts'
-import { damaged, foreign, logMissing } from './store-errors.ts'
+import { damaged, foreign, isNotFound, logMissing } from './store-errors.ts'
 
 export interface RecoveryOptions {
   readonly disk: Disk
@@ -58,8 +62,11 @@ export interface Recovered {
 interface SegmentFile {
   readonly number: number
   readonly bytes: Uint8Array
-  readonly header: SegmentHeader
+  /** undefined: the segment is gone, and its successor says that it held nothing. */
+  readonly header: SegmentHeader | undefined
 }
+
+const nothing = new Uint8Array(0)
 
 export async function recoverLog(options: RecoveryOptions): Promise<Recovered> {
   const { disk, firstSegment, creating } = options
@@ -71,19 +78,42 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered> {
     if (number < firstSegment) obsolete.push(name)
     else numbers.push(number)
   }
-  numbers.forEach((number, index) => {
-    const expected = firstSegment + index
-    if (number !== expected) throw logMissing(segmentName(expected), `${segmentName(number)} is there`)
-  })
-  if (numbers.length === 0 && !creating) {
+  const found = numbers.length
+  const voids = await trimVoid(options, numbers)
+  for (let index = 0; index < numbers.length; index++) {
+    const [number, expected] = [numbers[index]!, firstSegment + index]
+    if (number === expected) continue
+    numbers.splice(index, 0, expected)
+    if (number !== expected + 1 || !(await isSaidToBeEmpty(options, numbers, index))) {
+      throw logMissing(segmentName(expected), `${segmentName(number)} is there`)
+    }
+  }
+  if (found === 0 && !creating) {
     throw logMissing(segmentName(firstSegment), 'the table says that the log starts with it')
   }
   const recovered = await replay(options, numbers)
+  // The void segment whose number comes next is removed by whoever writes it.
+  for (const number of voids) if (number !== recovered.nextSegment) obsolete.push(segmentName(number))
   for (const name of obsolete) await disk.remove(name)
-  return recovered
+  return { ...recovered, leftover: voids.includes(recovered.nextSegment) }
 }
 
-async function replay(options: RecoveryOptions, numbers: readonly number[]): Promise<Recovered> {
+/**
+ * Takes the void segments off the end: one, or several when processes died and only then the power went.
+ * Each of those had carried over what the one before it held.
+ */
+async function trimVoid(options: RecoveryOptions, numbers: number[]): Promise<number[]> {
+  const voids: number[] = []
+  while (numbers.length > 0 && (await load(options, numbers, numbers.length - 1)) === undefined) {
+    voids.push(numbers.pop()!)
+  }
+  return voids
+}
+
+async function replay(
+  options: RecoveryOptions,
+  numbers: readonly number[],
+): Promise<Omit<Recovered, 'leftover'>> {
   const { firstSegment, creating } = options
   const closed: ClosedSegment[] = []
   let carry: Uint8Array | undefined
@@ -92,7 +122,12 @@ async function replay(options: RecoveryOptions, numbers: readonly number[]): Pro
   let file = await load(options, numbers, 0)
   for (let index = 0; file !== undefined; index++) {
     const next = await load(options, numbers, index + 1)
-    const reading = readSegment(file.bytes, file.header, next?.header.previousEnd)
+    if (file.header === undefined) {
+      closed.push({ number: file.number, validEnd: SEGMENT_HEADER_BYTES })
+      file = next
+      continue
+    }
+    const reading = readSegment(file.bytes, file.header, next?.header?.previousEnd)
     const { end } = reading
     if (end.kind === 'damaged') throw damaged(segmentName(file.number), end.at, end.why)
     for (const span of reading.records) options.apply(file.bytes.subarray(span.from, span.to))
@@ -110,15 +145,13 @@ async function replay(options: RecoveryOptions, numbers: readonly number[]): Pro
     closed.push({ number: file.number, validEnd })
     file = next
   }
-  const leftover = numbers.length > closed.length
-  assert(numbers.length - closed.length <= 1, 'at most the last segment is void')
+  assert(numbers.length === closed.length, 'every segment that is not void has been read')
   if (closed.length === 0 && !creating) {
     throw damaged(segmentName(firstSegment), 0, 'the first segment of the log holds no valid record')
   }
   const previousEnd = closed.at(-1)?.validEnd ?? 0
   return {
     nextSegment: firstSegment + closed.length,
-    leftover,
     previousEnd,
     closed,
     carry,
@@ -137,9 +170,16 @@ async function load(
   if (number === undefined) return undefined
   const name = segmentName(number)
   const last = index === numbers.length - 1
-  const bytes = await options.disk.read(name)
+  const bytes = await options.disk.read(name).catch((error: unknown) => {
+    // Only a segment that is said to be empty has been let through without its file.
+    if (!isNotFound(error)) throw error
+    return nothing
+  })
   const header = readSegmentHeader(bytes)
   const place = { incarnation: options.incarnation, number }
+  if (header === undefined && !last && (await isSaidToBeEmpty(options, numbers, index))) {
+    return { number, bytes: nothing, header }
+  }
   if (header === undefined) {
     const why = last ? damageOfUnreadableLast(bytes, place) : 'the segment header is unreadable'
     if (why !== undefined) throw damaged(name, 0, why)
@@ -157,4 +197,14 @@ async function load(
   const { records, end } = readSegment(bytes, place, undefined)
   const isVoid = records.length === 0 && (end.kind === 'torn' || bytes.length === SEGMENT_HEADER_BYTES)
   return isVoid ? undefined : { number, bytes, header }
+}
+
+/** Does the segment after the one at `index` hold a record, and say that this one ends right after its header? */
+async function isSaidToBeEmpty(
+  options: RecoveryOptions,
+  numbers: readonly number[],
+  index: number,
+): Promise<boolean> {
+  const next = await load(options, numbers, index + 1)
+  return next?.header?.previousEnd === SEGMENT_HEADER_BYTES
 }

@@ -92,6 +92,13 @@ export class MerkleTree {
     return { digest: [nodes[at]!, nodes[at + 1]!, nodes[at + 2]!, nodes[at + 3]!], rows: nodes[at + 4]! }
   }
 
+  /** Nothing counted in a leaf, by any of its numbers: they may disagree when it is wrong. */
+  isEmptyLeaf(leaf: number): boolean {
+    const nodes = this.#levels[this.depth]!
+    for (let lane = 0; lane < WIDTH; lane++) if (nodes[leaf * WIDTH + lane] !== 0) return false
+    return true
+  }
+
   get root(): TreeNode {
     return this.node(0, 0)
   }

@@ -106,24 +106,46 @@ export class Trees {
     return changed
   }
 
-  /** Re-reads a leaf's rows, counts it anew, and shows each row to `visit`. */
-  scrubLeaf(
+  /**
+   * Re-reads the rows of leaves from `leaf` on, whole leaves until `cellsMax` is reached; counts those leaves
+   * anew, and shows each row to `visit`. One walk over the rows, however many leaves are empty.
+   */
+  scrubLeaves(
     table: TableId,
     index: number,
     leaf: number,
+    cellsMax: number,
     visit: (key: ByteString, bytes: Uint8Array) => void,
-  ): { wrong: boolean; cells: number } {
+  ): { wrong: number; cells: number; nextLeaf: number } {
     const trees = this.#tables.get(table)
-    if (trees?.trees[index] === undefined) return { wrong: false, cells: 0 }
-    const range = trees.trees[index].leafRange(leaf)
-    const { from, to } = tokenRange(table, range.from, range.to)
+    const tree = trees?.trees[index]
+    if (trees === undefined || tree === undefined) return { wrong: 0, cells: 0, nextLeaf: 0 }
+    const { from, to } = tokenRange(table, tree.leafRange(leaf).from, tree.end)
+    const digests = new Map<number, Digest[]>()
     let cells = 0
+    let nextLeaf = tree.leafCount
     for (const [key, value] of this.#store.scan(from, to)) {
+      const at = tree.leafOf(rowToken(key))
+      if (cells >= cellsMax && !digests.has(at)) {
+        nextLeaf = at
+        break
+      }
       cells++
-      if (value !== DAMAGED) visit(key, value)
+      const known = digests.get(at) ?? []
+      digests.set(at, known)
+      if (value === DAMAGED) continue
+      known.push(digestCell(key, value))
+      visit(key, value)
     }
-    const { rows } = trees.trees[index].node(trees.trees[index].depth, leaf)
-    return { wrong: (cells > 0 || rows > 0) && this.recountLeaf(table, index, leaf), cells }
+    let wrong = 0
+    for (let at = leaf; at < nextLeaf; at++) {
+      const found = digests.get(at)
+      if (found === undefined && tree.isEmptyLeaf(at)) continue
+      if (!tree.setLeaf(at, sumDigests(found ?? []))) continue
+      trees.dirtyPages.add(`${index}/${Math.floor(at / PAGE_LEAVES)}`)
+      wrong++
+    }
+    return { wrong, cells, nextLeaf }
   }
 
   leafCount(table: TableId, index: number): number {
@@ -237,11 +259,14 @@ export class Trees {
     return true
   }
 
+  /** Leaves of which not every change is known are counted last: the rows they are counted from have all changes. */
   #replay(table: TableTrees, changes: readonly ReplayedChange[]): void {
+    const unknown = new Set<ByteString>()
     for (const { key, before, after } of changes) {
-      if (before === DAMAGED) this.recount(table.map.table, key)
+      if (before === DAMAGED) unknown.add(key)
       else this.applied(table.map.table, key, before, after)
     }
+    for (const key of unknown) this.recount(table.map.table, key)
   }
 
   #countAll(table: TableTrees): void {

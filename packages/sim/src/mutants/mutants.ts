@@ -111,9 +111,9 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'node/node.js',
-        find: 'trees = new Trees(store, config.id);',
+        find: 'random: world.random,',
         replace:
-          "store.incarnation = (config.id + '\\0\\0\\0\\0\\0\\0\\0\\0').slice(0, 8); trees = new Trees(store, config.id);",
+          'random: { uint32: (() => { let at = 0; return () => config.id.charCodeAt(at++ % config.id.length) })() },',
       },
     ],
     expects: lost,
@@ -136,13 +136,15 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     expects: [...lost, 'no-resurrection'],
-    seeds: 80,
+    seeds: 150,
     scenario: 'swarm',
     overrides: {
       faults: ['power cut of many', 'crash losing unsynced bytes', 'slow disk', 'torn write', 'clock jump'],
-      faultEveryMs: 400,
-      operationsPerSecond: 80,
-      roles: ['sets', 'carts'],
+      faultEveryMs: 300,
+      operationsPerSecond: 100,
+      roles: ['sets'],
+      nodes: 3,
+      tuning: { sweepIntervalMs: 15_000 },
     },
   },
   {
@@ -160,15 +162,18 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     expects: ['monotonic-reads', 'no-lost-write', 'receipts'],
-    seeds: 80,
+    seeds: 150,
     scenario: 'swarm',
     overrides: {
-      faults: ['power cut of many', 'slow disk', 'torn write'],
-      faultEveryMs: 500,
-      operationsPerSecond: 100,
+      faults: ['power cut of many', 'slow disk', 'crash losing unsynced bytes'],
+      faultEveryMs: 300,
+      operationsPerSecond: 150,
+      clients: 6,
       roles: ['monotonic'],
+      keys: 4,
       nodes: 3,
-      tuning: { sweepIntervalMs: 60_000 },
+      replication: { n: 3, r: 2, w: 2 },
+      tuning: { sweepIntervalMs: 15_000 },
     },
   },
   {
@@ -308,7 +313,7 @@ export const mutants: readonly Mutant[] = [
       operationsPerSecond: 100,
       roles: ['sets'],
       nodes: 3,
-      tuning: { sweepIntervalMs: 60_000 },
+      tuning: { sweepIntervalMs: 15_000 },
     },
   },
   {
@@ -361,26 +366,6 @@ export const mutants: readonly Mutant[] = [
     seeds: 10,
     scenario: 'swarm',
     overrides: { roles: ['lww'] },
-  },
-  {
-    name: 'call-ids-begin-at-one',
-    patches: [
-      {
-        file: 'wire/rpc.js',
-        find: 'this.#nextId = 1 + (options.firstCallId ?? 0);',
-        replace: 'this.#nextId = 1;',
-      },
-    ],
-    expects: [...lost, 'outcomes'],
-    seeds: 120,
-    scenario: 'swarm',
-    overrides: {
-      faults: ['message delay', 'slow disk', 'process kill', 'pause', 'power cut of many'],
-      faultEveryMs: 400,
-      operationsPerSecond: 100,
-      roles: ['sets'],
-      nodes: 3,
-    },
   },
 ]
 

@@ -35,16 +35,17 @@ export interface SwarmOptions {
 export type SwarmOverrides = Partial<Omit<SwarmOptions, 'seed' | 'tables' | 'tuning'>> & {
   readonly tuning?: Partial<NodeTuning>
   readonly roles?: readonly TableRole[]
+  readonly keys?: number
   readonly replication?: Partial<NonNullable<TableSpecification['replication']>>
 }
 
 export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): SwarmOptions {
   const random = new SeededRandom(seed ^ 0x5eed)
-  const { roles, replication, tuning, ...direct } = overrides
+  const { roles, keys, replication, tuning, ...direct } = overrides
   const nodes = direct.nodes ?? randomPick(random, [3, 3, 3, 4, 5, 5, 7])
   const zones = randomPick(random, [1, 2, 3, 3, nodes])
   const chosen = roles ?? pickSome(random, tableRoles, 0.55)
-  const tables = chosen.map(role => swarmTable(random, role, nodes, replication))
+  const tables = chosen.map(role => swarmTable(random, role, nodes, replication, keys))
   const options: SwarmOptions = {
     seed,
     nodes,
@@ -101,6 +102,7 @@ function swarmTable(
   role: TableRole,
   nodes: number,
   replication: SwarmOverrides['replication'],
+  keys: number | undefined,
 ): SwarmTable {
   const n = replication?.n ?? Math.min(nodes, randomPick(random, [3, 3, 3, 2, 5]))
   const quorum = Math.floor(n / 2) + 1
@@ -115,7 +117,7 @@ function swarmTable(
   return {
     name: role,
     role,
-    keys: randomPick(random, [2, 6, 20]),
+    keys: keys ?? randomPick(random, [2, 6, 20]),
     n,
     sloppy: settings.sloppy,
     rule: kind,
