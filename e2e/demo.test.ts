@@ -39,34 +39,34 @@ it('--json without --exit is a usage error that says what to type', async () => 
   expect(stderr).toContain('quorate demo --exit --json')
 })
 
-it.each(['SIGTERM', 'SIGKILL'] as const)(
-  'a demo that gets %s leaves no process and no file',
-  async signal => {
-    const temporary = mkdtempSync(join(tmpdir(), 'quorate-demo-test-'))
-    const child = spawn(process.execPath, [BIN, 'demo', '--rows', '3000', '--http-port', '0'], {
-      env: { ...process.env, TMPDIR: temporary },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    try {
-      let said = ''
-      for (const stream of [child.stdout, child.stderr])
-        stream.on('data', chunk => {
-          said += chunk
-        })
-      await until('the prompt is there', async () => said.includes('The cluster stays up'))
-      const pids = [...said.matchAll(/pid (\d+)/g)].map(match => Number(match[1]))
-      expect(pids).toHaveLength(3)
-      const gone = new Promise(resolve => child.once('close', resolve))
-      child.kill(signal)
-      await gone
-      await until('every node has ended', async () => !pids.some(isRunning))
-      await until('nothing is left', async () => readdirSync(temporary).length === 0)
-    } finally {
-      child.kill('SIGKILL')
-      rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
-    }
-  },
-)
+it.each([
+  'SIGTERM',
+  'SIGKILL',
+] as const)('a demo that gets %s leaves no process and no file', async signal => {
+  const temporary = mkdtempSync(join(tmpdir(), 'quorate-demo-test-'))
+  const child = spawn(process.execPath, [BIN, 'demo', '--rows', '3000', '--http-port', '0'], {
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  try {
+    let said = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', chunk => {
+        said += chunk
+      })
+    await until('the prompt is there', async () => said.includes('The cluster stays up'))
+    const pids = [...said.matchAll(/pid (\d+)/g)].map(match => Number(match[1]))
+    expect(pids).toHaveLength(3)
+    const gone = new Promise(resolve => child.once('close', resolve))
+    child.kill(signal)
+    await gone
+    await until('every node has ended', async () => !pids.some(isRunning))
+    await until('nothing is left', async () => readdirSync(temporary).length === 0)
+  } finally {
+    child.kill('SIGKILL')
+    rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
+  }
+})
 
 it('a directory that holds something is refused', async () => {
   const { code, stderr } = await quorate(['demo', '--exit', '--data', tmpdir(), '--http-port', '0'])

@@ -26,8 +26,7 @@ describe('exit codes', () => {
     ['CANCELLED', 'not-applied', 130],
     ['STORE_DAMAGED', 'not-applied', 70],
   ] as const)('%s, %s ends with %i', (code, outcome, exit) =>
-    expect(exitCodeOf(new QuorateError(code, 'x', { outcome }))).toBe(exit),
-  )
+    expect(exitCodeOf(new QuorateError(code, 'x', { outcome }))).toBe(exit))
 
   it('anything unexpected is 1', () => {
     expect(exitCodeOf(new Error('x'))).toBe(1)
