@@ -171,15 +171,26 @@ function decodeNumber(bytes: string, from: number, negative: boolean): [KeyValue
   digits = digits.replace(/0+$/, '')
   if (digits === '' || digits.startsWith('0'))
     throw badKey('malformed key: a number is not in canonical form')
-  const sign = negative ? '-' : ''
-  const asNumber = Number(`${sign}0.${digits}e${exponent}`)
-  const integer = exponent >= digits.length && exponent <= DIGITS_MAX
-  if (integer && !Number.isSafeInteger(asNumber)) {
-    const big = BigInt(sign + digits.padEnd(exponent, '0'))
-    const shortest = decimalOf(asNumber)
-    if (shortest.digits !== digits || shortest.exponent !== exponent) return [big, at + 1]
+  const value = numberOf(negative ? '-' : '', digits, exponent)
+  // Exponents no number has, digits a double cannot hold: whatever would not be written so is refused.
+  if (!canonicalNumber(value, bytes.slice(from - 1, at + 1))) {
+    throw badKey('malformed key: a number is not in canonical form')
   }
-  return [asNumber, at + 1]
+  return [value, at + 1]
+}
+
+function canonicalNumber(value: number | bigint, encoded: string): boolean {
+  return (typeof value === 'bigint' || Number.isFinite(value)) && encodeNumber(value) === encoded
+}
+
+/** ±0.digits × 10^exponent: a number when the digits are its shortest form, else a bigint. */
+function numberOf(sign: string, digits: string, exponent: number): number | bigint {
+  const asNumber = Number(`${sign}0.${digits}e${exponent}`)
+  const isInteger = exponent >= digits.length && exponent <= DIGITS_MAX
+  if (!isInteger || Number.isSafeInteger(asNumber)) return asNumber
+  const shortest = decimalOf(asNumber)
+  if (shortest.digits === digits && shortest.exponent === exponent) return asNumber
+  return BigInt(sign + digits.padEnd(exponent, '0'))
 }
 
 export function decodeKey(bytes: string): KeyValue {

@@ -20,7 +20,6 @@ const BACK_OFF_MS = 1_000
 export class HintReplayer {
   readonly #node: NodeContext
   readonly #running = new Set<NodeId>()
-  readonly #inFlight = new Set<ByteString>()
   #stopped = false
 
   constructor(node: NodeContext) {
@@ -44,6 +43,7 @@ export class HintReplayer {
 
   async #run(target: NodeId): Promise<void> {
     const { hints, clock } = this.#node
+    let from: ByteString | undefined
     while (!this.#stopped && hints.totals(target).count > 0) {
       if (!this.#expireOld(target)) {
         await pause(clock, BACK_OFF_MS)
@@ -54,10 +54,12 @@ export class HintReplayer {
         continue
       }
       const began = clock.monotonicMs()
-      const batch = hints.newest(target, limits.hintReplayInFlight, this.#inFlight)
-      const delivered = await Promise.all(batch.map(hint => this.#deliver(hint)))
+      const batch = hints.newest(target, limits.hintReplayInFlight, from)
+      const delivered = await Promise.all(batch.hints.map(hint => this.#deliver(hint)))
       const failures = delivered.filter(ok => !ok).length
-      const pacedMs = (batch.length / limits.hintReplayPerSecond) * 1_000
+      // What failed, and what came meanwhile, is met again from the start.
+      from = failures > 0 ? undefined : batch.next
+      const pacedMs = (batch.hints.length / limits.hintReplayPerSecond) * 1_000
       const elapsedMs = clock.monotonicMs() - began
       await pause(clock, failures > 0 ? BACK_OFF_MS : Math.max(1, pacedMs - elapsedMs))
     }

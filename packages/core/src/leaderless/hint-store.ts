@@ -140,26 +140,33 @@ export class HintStore {
     return this.#store.positionOf(hintKey(target, key))
   }
 
-  /** Newest first. Hints whose record is damaged are removed on the way: the sweep repairs their rows. */
-  newest(target: NodeId, limit: number, skip: ReadonlySet<ByteString>): Hint[] {
+  /**
+   * The next hints, newest first, from where an earlier call ended (`next`): starting over each time would
+   * walk over everything already handed off and not yet checkpointed away. Hints whose record is damaged are
+   * removed on the way: the sweep repairs their rows.
+   */
+  newest(target: NodeId, limit: number, from?: ByteString): { hints: Hint[]; next: ByteString | undefined } {
     const prefix = orderPrefix(target)
-    const out: Hint[] = []
+    const hints: Hint[] = []
     const broken: TableWrite[] = []
-    for (const [order] of this.#store.scan(prefix, prefixEnd(prefix))) {
-      if (out.length >= limit) break
+    let next: ByteString | undefined
+    for (const [order] of this.#store.scan(from ?? prefix, prefixEnd(prefix), { limit: limit + 1 })) {
+      if (hints.length + broken.length / 2 >= limit) {
+        next = order
+        break
+      }
       const key = order.slice(prefix.length + 8) as ByteString
-      if (skip.has(key)) continue
       const hint = this.get(target, key)
       if (hint === undefined) {
         broken.push({ key: order, value: undefined }, { key: hintKey(target, key), value: undefined })
         this.#add(target, -1, 0)
         this.#counters.hintsDropped++
       } else {
-        out.push(hint)
+        hints.push(hint)
       }
     }
     if (broken.length > 0) this.#store.commit(broken)
-    return out
+    return { hints, next }
   }
 
   /** Forgets a hint that its target has; kept when the row was written again meanwhile. */
