@@ -60,8 +60,6 @@ export interface NodeHooks {
   readonly storeLimits?: Partial<StoreLimits>
 }
 
-/** How long a starting node listens for its peers' clocks before it trusts its own alone. */
-const CLOCK_PATIENCE_MS = 3_000
 const TELL_TIME_MS = 1_000
 
 export class Node {
@@ -256,10 +254,10 @@ export class Node {
     return this.#clock.monotonicMs() - this.#startedMs
   }
 
-  /** Has this node heard a peer's clock, or waited long enough for one? */
+  /** Has this node heard a peer? Until then a wrong clock of its own would go unnoticed. */
   #trustsClock(): boolean {
     const alone = this.config.members.length === 1 && this.catalog.members.members.length <= 1
-    return alone || this.time.heardPeers > 0 || this.uptimeMs >= CLOCK_PATIENCE_MS
+    return alone || this.time.heardPeers > 0
   }
 
   #refuseUnready(): void {
@@ -269,7 +267,7 @@ export class Node {
     if (!this.#trustsClock()) {
       throw new QuorateError(
         'NOT_READY',
-        'this node has just started and is comparing its clock with its peers',
+        'this node has just started and has heard no peer yet: it does not trust its own clock alone',
       )
     }
   }
