@@ -4,7 +4,7 @@
  * with its peer. Clients have no address: their peer id is made up per connection.
  */
 
-import { createServer, connect as dial, type Server, type Socket } from 'node:net'
+import { createServer, connect as dial, isIPv4, type Server, type Socket } from 'node:net'
 import {
   type FrameReceiver,
   type Hello,
@@ -54,6 +54,8 @@ export class TcpTransport implements Transport {
   readonly #peers = new Map<PeerId, Peer>()
   #receiver: FrameReceiver | undefined
   #server: Server | undefined
+  /** Address it listens on. */
+  #host: string | undefined
   #nextClient = 1
   #open = 0
   #closed = false
@@ -83,6 +85,7 @@ export class TcpTransport implements Transport {
         server.removeListener('error', reject)
         server.on('error', error => this.#onRefused('listener', new QuorateError('INTERNAL', error.message)))
         this.#server = server
+        this.#host = host
         const address = server.address()
         resolve(typeof address === 'object' && address !== null ? address.port : port)
       })
@@ -134,7 +137,11 @@ export class TcpTransport implements Transport {
   #dial(id: PeerId, peer: Peer): void {
     peer.dialing = true
     const at = peer.address!.lastIndexOf(':')
-    const socket = dial({ host: peer.address!.slice(0, at), port: Number(peer.address!.slice(at + 1)) })
+    const host = peer.address!.slice(0, at)
+    // From the address it is known by: what cuts a node off then cuts its own connections off, too.
+    const own =
+      this.#host !== undefined && isIPv4(this.#host) && isIPv4(host) ? { localAddress: this.#host } : {}
+    const socket = dial({ host, port: Number(peer.address!.slice(at + 1)), ...own })
     socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy())
     const connection: Connection = new Connection(socket, this.#identity, {
       hello: hello => {
