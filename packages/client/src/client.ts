@@ -196,6 +196,10 @@ export class QuorateClient {
     let told: QuorateError | undefined
     for (let attempt = 0; ; attempt++) {
       const leftMs = deadline - this.clock.monotonicMs()
+      if (options.signal?.aborted === true) {
+        const outcome = maybeApplied ? 'unknown' : 'not-applied'
+        throw new QuorateError('CANCELLED', 'the call was aborted', { outcome, attempts })
+      }
       try {
         return await this.#abortable(
           options.signal,
@@ -237,7 +241,11 @@ export class QuorateClient {
     return new Promise((resolve, reject) => {
       const abort = (): void =>
         reject(new QuorateError('CANCELLED', 'the call was aborted', { outcome: 'unknown' }))
-      if (signal.aborted) return abort()
+      if (signal.aborted) {
+        // Its outcome is nobody's any more.
+        work.catch(() => {})
+        return abort()
+      }
       signal.addEventListener('abort', abort)
       work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
     })

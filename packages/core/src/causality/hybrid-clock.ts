@@ -38,6 +38,8 @@ export class HybridClock {
   readonly #wallMs: () => number
   readonly #driftMaxMs: number
   #last: Stamp
+  /** Highest present ever told: what is minted later is later, also when the wall clock steps back. */
+  #told = 0 as Stamp
   #reserved: Stamp
   /** Stamps refused as too far ahead since the start of the process. */
   refused = 0
@@ -67,12 +69,13 @@ export class HybridClock {
 
   /** The present, without minting: for reads, cuts and send stamps that name no write. */
   peek(): Stamp {
-    return Math.max(this.#last, stampAt(this.#wallMs())) as Stamp
+    this.#told = Math.max(this.#told, this.#last, stampAt(this.#wallMs())) as Stamp
+    return this.#told
   }
 
   /** A stamp no one has had and no one will have. */
   mint(): Stamp {
-    const next = Math.max(this.#last + 1, stampAt(this.#wallMs())) as Stamp
+    const next = Math.max(this.#last + 1, this.#told + 1, stampAt(this.#wallMs())) as Stamp
     if (next >= this.#reserved) {
       throw new QuorateError(
         'NOT_READY',

@@ -56,11 +56,11 @@ function writeCell(out: ByteWriter, cell: Cell): void {
 
 export function readContext(reader: ByteReader): ActorHistory[] {
   const context: ActorHistory[] = []
-  const actors = reader.count(limits.intervalsMax, INCARNATION_BYTES + 9)
+  const actors = reader.count(limits.listLengthMax, INCARNATION_BYTES + 9)
   for (let a = 0; a < actors; a++) {
     const actor = reader.rawByteString(INCARNATION_BYTES) as string as Incarnation
     if (a > 0 && compareStrings(context[a - 1]!.actor, actor) >= 0) reader.fail('actors are not in order')
-    const count = reader.count(limits.intervalsMax, 8)
+    const count = reader.count(limits.listLengthMax, 8)
     if (count === 0) reader.fail('an actor has no interval')
     const intervals: number[] = []
     for (let i = 0; i < count; i++) {
@@ -75,7 +75,10 @@ export function readContext(reader: ByteReader): ActorHistory[] {
   return context
 }
 
-/** Decodes and checks every invariant of `cell.ts`; throws BAD_FRAME. Values are views into `bytes`. */
+/**
+ * Decodes and checks every invariant of `cell.ts`; throws BAD_FRAME. Values are views into `bytes`.
+ * Accepts all that merging can make: bounds are held by coordinators, not here.
+ */
 export function decodeCell(bytes: Uint8Array): Cell {
   const reader = new ByteReader(bytes)
   if (reader.u8() !== FORMAT) reader.fail('unknown cell format')

@@ -22,17 +22,26 @@ export type Document =
 
 const packr = new Packr({ useRecords: false, moreTypes: true, useBigIntExtension: true, mapsAsObjects: true })
 
-export function encodeDocument(document: unknown, field = 'value'): Uint8Array {
+export function encodeDocument(
+  document: unknown,
+  field = 'value',
+  bytesMax: number = limits.valueBytesMax,
+): Uint8Array {
   checkDocument(document, 0, field)
   const bytes = packr.pack(document)
-  if (bytes.length > limits.valueBytesMax) {
+  if (bytes.length > bytesMax) {
     throw new QuorateError(
       'VALUE_TOO_LARGE',
-      `${field} is ${bytes.length} bytes encoded, the limit is ${limits.valueBytesMax}`,
-      { data: { field, valueBytes: bytes.length, limitBytes: limits.valueBytesMax } },
+      `${field} is ${bytes.length} bytes encoded, the limit is ${bytesMax}`,
+      { data: { field, valueBytes: bytes.length, limitBytes: bytesMax } },
     )
   }
   return new Uint8Array(bytes)
+}
+
+/** Decodes and holds to the same rules as `encodeDocument`: for what comes from outside. */
+export function checkEncodedDocument(bytes: Uint8Array, field: string): void {
+  checkDocument(decodeDocument(bytes, field), 0, field)
 }
 
 export function decodeDocument(bytes: Uint8Array, field = 'a stored value'): Document {

@@ -6,7 +6,7 @@
  * ordinary put with that context.
  */
 
-import { QuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import { type Cell, liveValues } from './cell.ts'
 import type { ConflictRule } from './conflict-rule.ts'
 import {
@@ -86,7 +86,13 @@ export function mergeRule(name: string): ConflictRule {
       const live = liveValues(cell)
       if (live.length <= 1) return live.map(value => value.value!)
       const documents = live.map(value => decodeDocument(value.value!))
-      return [encodeDocument(canonicalDocument(resolve(documents)))]
+      try {
+        return [encodeDocument(canonicalDocument(resolve(documents)))]
+      } catch (error) {
+        // Too large together, say: what cannot be merged is shown as siblings, and nothing is lost.
+        if (!isQuorateError(error)) throw error
+        return live.map(value => value.value!)
+      }
     },
   }
 }

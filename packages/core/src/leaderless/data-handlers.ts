@@ -12,10 +12,11 @@ import type { TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
-import { decodeDocument } from '../cells/document.ts'
+import { checkEncodedDocument } from '../cells/document.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import { assertRowKey, rowKey, rowToken, tablePrefix, tokenOf } from '../partitioning/row-key.ts'
+import { assertRowKey, rowKey, rowToken, tokenOf, tokenRange } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
+import { asQuorateError } from '../wire/error-schema.ts'
 import {
   inspectMessage,
   type Message,
@@ -26,6 +27,7 @@ import {
   replicaReadMessage,
   replicaWriteMessage,
   storeHintMessage,
+  type WriteReply,
   writeMessage,
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
@@ -122,17 +124,17 @@ export class DataHandlers {
       const { view, partition } = this.#route(request, tokenOf(request.partitionKey))
       const key = this.#key(view, request)
       // Rubbish is refused here, once: stored, it would fail every reader of the row.
-      if (request.value !== undefined) decodeDocument(request.value, 'value')
+      if (request.value !== undefined) checkEncodedDocument(request.value, 'value')
       answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.w, 'w')
-      const coordinate = (): void =>
-        this.#admitted(respond, leave =>
+      const coordinate = (to: Respond<WriteReply> = respond): void =>
+        this.#admitted(to, leave =>
           new WriteFlow({
             context: this.#node,
             view,
             partition,
             key,
             request,
-            respond,
+            respond: to,
             deadline,
             onDone: leave,
           }).start(),
@@ -160,9 +162,9 @@ export class DataHandlers {
         view.descriptor.replication.r,
         'r',
       )
-      const coordinate = (): void =>
-        this.#admitted(respond, leave =>
-          this.#read({ view, partition }, key, needed, request.hops, deadline, respond, leave),
+      const coordinate = (to: Respond<ReadReply> = respond): void =>
+        this.#admitted(to, leave =>
+          this.#read({ view, partition }, key, needed, request.hops, deadline, to, leave),
         )
       // Any node can coordinate a read: it needs no store of its own.
       if (partition.replicas.includes(this.#node.self) || request.hops > 0) coordinate()
@@ -174,10 +176,7 @@ export class DataHandlers {
   #serveRanges(): void {
     this.#node.rpc.handle(rangeMessage, (request, respond, _, deadline) => {
       const { view, partition } = this.#route(request, request.token as Token)
-      const prefix = tablePrefix(view.descriptor.id)
-      if (!request.from.startsWith(prefix) || request.from > request.to) {
-        throw new QuorateError('BAD_REQUEST', 'the range is outside the table, or ends before it starts')
-      }
+      refuseOutside(view, partition, request)
       const needed = answersNeeded(
         request.level,
         partition.replicas.length,
@@ -245,8 +244,10 @@ export class DataHandlers {
       deadline,
       latency: this.#latency,
       onResult: (cell: Cell | undefined, receipt) => {
-        const values = cell === undefined ? [] : view.rule.read(cell)
-        respond.ok({ receipt, values, context: encodeContextToken(cell?.context ?? []) })
+        guarded(respond, () => {
+          const values = cell === undefined ? [] : view.rule.read(cell)
+          respond.ok({ receipt, values, context: encodeContextToken(cell?.context ?? []) })
+        })
       },
       onError: error => respond.fail(error),
       onDone: leave,
@@ -261,7 +262,7 @@ export class DataHandlers {
     partition: Partition,
     deadline: number,
     coordinate: () => void,
-    standIn: (() => void) | undefined,
+    standIn: ((respond: Respond<Reply>) => void) | undefined,
   ): void {
     const { self, clock, rpc, counters } = this.#node
     if (partition.replicas.includes(self)) return coordinate()
@@ -272,18 +273,19 @@ export class DataHandlers {
       )
     const homes = partition.replicas.filter(home => !this.#node.isSuspected(home))
     const attempts: string[] = []
+    let maybeApplied = false
+    /** Once a home may have taken the write, no answer of another makes it not applied. */
+    const honest: Respond<Reply> = {
+      ok: reply => respond.ok(reply),
+      fail: error => respond.fail(maybeApplied ? asUnknown(error) : error),
+    }
     const tryNext = (at: number): void => {
       const home = homes[at]
       const leftMs = deadline - clock.monotonicMs()
       if (home === undefined || leftMs <= 0) {
-        if (standIn !== undefined && leftMs > 0) return standIn()
+        if (standIn !== undefined && leftMs > 0) return standIn(honest)
         const message = `none of the home replicas ${partition.replicas.join(', ')} could take the request`
-        return respond.fail(
-          new QuorateError('UNAVAILABLE', message, {
-            outcome: at === 0 ? 'not-applied' : 'unknown',
-            attempts,
-          }),
-        )
+        return honest.fail(new QuorateError('UNAVAILABLE', message, { attempts }))
       }
       counters.forwarded++
       const timeoutMs = Math.min(leftMs, at + 1 < homes.length ? FORWARD_SHARE_MS : leftMs)
@@ -295,6 +297,7 @@ export class DataHandlers {
         (_, reply, error) => {
           if (error === undefined) return respond.ok(reply as Reply)
           attempts.push(`${home}: ${error.code}`)
+          maybeApplied ||= error.outcome === 'unknown'
           // The operation id makes a second try safe; only what another home could answer better is tried again.
           if (
             error.code === 'UNREACHABLE' ||
@@ -302,9 +305,9 @@ export class DataHandlers {
             error.code === 'OVERLOADED' ||
             error.code === 'NOT_READY'
           ) {
-            return guarded(respond, () => tryNext(at + 1))
+            return guarded(honest, () => tryNext(at + 1))
           }
-          respond.fail(error)
+          honest.fail(error)
         },
       )
     }
@@ -348,11 +351,9 @@ export class DataHandlers {
 
     rpc.handle(replicaRangeMessage, (request, respond) => {
       const view = this.#view(request)
-      const prefix = tablePrefix(view.descriptor.id)
-      if (!request.from.startsWith(prefix) || request.from > request.to) {
-        throw new QuorateError('BAD_REQUEST', 'the range is outside the table, or ends before it starts')
-      }
-      this.#refuseRebuilding(view, this.#homePartition(view, request.from))
+      const partition = this.#homePartition(view, request.from)
+      refuseOutside(view, partition, request)
+      this.#refuseRebuilding(view, partition)
       const page = localPage(
         this.#node,
         request.from,
@@ -446,6 +447,24 @@ export class DataHandlers {
       respond.ok({ cell: cell === undefined ? undefined : encodeCell(cell), asOf }),
     )
   }
+}
+
+/** A range lies inside one partition: its homes speak for it, and for nothing beyond. */
+function refuseOutside(
+  view: TableView,
+  partition: Partition,
+  request: { readonly from: ByteString; readonly to: ByteString },
+): void {
+  const { from, to } = tokenRange(view.descriptor.id, partition.start, partition.end)
+  if (request.from < from || request.to > to || request.from > request.to) {
+    throw new QuorateError('BAD_REQUEST', 'the range is outside its partition, or ends before it starts')
+  }
+}
+
+function asUnknown(error: unknown): QuorateError {
+  const known = asQuorateError(error)
+  const { code, message, data, attempts } = known
+  return new QuorateError(code, message, { outcome: 'unknown', data, attempts, cause: known })
 }
 
 function guarded(respond: { fail(error: unknown): void }, run: () => void): void {

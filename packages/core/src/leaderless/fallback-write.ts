@@ -11,8 +11,9 @@ import type { ByteString, NodeId, Stamp } from '../base/ids.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { contextMax, mergeContexts } from '../causality/context.ts'
 import { emptyCell } from '../cells/cell.ts'
-import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
+import { decodeCell } from '../cells/cell-codec.ts'
 import type { WriteOperation } from '../cells/conflict-rule.ts'
+import { encodeBounded } from './bounded-cell.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Written } from './row-store.ts'
 
@@ -34,7 +35,7 @@ export function writeAsFallback(
   const context = mergeContexts(write.context ?? [], [
     { actor: result.dot.actor, intervals: [result.dot.stamp, result.dot.stamp] },
   ])
-  const bytes = encodeCell(result.cell)
+  const bytes = encodeBounded(result.cell, key)
   const baseInFlight = view.rule.discards && node.hints.positionOf(home, key) > 0
   const position = node.hints.put(home, key, bytes, asOf, node.hybrid.peek(), result.discarded)
   if (position === undefined) {

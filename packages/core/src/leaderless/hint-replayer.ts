@@ -11,7 +11,7 @@ import { stampMs } from '../causality/hybrid-clock.ts'
 import { rowTable } from '../partitioning/row-key.ts'
 import { pause } from '../ports/pause.ts'
 import { replicaWriteMessage } from '../wire/messages.ts'
-import type { Hint } from './hint-store.ts'
+import type { Hint, HintStore } from './hint-store.ts'
 import type { NodeContext } from './node-context.ts'
 
 const IDLE_MS = 200
@@ -54,7 +54,11 @@ export class HintReplayer {
         continue
       }
       const began = clock.monotonicMs()
-      const batch = hints.newest(target, limits.hintReplayInFlight, from)
+      const batch = this.#next(target, from)
+      if (batch === undefined) {
+        await pause(clock, BACK_OFF_MS)
+        continue
+      }
       const delivered = await Promise.all(batch.hints.map(hint => this.#deliver(hint)))
       const failures = delivered.filter(ok => !ok).length
       // What failed, and what came meanwhile, is met again from the start.
@@ -66,6 +70,16 @@ export class HintReplayer {
     this.#running.delete(target)
   }
 
+  /** Undefined when the store cannot forget broken hints now. */
+  #next(target: NodeId, from: ByteString | undefined): ReturnType<HintStore['newest']> | undefined {
+    try {
+      return this.#node.hints.newest(target, limits.hintReplayInFlight, from)
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      return undefined
+    }
+  }
+
   /** False when the store takes no writes now. */
   #expireOld(target: NodeId): boolean {
     const { hints, hybrid, store } = this.#node
@@ -75,11 +89,11 @@ export class HintReplayer {
       for (const hint of hints.oldest(target, 16)) {
         if (now - stampMs(hint.since) > limits.hintAgeMaxMs) hints.expire(hint)
       }
-      return true
     } catch (error) {
+      // One that cannot be expired now must not keep the others from being handed off.
       if (!isQuorateError(error)) throw error
-      return false
     }
+    return true
   }
 
   #deliver(hint: Hint): Promise<boolean> {

@@ -8,6 +8,7 @@
  */
 
 import { bytesEqual, prefixEnd, stringToU64, u64ToString } from '../base/bytes.ts'
+import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Catalog } from '../catalog/catalog.ts'
@@ -115,6 +116,10 @@ export class HintStore {
       asOf: Math.min(asOf, before?.asOf ?? asOf) as Stamp,
       since: before?.since ?? now,
     }
+    if (merged.length > limits.cellBytesMax) {
+      this.#counters.hintsDropped++
+      return undefined
+    }
     const value = encodeHint(hint)
     batch.push(
       { key: hintKey(target, key), value },
@@ -133,7 +138,14 @@ export class HintStore {
 
   get(target: NodeId, key: ByteString): Hint | undefined {
     const value = this.#store.get(hintKey(target, key))
-    return value === undefined || value === DAMAGED ? undefined : decodeHint(target, key, value)
+    if (value === undefined || value === DAMAGED) return undefined
+    try {
+      return decodeHint(target, key, value)
+    } catch (error) {
+      // As good as damaged.
+      if (!isQuorateError(error)) throw error
+      return undefined
+    }
   }
 
   positionOf(target: NodeId, key: ByteString): Position {
@@ -159,13 +171,15 @@ export class HintStore {
       const hint = this.get(target, key)
       if (hint === undefined) {
         broken.push({ key: order, value: undefined }, { key: hintKey(target, key), value: undefined })
-        this.#add(target, -1, 0)
-        this.#counters.hintsDropped++
       } else {
         hints.push(hint)
       }
     }
-    if (broken.length > 0) this.#store.commit(broken)
+    if (broken.length > 0) {
+      this.#store.commit(broken)
+      this.#add(target, -broken.length / 2, 0)
+      this.#counters.hintsDropped += broken.length / 2
+    }
     return { hints, next }
   }
 

@@ -35,6 +35,9 @@ export interface LedgerEntry {
   readonly node: NodeId
 }
 
+/** Row key, operation and reason, in text. */
+const ENVELOPE_BYTES = 8 * 1024
+
 export class Ledger {
   readonly #store: Store
   readonly #self: NodeId
@@ -47,7 +50,13 @@ export class Ledger {
   constructor(store: Store, self: NodeId) {
     this.#store = store
     this.#self = self
-    for (const _ of store.scan(keyspaces.ledger as ByteString, prefixEnd(keyspaces.ledger))) this.#count++
+    this.#count = this.#stored()
+  }
+
+  #stored(): number {
+    let count = 0
+    for (const _ of this.#store.scan(keyspaces.ledger as ByteString, prefixEnd(keyspaces.ledger))) count++
+    return count
   }
 
   /** Entries on this node. */
@@ -73,15 +82,24 @@ export class Ledger {
       this.recorded++
       writes.push({
         key,
-        value: encodeDocument({
-          rowKey: stringToHex(rowKey),
-          operation: stringToHex(loser.operation),
-          value: loser.value ?? null,
-          reason,
-        }),
+        value: encodeDocument(
+          {
+            rowKey: stringToHex(rowKey),
+            operation: stringToHex(loser.operation),
+            value: loser.value ?? null,
+            reason,
+            // An entry is a value and its envelope: what may be a row must fit.
+          },
+          'ledger entry',
+          limits.valueBytesMax + ENVELOPE_BYTES,
+        ),
       })
     }
-    if (this.#count > limits.ledgerEntriesMax) this.#count -= this.#dropOldest(writes)
+    if (this.#count > limits.ledgerEntriesMax) {
+      // Batches that a full store refused were counted, too: only what is really there is a reason to drop.
+      this.#count = this.#stored()
+      if (this.#count > limits.ledgerEntriesMax) this.#count -= this.#dropOldest(writes)
+    }
     return writes
   }
 

@@ -138,20 +138,21 @@ export class ReadFlow {
   #askSelf(fallback: boolean): void {
     const { key } = this.#options
     const { rows, store, self } = this.#node
+    const asOf = this.#node.hybrid.peek()
+    let cell: Uint8Array | undefined
     try {
-      const asOf = this.#node.hybrid.peek()
-      const cell = rows.read(key)
-      store.whenDurable(rows.positionOf(key), () => {
-        this.#outstanding--
-        this.#answer({ node: self, fallback, cell, asOf })
-        this.#close()
-      })
+      cell = rows.read(key)
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error
       this.#outstanding--
       this.#refused(self, error)
-      this.#close()
+      return this.#close()
     }
+    store.whenDurable(rows.positionOf(key), () => {
+      this.#outstanding--
+      this.#answer({ node: self, fallback, cell, asOf })
+      this.#close()
+    })
   }
 
   #refused(node: NodeId, error: QuorateError): void {
@@ -176,8 +177,18 @@ export class ReadFlow {
     if (this.#answers.length >= this.#options.needed) this.#conclude()
   }
 
+  /** What an answer holds may not decode or merge: then the reader hears it, and nobody else is harmed. */
   #conclude(): void {
     this.#answered = true
+    try {
+      this.#merge()
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      this.#options.onError(error)
+    }
+  }
+
+  #merge(): void {
     const answers = this.#answers
     const first = answers[0]!.cell
     if (answers.every(answer => sameBytes(answer.cell, first))) {

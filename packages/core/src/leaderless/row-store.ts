@@ -11,10 +11,8 @@
  */
 
 import { bytesEqual, prefixEnd } from '../base/bytes.ts'
-import { QuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp, TableId } from '../base/ids.ts'
-import { describeKey } from '../base/key-encoding.ts'
-import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { type Context, contextMax, mergeContexts } from '../causality/context.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
@@ -22,11 +20,13 @@ import { type Cell, type CellValue, emptyCell, isTombstone } from '../cells/cell
 import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
 import type { WriteOperation } from '../cells/conflict-rule.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import { rowKeyParts, tokenRange } from '../partitioning/row-key.ts'
+import { tokenRange } from '../partitioning/row-key.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
 import type { Trees } from '../sweep/trees.ts'
+import { encodeBounded } from './bounded-cell.ts'
+import { describeRow } from './describe-row.ts'
 import type { Ledger } from './ledger.ts'
 import type { RecentOperations } from './recent-operations.ts'
 import { TombstoneIndex } from './tombstone-index.ts'
@@ -225,7 +225,13 @@ export class RowStore {
 
   /** Called by the scrub for what it re-reads, since the index does not outlive the process. */
   noteScrubbed(key: ByteString, bytes: Uint8Array): void {
-    if (isTombstone(decodeCell(bytes))) this.#tombstones.add(key)
+    try {
+      if (isTombstone(decodeCell(bytes))) this.#tombstones.add(key)
+    } catch (error) {
+      // Whole by its checksum and yet no cell: as unknown as a damaged one.
+      if (!isQuorateError(error)) throw error
+      this.markDamaged(key)
+    }
   }
 
   /** Told that a tombstone whose collection is proved has been removed, in a batch of the collector's. */
@@ -259,25 +265,4 @@ export class RowStore {
 
 function damageKey(key: ByteString): ByteString {
   return (keyspaces.damage + key) as ByteString
-}
-
-function encodeBounded(cell: Cell, key: ByteString): Uint8Array {
-  const bytes = encodeCell(cell)
-  if (bytes.length > limits.cellBytesMax) {
-    throw new QuorateError(
-      'TOO_MANY_SIBLINGS',
-      `${describeRow(key)} would be ${bytes.length} bytes with all its siblings`,
-      {
-        data: { cellBytes: bytes.length, limitBytes: limits.cellBytesMax },
-      },
-    )
-  }
-  return bytes
-}
-
-export function describeRow(key: ByteString): string {
-  const { partitionKey, sortKey } = rowKeyParts(key)
-  return sortKey === ''
-    ? `row ${describeKey(partitionKey)}`
-    : `row ${describeKey(partitionKey)} / ${describeKey(sortKey)}`
 }

@@ -172,16 +172,14 @@ export class WriteFlow {
       cell,
       asOf,
     }
-    this.#node.rpc.call(
-      [peer(home)],
-      replicaWriteMessage,
-      message,
-      limits.replicaTimeoutMs,
-      (_, __, error) => {
+    // What is read now may rest on a ledger entry still in flight (see `Written.holdBack`).
+    const { rpc, rows, store } = this.#node
+    store.whenDurable(rows.positionOf(key), () =>
+      rpc.call([peer(home)], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
         if (error === undefined) this.#tally.ack(home)
         else this.#standIn(home)
         this.#settled()
-      },
+      }),
     )
   }
 

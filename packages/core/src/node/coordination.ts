@@ -103,6 +103,27 @@ export class Coordination {
     this.#genesis = state
     this.membership = this.#newMembership(0, clock, random)
     this.#serve()
+    this.#begin(outputs)
+  }
+
+  /** A full store takes no new life: it is tried again, and reads are served from what is known meanwhile. */
+  #begin(outputs: ReturnType<typeof startGenesis>['outputs']): void {
+    const { store, clock, random } = this.#options
+    if (this.#stopped) return
+    try {
+      this.#beginLife(store, clock, random, outputs)
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      clock.setTimer(RETRY_MS, () => this.#begin(outputs))
+    }
+  }
+
+  #beginLife(
+    store: Store,
+    clock: Clock,
+    random: Random,
+    outputs: ReturnType<typeof startGenesis>['outputs'],
+  ): void {
     beginProposerLife(store, life => {
       if (this.#stopped) return
       this.#life = life

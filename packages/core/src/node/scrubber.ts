@@ -92,6 +92,8 @@ export class Scrubber {
     if (this.#store.get(key) !== DAMAGED) return false
     try {
       if (key.startsWith(keyspaces.row)) this.#node.rows.markDamaged(key)
+      // An order record has no content but its key: without it a whole hint would never be found again.
+      else if (key.startsWith(keyspaces.hintOrder)) this.#store.commit([{ key, value: new Uint8Array(0) }])
       else if (healable(key)) this.#store.commit([{ key, value: undefined }])
     } catch (error) {
       // No room for a mark now: the next pass finds it again.

@@ -61,7 +61,10 @@ export class Fences {
     const key = fenceKey(table, partition)
     const before = this.#fences.get(key) ?? none
     if (cut <= before.fence) return this.#store.positionOf(key)
-    return this.#store.commit([this.#set(key, { ...before, fence: cut })])
+    const fence = { ...before, fence: cut }
+    const position = this.#store.commit([encodeFence(key, fence)])
+    this.#fences.set(key, fence)
+    return position
   }
 
   /** To be committed in the same batch as the removals it covers. */
@@ -78,11 +81,15 @@ export class Fences {
 
   #set(key: ByteString, fence: Fence): TableWrite {
     this.#fences.set(key, fence)
-    const writer = new ByteWriter(16)
-    writer.stamp(fence.fence)
-    writer.stamp(fence.watermark)
-    return { key, value: writer.take() }
+    return encodeFence(key, fence)
   }
+}
+
+function encodeFence(key: ByteString, fence: Fence): TableWrite {
+  const writer = new ByteWriter(16)
+  writer.stamp(fence.fence)
+  writer.stamp(fence.watermark)
+  return { key, value: writer.take() }
 }
 
 /** Keyed by the partition's range, which outlives map versions that leave it alone. */

@@ -2,7 +2,10 @@
 
 import { QuorateError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import type { TableView } from '../catalog/catalog.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import { tokenRange } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import {
   sweepChildrenMessage,
@@ -33,7 +36,7 @@ function serveTrees(node: NodeContext, trees: Trees): void {
       const partition = view.map.partitions[theirs.index]
       if (partition === undefined)
         throw new QuorateError('BAD_REQUEST', `there is no partition ${theirs.index}`)
-      ready &&= node.isReady(view, partition)
+      ready &&= node.isReady(view, partition) && !holdsDamage(node, view, partition)
       if (!sameNode(theirs, trees.node(view.descriptor.id, theirs.index, 0, 0))) differing.push(theirs.index)
     }
     node.store.whenDurable(node.store.handed, () => respond.ok({ ready, differing }))
@@ -89,8 +92,14 @@ function serveRows(node: NodeContext, trees: Trees): void {
     let bytes = 0
     for (const key of request.keys) {
       const stored = node.store.get(key)
-      if (stored === DAMAGED) node.rows.markDamaged(key)
-      const cell = stored === DAMAGED ? undefined : stored
+      if (stored === DAMAGED || node.rows.damagedKeys.has(key)) {
+        if (stored === DAMAGED) node.rows.markDamaged(key)
+        throw new QuorateError(
+          'DAMAGED_CELL',
+          'a row asked for is damaged here and unknown until it is healed',
+        )
+      }
+      const cell = stored
       cells.push({ key, cell })
       bytes += cell?.length ?? 0
       if (bytes > limits.pageBytesMax) break
@@ -99,6 +108,14 @@ function serveRows(node: NodeContext, trees: Trees): void {
       respond.ok({ asOf, cells, more: cells.length < request.keys.length }),
     )
   })
+}
+
+/** A damaged row is unknown: whoever pulls from here has not pulled everything. */
+function holdsDamage(node: NodeContext, view: TableView, partition: Partition): boolean {
+  if (node.rows.damagedKeys.size === 0) return false
+  const { from, to } = tokenRange(view.descriptor.id, partition.start, partition.end)
+  for (const key of node.rows.damagedKeys) if (key >= from && key < to) return true
+  return false
 }
 
 function sameMap<V extends { readonly map: { readonly version: number } }>(view: V, version: number): V {

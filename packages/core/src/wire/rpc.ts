@@ -123,7 +123,8 @@ export class Rpc {
     onReply: OnReply<Reply>,
   ): void {
     if (peers.length === 0) return
-    if (this.#closed) throw new QuorateError('CANCELLED', 'this node is shutting down')
+    // None after close: a node that stops owes nobody an outcome, and must not fail while it stops.
+    if (this.#closed) return
     const id = this.#nextId++
     const writer = this.#writer
     writer.u8(KIND_REQUEST)
