@@ -127,6 +127,10 @@ function complete(settings: ServerSettings): ServerConfig {
     ['http', http],
   ] as const)
     refuseOpenBind(name, bind)
+  for (const member of settings.members ?? []) {
+    refuseOpenBind(`members: ${member.id}`, member.address)
+    if (member.http !== undefined) refuseOpenBind(`members: ${member.id} (http)`, member.http)
+  }
   const own: InitialMember = {
     id: nodeId(settings.id),
     address: listen,

@@ -1,7 +1,7 @@
 /** import and export: many rows from and to files. */
 
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { access as checkReadable } from 'node:fs/promises'
 import type { LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -114,6 +114,24 @@ async function refuseMissing(file: string): Promise<void> {
   }
 }
 
+async function openSink(file: string): Promise<WriteStream> {
+  const sink = createWriteStream(file)
+  try {
+    await once(sink, 'open')
+    return sink
+  } catch (cause) {
+    throw unwritable(file, cause)
+  }
+}
+
+function unwritable(file: string, cause: unknown): CommandError {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new CommandError(exitCodes.usage, `${file} cannot be written: ${message}`, {
+    done: 'No row was changed; what the file holds is not complete.',
+    cause,
+  })
+}
+
 export interface ExportOptions {
   readonly format?: RowFormat
   readonly r?: LevelArgument
@@ -128,9 +146,16 @@ export async function exportRows(
   options: ExportOptions,
 ): Promise<ExitCode> {
   const { client, partition, sort } = await access.table(table)
-  const sink = file === '-' ? process.stdout : createWriteStream(file)
+  const sink = file === '-' ? process.stdout : await openSink(file)
+  let broken: Error | undefined
+  if (file !== '-') {
+    sink.on('error', error => {
+      broken = error
+    })
+  }
   const write = async (text: string): Promise<void> => {
-    if (!sink.write(text)) await once(sink, 'drain')
+    if (broken === undefined && !sink.write(text)) await once(sink, 'drain').catch(() => undefined)
+    if (broken !== undefined) throw unwritable(file, broken)
   }
   const csv =
     formatOf(file, options.format) === 'csv'
@@ -151,7 +176,9 @@ export async function exportRows(
   for (const line of csv?.end() ?? []) await write(`${line}\n`)
   if (file !== '-') {
     sink.end()
-    await once(sink, 'finish')
+    await once(sink, 'finish').catch((cause: unknown) => {
+      throw unwritable(file, cause)
+    })
   }
   progress.end()
   const warnings = [

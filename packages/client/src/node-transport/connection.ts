@@ -113,7 +113,10 @@ export class Connection {
     if (!this.#sawMagic) {
       const word = bytes.subarray(0, PROTOCOL_MAGIC.length).toString('latin1')
       if (!PROTOCOL_MAGIC.startsWith(word))
-        return this.fail('BAD_FRAME', 'this is a Quorate data port; the peer speaks something else')
+        return this.fail(
+          'BAD_FRAME',
+          'the other side does not speak the data protocol: one of the two is no Quorate data port (the admin interface is another port)',
+        )
       if (bytes.length < PROTOCOL_MAGIC.length) {
         this.#carry = bytes
         return

@@ -117,7 +117,7 @@ describe('what comes over a connection', () => {
     const socket = await dial(port)
     socket.write('GET / HTTP/1.1\r\n\r\n')
     await until(() => refused.length > 0)
-    expect(refused[0]!.message).toContain('speaks something else')
+    expect(refused[0]!.message).toContain('does not speak the data protocol')
   })
 
   it('an oversized frame is skipped: its head is handed up, and the next frame arrives', async () => {

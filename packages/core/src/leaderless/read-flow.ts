@@ -301,12 +301,18 @@ export class ReadFlow {
       homes: this.#answers.filter(answer => !answer.fallback).map(answer => answer.node),
       fallbacks: this.#answers
         .filter(answer => answer.fallback)
-        .map(answer => ({ node: answer.node, for: answer.node })),
+        .map(answer => ({ node: answer.node, for: this.#missedHome() })),
       hinted: [],
       repaired: [...this.#repaired],
       forwarded: hops > 0,
       hedged: this.#hedged,
     })
+  }
+
+  /** The home a fallback answered for: the first that did not answer itself. */
+  #missedHome(): NodeId {
+    const { replicas } = this.#options.partition
+    return replicas.find(home => !this.#answers.some(answer => answer.node === home)) ?? replicas[0]!
   }
 
   #failBlocking(): void {
