@@ -22,6 +22,7 @@ export interface Counters {
   sweepRowsCompared: number
   sweepRowsRepaired: number
   sweepFalseAlarms: number
+  sweepRowsRefused: number
   scrubbedCells: number
   damagedCells: number
   healedCells: number
@@ -52,6 +53,7 @@ export function newCounters(): Counters {
     sweepRowsCompared: 0,
     sweepRowsRepaired: 0,
     sweepFalseAlarms: 0,
+    sweepRowsRefused: 0,
     scrubbedCells: 0,
     damagedCells: 0,
     healedCells: 0,

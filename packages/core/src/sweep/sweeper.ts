@@ -121,8 +121,10 @@ export class Sweeper {
       let repaired = 0
       for (const index of differing) {
         if (this.#stopped) return undefined
+        const refusedBefore = this.#node.counters.sweepRowsRefused
         repaired += await this.#reconcile(view, index, peer)
-        if (roots.ready) this.onPulled(view, index, peer)
+        const allTaken = this.#node.counters.sweepRowsRefused === refusedBefore
+        if (roots.ready && allTaken) this.onPulled(view, index, peer)
       }
       return { peer, partitions: shared.length, differing: differing.size, repaired, complete: roots.ready }
     } catch (error) {
@@ -254,8 +256,15 @@ export class Sweeper {
       }
       let now = mine
       if (theirs !== undefined) {
-        fences.check(view.descriptor.id, view.map.locate(rowToken(key)), 'sweep', asOf)
-        now = rows.merge(view, key, theirs).bytes
+        try {
+          fences.check(view.descriptor.id, view.map.locate(rowToken(key)), 'sweep', asOf)
+          now = rows.merge(view, key, theirs).bytes
+        } catch (error) {
+          if (!(error instanceof QuorateError)) throw error
+          // One row that cannot be taken must not keep all behind it from being swept. Nothing is proven then.
+          counters.sweepRowsRefused++
+          continue
+        }
       }
       changed++
       if (now !== undefined && (theirs === undefined || !bytesEqual(now, theirs)))
