@@ -34,6 +34,7 @@ interface KnownError extends Error {
   readonly code: string
   readonly outcome: 'not-applied' | 'applied' | 'unknown'
   readonly attempts: readonly string[]
+  readonly retryable?: boolean
 }
 
 function isKnown(error: unknown): error is KnownError {
@@ -112,6 +113,26 @@ export function describeFailure(error: unknown, style: Style): string[] {
     `${style.red('error:')} ${message}`,
     ...(error instanceof Error ? causes(error).map(cause => style.dim(`  because ${cause}`)) : []),
   ]
+}
+
+/** A failure as one document, for programs: what went wrong, and whether a write happened. */
+export function failureDocument(error: unknown): Record<string, unknown> {
+  const known = isKnown(error) ? error : undefined
+  return {
+    kind: 'error',
+    items: [],
+    warnings: [],
+    partial: false,
+    error: {
+      code: known?.code ?? (error instanceof CommandError ? 'COMMAND' : 'INTERNAL'),
+      message: error instanceof Error ? error.message : String(error),
+      outcome: known?.outcome ?? 'not-applied',
+      retryable: known?.retryable ?? false,
+      attempts: known?.attempts ?? [],
+      exitCode: exitCodeOf(error),
+      ...(error instanceof CommandError && error.next !== undefined ? { next: error.next } : {}),
+    },
+  }
 }
 
 function causes(error: Error): string[] {

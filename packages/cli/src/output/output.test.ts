@@ -48,7 +48,7 @@ describe('output', () => {
   it('a pipe gets TSV: plain numbers, no tabs or line ends inside a field; warnings go to stderr', () => {
     const { terminal, out, error } = recorder(false)
     new Output(terminal, 'auto').answer(answer)
-    expect(out.join('')).toBe('NAME\tPEOPLE\nParis\t2102650\ntab and line\t3\n')
+    expect(out.join('')).toBe('NAME\tPEOPLE\nParis\t2102650\ntab\\tand\\nline\t3\n')
     expect(error.join('')).toBe('warning: half of them are asleep\n')
   })
 

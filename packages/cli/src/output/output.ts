@@ -73,13 +73,26 @@ export class Output {
   }
 }
 
-const cellText = (value: string | number | undefined): string => (value === undefined ? '' : String(value))
+/** Data may hold anything: what would break a line or speak to the terminal is shown, not sent. */
+const visible = (text: string): string =>
+  text.replace(
+    /[\x00-\x1f\x7f]/g,
+    code => ESCAPES.get(code) ?? `\\x${code.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+
+const ESCAPES = new Map([
+  ['\t', '\\t'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+])
+
+const cellText = (value: string | number | undefined): string =>
+  value === undefined ? '' : visible(String(value))
 
 export function tsvLines<T>(columns: readonly Column<T>[], items: readonly T[]): string[] {
-  const oneLine = (text: string): string => text.replace(/[\t\n\r]/g, ' ')
   return [
-    columns.map(column => oneLine(column.name)).join('\t'),
-    ...items.map(item => columns.map(column => oneLine(cellText(column.value(item)))).join('\t')),
+    columns.map(column => column.name).join('\t'),
+    ...items.map(item => columns.map(column => cellText(column.value(item))).join('\t')),
   ]
 }
 

@@ -160,7 +160,9 @@ function reasons(
   const digests = new Set(answering.map(home => home.digest ?? 'nothing'))
   const out: string[] = []
   out.push(
-    `${answering.length} of ${homes.length} homes answer; a read with r=${replication.r} needs ${replication.r}`,
+    answering.length >= replication.r
+      ? `${answering.length} of ${homes.length} homes answer; a read with r=${replication.r} needs ${replication.r}`
+      : `only ${answering.length} of ${homes.length} homes answer: a read with r=${replication.r} would be refused now`,
   )
   out.push(
     digests.size <= 1
