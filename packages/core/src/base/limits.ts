@@ -64,9 +64,8 @@ export const limits = {
 
   /** Rows one sweep session may repair per second. */
   sweepRowsPerSecond: 20_000,
-  /** Leaves of a Merkle tree per partition: between these, by the number of partitions. */
+  /** Leaves of a Merkle tree per partition at most; fewer when a table has many partitions. */
   sweepLeavesMax: 4096,
-  sweepLeavesMin: 16,
   /** All leaves of one table on one node; 24 bytes each. */
   sweepLeavesPerTable: 262_144,
   /** Cells the scrub re-reads per second. */

@@ -8,7 +8,7 @@
 import { QuorateError } from '../base/errors.ts'
 import type { Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import { contextHas, contextIntervals, extendOwn, mergeContexts } from '../causality/context.ts'
+import { contextHas, extendOwn, mergeContexts } from '../causality/context.ts'
 import { type Cell, type CellValue, type Dot, emptyCell, liveValues, mergeCells } from './cell.ts'
 import type { ConflictRule, MergeResult, WriteOperation, WriteResult } from './conflict-rule.ts'
 
@@ -46,15 +46,6 @@ function refuseTooMany(cell: Cell): void {
       'TOO_MANY_SIBLINGS',
       `the row already has ${limits.siblingsMax} concurrent values; read it and write back with the context it gives`,
       { data: { siblings: cell.values.length - 1, limit: limits.siblingsMax } },
-    )
-  }
-  if (contextIntervals(cell.context) > limits.intervalsMax) {
-    throw new QuorateError(
-      'TOO_MANY_SIBLINGS',
-      `the row's history has more than ${limits.intervalsMax} intervals`,
-      {
-        data: { limit: limits.intervalsMax },
-      },
     )
   }
 }

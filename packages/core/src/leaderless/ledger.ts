@@ -21,7 +21,7 @@ import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store } from '../store/store-face.ts'
 
-export type LedgerReason = 'concurrent-loser' | 'expired-hint' | 'hint-overflow'
+export type LedgerReason = 'concurrent-loser' | 'expired-hint'
 
 export interface LedgerEntry {
   readonly table: TableId

@@ -87,7 +87,6 @@ export class Rpc {
   readonly #isMember: (peer: PeerId) => boolean
   #nextId: number
   #closed = false
-  onUnreachable: (peer: PeerId) => void = () => {}
 
   constructor(transport: Transport, clock: Clock, options: RpcOptions = {}) {
     this.#transport = transport
@@ -300,7 +299,6 @@ export class Rpc {
         )
       }
     }
-    this.onUnreachable(peer)
   }
 
   #expire(id: number): void {

@@ -20,7 +20,7 @@ import type { SimMachine } from '../world/sim-machine.ts'
 import type { NetworkFault } from '../world/sim-network.ts'
 import type { StorageFault } from '../world/storage-faults.ts'
 import { DestructionLedger } from './destruction.ts'
-import { type FaultCounts, type FaultKind, noFaults } from './fault-kinds.ts'
+import { type FaultCounts, type FaultKind, faultKinds, noFaults } from './fault-kinds.ts'
 
 export interface FaultOptions {
   readonly kinds: ReadonlySet<FaultKind>
@@ -28,26 +28,8 @@ export interface FaultOptions {
   readonly everyMs: number
 }
 
-const episodes: readonly FaultKind[] = [
-  'message delay',
-  'message loss',
-  'message duplication',
-  'message reordering',
-  'one-way cut',
-  'partial cut',
-  'crash losing unsynced bytes',
-  'process kill',
-  'power cut of many',
-  'pause',
-  'clock jump',
-  'clock drift',
-  'slow disk',
-  'failed sync',
-  'disk full',
-  'bit flip in the log',
-  'bit flip in the table',
-  'store wiped',
-]
+/** A torn write is not injected by itself: it is what a power cut may leave. */
+const episodes: readonly FaultKind[] = faultKinds.filter(kind => kind !== 'torn write')
 
 export class FaultInjector {
   readonly counts: FaultCounts = noFaults()
