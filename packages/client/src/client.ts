@@ -30,6 +30,7 @@ import {
   type TableSpecification,
   type Transport,
   tableDocument,
+  u64ToString,
 } from '@quorate/core'
 import { Router, type Seed } from './router.ts'
 import type { TableHandle } from './table.ts'
@@ -95,8 +96,10 @@ export class QuorateClient {
     return new TableClient(this, handle)
   }
 
+  /** Six bytes of wall-clock milliseconds, so that ids sort by age, and ten of chance. */
   newOperation(): OperationId {
-    return randomByteString(this.#random, 16) as OperationId
+    const ms = Math.max(0, Math.floor(this.clock.wallMs()))
+    return (u64ToString(ms).slice(2) + randomByteString(this.#random, 10)) as OperationId
   }
 
   /** Descriptor of a table, asked for anew when it is not known here. */

@@ -8,7 +8,8 @@ import {
   encodeDocument,
   encodeKey,
   type KeyValue,
-  mergeContexts,
+  mergeSeen,
+  nothingSeen,
   type OperationId,
   type Partition,
   prefixEnd,
@@ -296,5 +297,5 @@ function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array): RowRe
 
 /** One context that has seen what each of several has. */
 export function joinContexts(tokens: readonly ContextToken[]): ContextToken {
-  return encodeContextToken(tokens.map(token => decodeContextToken(token)).reduce(mergeContexts, []))
+  return encodeContextToken(tokens.map(token => decodeContextToken(token)).reduce(mergeSeen, nothingSeen))
 }

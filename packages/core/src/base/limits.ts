@@ -15,6 +15,10 @@ export const limits = {
   siblingsMax: 64,
   /** Seen intervals of one cell: actors × restarts that wrote this row. */
   intervalsMax: 4096,
+  /** Superseded operations a write keeps in its cell (16 bytes each), newest first: see cells/superseded.ts. */
+  supersededMax: 64,
+  /** A row with so many is worth a collector's rewrite; fewer stay until the row goes or gathers more. */
+  supersededKept: 4,
   /** One frame on the wire: the largest cell (all siblings at moderate size) and its envelope. */
   frameBytesMax: 16 * MiB,
   /** One encoded cell: it must fit in a frame. */
@@ -71,7 +75,7 @@ export const limits = {
   /** Cells the scrub re-reads per second. */
   scrubCellsPerSecond: 5_000,
   /** Tombstones proposed for collection in one round of one partition. */
-  tombstonesPerRound: 1_000,
+  collectablePerRound: 1_000,
 
   /** Rows in one page of a query or scan, and its bytes. */
   pageRowsMax: 1_000,

@@ -152,5 +152,8 @@ describe('contexts', () => {
     context = extendOwn(context, a, 50 as Stamp, 40 as Stamp)
     expect(context).toEqual([{ actor: a, intervals: [10, 30, 50, 50] }])
     expect(contextHas(context, a, 35 as Stamp)).toBe(false)
+    // Two writes of a stand-in in a row, each claiming only itself, are one interval: a set has one form.
+    context = extendOwn(context, a, 51 as Stamp, 51 as Stamp)
+    expect(context).toEqual([{ actor: a, intervals: [10, 30, 50, 51] }])
   })
 })

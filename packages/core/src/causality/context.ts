@@ -10,7 +10,7 @@
  * writes of the row (see `extendOwn`); otherwise it starts a new one, which claims only itself. With
  * continuous memory this is the plain version vector: one interval per actor.
  *
- * Invariants: actors sorted by byte order; within an actor `from <= to` and `to < next from`.
+ * Invariants: actors sorted by byte order; within an actor `from <= to` and `to + 1 < next from`.
  * Merging is the union of sets: commutative, associative, idempotent.
  * References: Almeida, Baquero, Gonçalves, Preguiça, Fonte, "Scalable and Accurate Causality Tracking
  * for Eventually Consistent Stores" (DAIS 2014), whose (n, dot) pairs become intervals here.
@@ -94,7 +94,8 @@ function uniteIntervals(a: readonly number[], b: readonly number[]): readonly nu
  *
  * `memoryFrom`: the stamp since which this actor remembers every write of this row it has made. The last
  * interval is extended when it ends at or after that; what lies between its end and `stamp` is then
- * known to be empty. Otherwise a new interval starts that claims only `stamp`.
+ * known to be empty. So it is when the stamps are neighbours: one form per set. Otherwise a new interval
+ * starts that claims only `stamp`.
  */
 export function extendOwn(context: Context, actor: Incarnation, stamp: Stamp, memoryFrom: Stamp): Context {
   const out: ActorHistory[] = []
@@ -110,8 +111,10 @@ export function extendOwn(context: Context, actor: Incarnation, stamp: Stamp, me
     }
     const end = history.intervals.at(-1)!
     assert(stamp > end, 'a new stamp is greater than all the actor has used on this row', { stamp, end })
-    const intervals =
-      end >= memoryFrom ? [...history.intervals.slice(0, -1), stamp] : [...history.intervals, stamp, stamp]
+    const joins = end >= memoryFrom || stamp === end + 1
+    const intervals = joins
+      ? [...history.intervals.slice(0, -1), stamp]
+      : [...history.intervals, stamp, stamp]
     out.push({ actor, intervals })
     done = true
   }

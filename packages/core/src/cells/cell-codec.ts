@@ -3,7 +3,8 @@
  * replicas can be compared by digest; the decoder refuses every other form.
  *
  * Layout: format (1) · actors: count, each 8 bytes and its intervals (count, from and length of each) ·
- * values: count, each actor index, stamp, operation (16 bytes), 0 or 1 + document.
+ * values: count, each actor index, stamp, operation (16 bytes), 0 or 1 + document ·
+ * superseded operations: count, each 16 bytes.
  */
 
 import { type ByteString, compareStrings, type Incarnation, type OperationId } from '../base/ids.ts'
@@ -12,9 +13,9 @@ import { murmur3OfString, murmur3x128 } from '../base/murmur3.ts'
 import { type ActorHistory, contextHas } from '../causality/context.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
-import { type Cell, type CellValue, compareDots } from './cell.ts'
+import { type Cell, type CellValue, compareDots, emptyCell } from './cell.ts'
 
-const FORMAT = 1
+const FORMAT = 2
 export const INCARNATION_BYTES = 8
 export const OPERATION_BYTES = 16
 
@@ -52,6 +53,24 @@ function writeCell(out: ByteWriter, cell: Cell): void {
       out.bytes(value.value)
     }
   }
+  writeOperations(out, cell.superseded)
+}
+
+export function writeOperations(out: ByteWriter, operations: readonly OperationId[]): void {
+  out.varint(operations.length)
+  for (const operation of operations) out.rawByteString(operation)
+}
+
+export function readOperations(reader: ByteReader): readonly OperationId[] {
+  const count = reader.count(limits.listLengthMax, OPERATION_BYTES)
+  if (count === 0) return emptyCell.superseded
+  const operations: OperationId[] = []
+  for (let i = 0; i < count; i++) {
+    const operation = reader.rawByteString(OPERATION_BYTES) as string as OperationId
+    if (i > 0 && operations[i - 1]! >= operation) reader.fail('operations are not in order')
+    operations.push(operation)
+  }
+  return operations
 }
 
 export function readContext(reader: ByteReader): ActorHistory[] {
@@ -101,8 +120,10 @@ export function decodeCell(bytes: Uint8Array): Cell {
     if (!contextHas(context, actor, stamp)) reader.fail('a value is outside its context')
     values.push(value)
   }
+  const superseded = readOperations(reader)
+  if (values.some(value => superseded.includes(value.operation))) reader.fail('a value is superseded')
   reader.end()
-  return { context, values }
+  return { context, values, superseded }
 }
 
 /** A 128-bit fingerprint in four lanes, added lane by lane in Merkle leaves. */

@@ -3,15 +3,16 @@
  *
  * A cell holds the values that no seen write supersedes, each under its own dot (actor, stamp), and the
  * context of all dots seen. A dot in the context without a value is superseded. Merge keeps a value when
- * both sides have it, or one has it and the other has not seen its dot. A delete is a dot without a value:
- * the context stays behind as the tombstone.
+ * both sides have it, or one has it and the other has not seen its dot, unless its operation is known to be
+ * superseded (`superseded.ts`). A delete is a dot without a value: the context stays behind as the tombstone.
  *
  * Invariants: every value's dot is in the context; values sorted by (stamp, actor), dots distinct;
- * equal dots mean equal values.
+ * equal dots mean equal values; no value's operation is superseded, and these are ascending and distinct.
  */
 
 import { compareStrings, type Incarnation, type OperationId, type Stamp } from '../base/ids.ts'
 import { type Context, contextHas, mergeContexts } from '../causality/context.ts'
+import { uniteOperations } from './superseded.ts'
 
 export interface Dot {
   readonly actor: Incarnation
@@ -27,9 +28,11 @@ export interface CellValue extends Dot {
 export interface Cell {
   readonly context: Context
   readonly values: readonly CellValue[]
+  /** Operations that a write is known to have replaced or deleted, whatever dots they have. */
+  readonly superseded: readonly OperationId[]
 }
 
-export const emptyCell: Cell = { context: [], values: [] }
+export const emptyCell: Cell = { context: [], values: [], superseded: [] }
 
 export function compareDots(a: Dot, b: Dot): number {
   return a.stamp - b.stamp || compareStrings(a.actor, b.actor)
@@ -38,17 +41,20 @@ export function compareDots(a: Dot, b: Dot): number {
 export const sameDot = (a: Dot, b: Dot): boolean => a.stamp === b.stamp && a.actor === b.actor
 
 export function mergeCells(a: Cell, b: Cell): Cell {
+  const superseded = uniteOperations(a.superseded, b.superseded)
   const values: CellValue[] = []
   for (const value of a.values) {
+    if (b.superseded.includes(value.operation)) continue
     if (!contextHas(b.context, value.actor, value.stamp) || b.values.some(other => sameDot(other, value))) {
       values.push(value)
     }
   }
   for (const value of b.values) {
+    if (a.superseded.includes(value.operation)) continue
     if (!contextHas(a.context, value.actor, value.stamp)) values.push(value)
   }
   if (values.length > 1) values.sort(compareDots)
-  return { context: mergeContexts(a.context, b.context), values }
+  return { context: mergeContexts(a.context, b.context), values, superseded }
 }
 
 /** Nothing to read: no values, or only deletions. */

@@ -7,21 +7,34 @@
  */
 
 import type { OperationId, Stamp } from '../base/ids.ts'
-import type { Context } from '../causality/context.ts'
+import { mergeContexts } from '../causality/context.ts'
 import type { Cell, CellValue, Dot } from './cell.ts'
+import { nothingSeen, type Seen, uniteOperations } from './superseded.ts'
 
 export interface WriteOperation {
   readonly operation: OperationId
   /** Encoded document; undefined deletes. */
   readonly value: Uint8Array | undefined
   /** What the writer had seen; undefined: nothing was said (see each rule). */
-  readonly context: Context | undefined
+  readonly seen: Seen | undefined
+}
+
+/** What its writer has seen once the write is applied: it, and all that it said it had seen. */
+export function seenAfter(write: WriteOperation, dot: Dot | undefined): Seen {
+  const { context, operations } = write.seen ?? nothingSeen
+  return {
+    context:
+      dot === undefined
+        ? context
+        : mergeContexts(context, [{ actor: dot.actor, intervals: [dot.stamp, dot.stamp] }]),
+    operations: write.value === undefined ? operations : uniteOperations(operations, [write.operation]),
+  }
 }
 
 export interface WriteResult {
   readonly cell: Cell
-  /** The write's dot; that of the first try when the operation was already here. */
-  readonly dot: Dot
+  /** The write's dot; that of the first try when its value is already here; none when it is superseded here. */
+  readonly dot: Dot | undefined
   readonly repeated: boolean
   /** Values that this write discarded without their having been seen by it: they go to the ledger. */
   readonly discarded: readonly CellValue[]

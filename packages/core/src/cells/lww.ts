@@ -23,11 +23,11 @@ export const lwwRule: ConflictRule = {
     const earlier = base.values.find(value => value.operation === write.operation)
     if (earlier !== undefined) return { cell: base, dot: earlier, repeated: true, discarded: [] }
 
-    const seen = write.context ?? base.context
+    const seen = write.seen?.context ?? base.context
     const discarded = base.values.filter(value => !contextHas(seen, value.actor, value.stamp))
     const context = extendOwn(mergeContexts(base.context, seen), dot.actor, dot.stamp, memoryFrom)
     const values = [{ ...dot, operation: write.operation, value: write.value }]
-    return { cell: { context, values }, dot, repeated: false, discarded }
+    return { cell: { ...base, context, values }, dot, repeated: false, discarded }
   },
 
   merge(a: Cell, b: Cell): MergeResult {
@@ -35,7 +35,7 @@ export const lwwRule: ConflictRule = {
     if (both.values.length <= 1) return { cell: both, discarded: [] }
     const winner = both.values.at(-1)!
     const discarded = both.values.filter(value => value.operation !== winner.operation)
-    return { cell: { context: both.context, values: [winner] }, discarded }
+    return { cell: { ...both, values: [winner] }, discarded }
   },
 
   read(cell: Cell): readonly Uint8Array[] {

@@ -6,11 +6,12 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { Stamp } from '../base/ids.ts'
+import type { OperationId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { contextHas, extendOwn, mergeContexts } from '../causality/context.ts'
 import { type Cell, type CellValue, type Dot, emptyCell, liveValues, mergeCells } from './cell.ts'
 import type { ConflictRule, MergeResult, WriteOperation, WriteResult } from './conflict-rule.ts'
+import { nothingSeen, type Seen, seenOf, sortedOperations, uniteOperations } from './superseded.ts'
 
 const nothing: readonly CellValue[] = []
 
@@ -20,13 +21,18 @@ export const siblingsRule: ConflictRule = {
 
   write(base: Cell = emptyCell, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult {
     const earlier = base.values.find(value => value.operation === write.operation)
-    if (earlier !== undefined) return { cell: base, dot: earlier, repeated: true, discarded: nothing }
-
-    const seen = write.context ?? (write.value === undefined ? base.context : [])
-    const values = base.values.filter(value => !contextHas(seen, value.actor, value.stamp))
+    if (earlier !== undefined || base.superseded.includes(write.operation)) {
+      return { cell: base, dot: earlier, repeated: true, discarded: nothing }
+    }
+    if (write.seen?.operations.includes(write.operation)) refuseOwnContext()
+    const seen = write.seen ?? (write.value === undefined ? seenOf(base) : nothingSeen)
+    const replaces = (value: CellValue): boolean =>
+      contextHas(seen.context, value.actor, value.stamp) || seen.operations.includes(value.operation)
+    const values = base.values.filter(value => !replaces(value))
+    const superseded = supersede(base, base.values.filter(replaces), seen)
     if (write.value !== undefined) values.push({ ...dot, operation: write.operation, value: write.value })
-    const context = extendOwn(mergeContexts(base.context, seen), dot.actor, dot.stamp, memoryFrom)
-    const cell = { context, values }
+    const context = extendOwn(mergeContexts(base.context, seen.context), dot.actor, dot.stamp, memoryFrom)
+    const cell = { context, values, superseded }
     refuseTooMany(cell)
     return { cell, dot, repeated: false, discarded: nothing }
   },
@@ -38,6 +44,21 @@ export const siblingsRule: ConflictRule = {
   read(cell: Cell): readonly Uint8Array[] {
     return liveValues(cell).map(value => value.value!)
   },
+}
+
+function supersede(base: Cell, replaced: readonly CellValue[], seen: Seen): readonly OperationId[] {
+  const here = uniteOperations(base.superseded, sortedOperations(replaced))
+  const all = uniteOperations(here, seen.operations)
+  return all.length <= limits.supersededMax ? all : all.slice(-limits.supersededMax)
+}
+
+/** It would replace itself, or what has replaced it since: a second try says what the first one said. */
+function refuseOwnContext(): never {
+  throw new QuorateError(
+    'BAD_CONTEXT',
+    'the context was read after this very operation had been applied; there is nothing left to do, unless it is a new write, which needs an operation id of its own',
+    { outcome: 'applied' },
+  )
 }
 
 function refuseTooMany(cell: Cell): void {

@@ -27,6 +27,7 @@ export interface Counters {
   damagedCells: number
   healedCells: number
   tombstonesCollected: number
+  supersededCollected: number
 }
 
 export function newCounters(): Counters {
@@ -58,5 +59,6 @@ export function newCounters(): Counters {
     damagedCells: 0,
     healedCells: 0,
     tombstonesCollected: 0,
+    supersededCollected: 0,
   }
 }

@@ -9,10 +9,11 @@ import type { ByteString, PeerId, Stamp, Token } from '../base/ids.ts'
 import { assertEncodedKey } from '../base/key-encoding.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import type { Cell } from '../cells/cell.ts'
+import { type Cell, emptyCell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
 import { checkEncodedDocument } from '../cells/document.ts'
+import { seenOf } from '../cells/superseded.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { assertRowKey, rowKey, rowToken, tokenOf, tokenRange } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
@@ -246,7 +247,7 @@ export class DataHandlers {
       onResult: (cell: Cell | undefined, receipt) => {
         guarded(respond, () => {
           const values = cell === undefined ? [] : view.rule.read(cell)
-          respond.ok({ receipt, values, context: encodeContextToken(cell?.context ?? []) })
+          respond.ok({ receipt, values, context: encodeContextToken(seenOf(cell ?? emptyCell)) })
         })
       },
       onError: error => respond.fail(error),

@@ -9,10 +9,10 @@
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, Stamp } from '../base/ids.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { contextMax, mergeContexts } from '../causality/context.ts'
+import { contextMax } from '../causality/context.ts'
 import { emptyCell } from '../cells/cell.ts'
 import { decodeCell } from '../cells/cell-codec.ts'
-import type { WriteOperation } from '../cells/conflict-rule.ts'
+import { seenAfter, type WriteOperation } from '../cells/conflict-rule.ts'
 import { encodeBounded } from './bounded-cell.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Written } from './row-store.ts'
@@ -28,13 +28,10 @@ export function writeAsFallback(
   // What came out of an older hint is as old as that hint, however new the write on top of it.
   const asOf = hint?.asOf ?? node.hybrid.peek()
   const base = hint === undefined ? emptyCell : decodeCell(hint.cell)
-  if (write.context !== undefined) node.hybrid.observe(contextMax(write.context), 'the context')
+  if (write.seen !== undefined) node.hybrid.observe(contextMax(write.seen.context), 'the context')
   node.hybrid.observe(contextMax(base.context), 'the hint')
   const dot = { actor: node.store.incarnation, stamp: node.hybrid.mint() }
   const result = view.rule.write(base, write, dot, dot.stamp)
-  const context = mergeContexts(write.context ?? [], [
-    { actor: result.dot.actor, intervals: [result.dot.stamp, result.dot.stamp] },
-  ])
   const bytes = encodeBounded(result.cell, key)
   const baseInFlight = view.rule.discards && node.hints.positionOf(home, key) > 0
   const position = node.hints.put(home, key, bytes, asOf, node.hybrid.peek(), result.discarded)
@@ -51,7 +48,7 @@ export function writeAsFallback(
     bytes,
     position,
     changed: true,
-    context,
+    seen: seenAfter(write, result.dot),
     repeated: result.repeated,
     holdBack: baseInFlight || result.discarded.length > 0,
     asOf,

@@ -14,6 +14,7 @@ import type { TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
+import { seenOf } from '../cells/superseded.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { DAMAGED, durable } from '../store/store-face.ts'
 import {
@@ -154,7 +155,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       .map(row => ({
         key: row.key,
         values: view.rule.read(row.cell),
-        context: encodeContextToken(row.cell.context),
+        context: encodeContextToken(seenOf(row.cell)),
       }))
       .filter(row => row.values.length > 0),
     resume: more && last !== undefined ? (request.reverse ? last : ((last + '\0') as ByteString)) : undefined,

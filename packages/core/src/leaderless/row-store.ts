@@ -14,11 +14,13 @@ import { bytesEqual, prefixEnd } from '../base/bytes.ts'
 import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp, TableId } from '../base/ids.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { type Context, contextMax, mergeContexts } from '../causality/context.ts'
+import { contextMax } from '../causality/context.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
-import { type Cell, type CellValue, emptyCell, isTombstone } from '../cells/cell.ts'
+import { type Cell, type CellValue, emptyCell } from '../cells/cell.ts'
 import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
-import type { WriteOperation } from '../cells/conflict-rule.ts'
+import { isCollectable } from '../cells/collectable.ts'
+import { seenAfter, type WriteOperation } from '../cells/conflict-rule.ts'
+import type { Seen } from '../cells/superseded.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { tokenRange } from '../partitioning/row-key.ts'
 import type { TableWrite } from '../ports/table.ts'
@@ -26,10 +28,10 @@ import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
 import type { Trees } from '../sweep/trees.ts'
 import { encodeBounded } from './bounded-cell.ts'
+import { CollectableIndex } from './collectable-index.ts'
 import { describeRow } from './describe-row.ts'
 import type { Ledger } from './ledger.ts'
 import type { RecentOperations } from './recent-operations.ts'
-import { TombstoneIndex } from './tombstone-index.ts'
 
 export interface Applied {
   /** Canonical bytes of the row as it is now. */
@@ -39,8 +41,8 @@ export interface Applied {
 }
 
 export interface Written extends Applied {
-  /** What the writer has now seen: its own context and this write. */
-  readonly context: Context
+  /** What the writer has now seen: what it said it had, and this write. */
+  readonly seen: Seen
   readonly repeated: boolean
   /**
    * The cell must not travel before its batch is durable: its context covers a value whose only other
@@ -66,7 +68,7 @@ export class RowStore {
   readonly #trees: Trees
   readonly #recent: RecentOperations
   readonly #damaged = new Set<ByteString>()
-  readonly #tombstones = new TombstoneIndex()
+  readonly #collectable = new CollectableIndex()
   #memoryFrom: Stamp
   /** Called once for each row found damaged. */
   onDamaged: (key: ByteString) => void = () => {}
@@ -117,50 +119,38 @@ export class RowStore {
   write(view: TableView, key: ByteString, write: WriteOperation): Written {
     const before = this.read(key)
     const base = before === undefined ? emptyCell : decodeCell(before)
-    if (write.context !== undefined) this.#hybrid.refuseDrift(contextMax(write.context), 'the context')
+    const told = write.seen === undefined ? undefined : contextMax(write.seen.context)
+    if (told !== undefined) this.#hybrid.refuseDrift(told, 'the context')
     this.#hybrid.observe(contextMax(base.context), 'the stored row')
-    if (write.context !== undefined) this.#hybrid.observe(contextMax(write.context), 'the context')
+    if (told !== undefined) this.#hybrid.observe(told, 'the context')
     if (
       this.#recent.has(write.operation) &&
       !base.values.some(value => value.operation === write.operation)
     ) {
-      return {
-        bytes: before ?? encodeCell(base),
-        position: this.#store.positionOf(key),
-        changed: false,
-        context: write.context ?? [],
-        repeated: true,
-        holdBack: false,
-      }
+      return this.#repeated(key, before ?? encodeCell(base), seenAfter(write, undefined))
     }
     const dot = { actor: this.#store.incarnation, stamp: this.#hybrid.mint() }
     const result = view.rule.write(base, write, dot, this.#memoryFrom)
-    const seen: Context = mergeContexts(write.context ?? [], [
-      { actor: result.dot.actor, intervals: [result.dot.stamp, result.dot.stamp] },
-    ])
-    if (result.repeated) {
-      return {
-        bytes: before!,
-        position: this.#store.positionOf(key),
-        changed: false,
-        context: seen,
-        repeated: true,
-        holdBack: false,
-      }
-    }
+    const seen = seenAfter(write, result.dot)
+    if (result.repeated) return this.#repeated(key, before!, seen)
     const bytes = encodeBounded(result.cell, key)
     const baseInFlight = view.rule.discards && this.#store.positionOf(key) > 0
     const position = this.#commit(view, key, before, bytes, result.discarded)
     this.#recent.add(write.operation)
-    if (write.value === undefined && isTombstone(result.cell)) this.#tombstones.add(key)
+    if (isCollectable(result.cell)) this.#collectable.add(key)
     return {
       bytes,
       position,
       changed: true,
-      context: seen,
+      seen,
       repeated: false,
       holdBack: baseInFlight || result.discarded.length > 0,
     }
+  }
+
+  #repeated(key: ByteString, bytes: Uint8Array, seen: Seen): Written {
+    const position = this.#store.positionOf(key)
+    return { bytes, position, changed: false, seen, repeated: true, holdBack: false }
   }
 
   /** Merges a cell that came from a peer. Throws BAD_FRAME, CLOCK_DRIFT or STORE_FULL; nothing is changed then. */
@@ -176,7 +166,7 @@ export class RowStore {
     if (before === undefined) {
       // The frame is shared with other messages; what is kept must be a copy.
       const bytes = incoming.slice()
-      if (isTombstone(theirs)) this.#tombstones.add(key)
+      if (isCollectable(theirs)) this.#collectable.add(key)
       const position = this.#commit(view, key, undefined, bytes, [])
       this.#remember(theirs)
       return { bytes, position, changed: true }
@@ -187,7 +177,7 @@ export class RowStore {
       this.#remember(theirs)
       return { bytes: before, position: this.#store.positionOf(key), changed: false }
     }
-    if (isTombstone(merged.cell)) this.#tombstones.add(key)
+    if (isCollectable(merged.cell)) this.#collectable.add(key)
     const position = this.#commit(view, key, before, bytes, merged.discarded)
     this.#remember(theirs)
     return { bytes, position, changed: true }
@@ -218,15 +208,15 @@ export class RowStore {
     return position
   }
 
-  /** Keys of rows known to be tombstones here, for the collector; a hint, checked again before it counts. */
-  tombstones(table: TableId, partition: Partition, limit: number): ByteString[] {
-    return this.#tombstones.inRange(tokenRange(table, partition.start, partition.end), limit)
+  /** Keys of rows with something to collect here; a hint, checked again before it counts. */
+  collectable(table: TableId, partition: Partition, limit: number): ByteString[] {
+    return this.#collectable.inRange(tokenRange(table, partition.start, partition.end), limit)
   }
 
   /** Called by the scrub for what it re-reads, since the index does not outlive the process. */
   noteScrubbed(key: ByteString, bytes: Uint8Array): void {
     try {
-      if (isTombstone(decodeCell(bytes))) this.#tombstones.add(key)
+      if (isCollectable(decodeCell(bytes))) this.#collectable.add(key)
     } catch (error) {
       // Whole by its checksum and yet no cell: as unknown as a damaged one.
       if (!isQuorateError(error)) throw error
@@ -234,10 +224,11 @@ export class RowStore {
     }
   }
 
-  /** Told that a tombstone whose collection is proved has been removed, in a batch of the collector's. */
-  removed(view: TableView, key: ByteString, before: Uint8Array): void {
-    this.#trees.applied(view.descriptor.id, key, digestCell(key, before), undefined)
-    this.#tombstones.delete(key)
+  /** Told of a row that the collector, on its evidence, has removed or rewritten in a batch of its own. */
+  collected(view: TableView, key: ByteString, before: Uint8Array, after: Uint8Array | undefined): void {
+    const digest = after === undefined ? undefined : digestCell(key, after)
+    this.#trees.applied(view.descriptor.id, key, digestCell(key, before), digest)
+    this.#collectable.delete(key)
   }
 
   #commit(

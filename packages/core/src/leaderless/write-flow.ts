@@ -74,8 +74,8 @@ export class WriteFlow {
     const { view, key, request, partition, deadline } = this.#options
     const node = this.#node
     this.#refuseHopeless(partition)
-    const context = request.context === undefined ? undefined : decodeContextToken(request.context)
-    const operation = { operation: request.operation, value: request.value?.slice(), context }
+    const seen = request.context === undefined ? undefined : decodeContextToken(request.context)
+    const operation = { operation: request.operation, value: request.value?.slice(), seen }
     this.#asOf = node.hybrid.peek()
     const isHome = partition.replicas.includes(node.self)
     const standsFor = isHome ? undefined : this.#standsFor()
@@ -274,8 +274,8 @@ export class WriteFlow {
   #succeed(): void {
     this.#answered = true
     this.#node.counters.writes++
-    const { context, repeated } = this.#written!
-    this.#options.respond.ok({ receipt: this.#receipt(), context: encodeContextToken(context), repeated })
+    const { seen, repeated } = this.#written!
+    this.#options.respond.ok({ receipt: this.#receipt(), context: encodeContextToken(seen), repeated })
   }
 
   /** The deadline passed. */

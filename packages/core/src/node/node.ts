@@ -31,7 +31,7 @@ import type { Table } from '../ports/table.ts'
 import type { Transport } from '../ports/transport.ts'
 import { LogStore } from '../store/log-store.ts'
 import type { StoreLimits } from '../store/store-limits.ts'
-import { serveCollection, TombstoneCollector } from '../sweep/collector.ts'
+import { Collector, serveCollection } from '../sweep/collector.ts'
 import { Fences } from '../sweep/fences.ts'
 import { serveSweeps } from '../sweep/sweep-server.ts'
 import { Sweeper } from '../sweep/sweeper.ts'
@@ -69,7 +69,7 @@ export class Node {
   readonly coordination: Coordination
   readonly rebuild: Rebuild
   readonly sweeper: Sweeper
-  readonly collector: TombstoneCollector
+  readonly collector: Collector
   readonly scrubber: Scrubber
   readonly trees: Trees
   readonly admission: Admission
@@ -155,7 +155,7 @@ export class Node {
       intervalMs: sweepIntervalMs,
       recheckMs: sweepRecheckMs,
     })
-    this.collector = new TombstoneCollector(this.context, collectIntervalMs)
+    this.collector = new Collector(this.context, collectIntervalMs)
     this.scrubber = new Scrubber(this.context, store, trees, scrubIntervalMs)
     this.#replayer = new HintReplayer(this.context)
     this.#healer = new DamageHealer(this.context)

@@ -17,7 +17,7 @@ import { assert } from '../base/assert.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, Incarnation } from '../base/ids.ts'
 import type { Clock, Timer } from '../ports/clock.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, DiskError } from '../ports/disk.ts'
 import type { Random } from '../ports/random.ts'
 import type { ScanOptions, Table, TableWrite } from '../ports/table.ts'
 import { sealExtras, writeCheckpoint } from './checkpoint.ts'
@@ -109,7 +109,16 @@ export class LogStore implements Store {
   #fatal: QuorateError | undefined
   #retry: { timer: Timer; resume: () => void } | undefined
 
+  /** Rejects with STORE_DAMAGED, STORE_FULL or STORE_FAILED. */
   static async open(options: LogStoreOptions): Promise<LogStore> {
+    try {
+      return await LogStore.#open(options)
+    } catch (error) {
+      throw error instanceof DiskError ? failed('opening the store', 0, error) : error
+    }
+  }
+
+  static async #open(options: LogStoreOptions): Promise<LogStore> {
     const identity = await openIdentity(options)
     const memtable = new Memtable()
     const { disk, table, onReplay } = options

@@ -1,18 +1,19 @@
 /**
- * Collection of tombstones, by evidence and never by age.
+ * Collection of tombstones and of superseded operations, by evidence and never by age.
  *
- * A tombstone may go when nothing that could still arrive holds an older state of its row. Cells travel
- * with `asOf`: the clock of the store they were read from, at the time they were read. One round for one
+ * A tombstone may go, and a cell may forget which operations it superseded, when nothing that could still
+ * arrive holds an older state of the row. Cells travel with `asOf`: the clock of the store they were read from, at the time they were read. One round for one
  * partition:
  *   1. report: every home says, for the candidates, the exact digest of what it durably has. Only rows that
- *      are the *same tombstone on all N homes* go on.
+ *      are the *same on all N homes* go on.
  *   2. clocks: only then every member of the cluster (a dead one blocks) tells its clock. The cut is their
- *      maximum: whatever was read anywhere before a home had the tombstone has asOf <= cut.
+ *      maximum: whatever was read anywhere before a home had that cell has asOf <= cut.
  *   3. fence: every member durably refuses, from now on, cells of the partition with asOf <= cut, and says
  *      how many hints from before the cut it holds for it: any means stop here.
- *   4. drop: every home removes the rows that are still exactly so, with the watermark in the same batch.
- * What arrives later was read after its home had the tombstone (and is the tombstone, or nothing, or newer)
- * or is refused. A home that missed step 4 still has the tombstone; a sweep spreads it again and a later
+ *   4. drop: every home removes the rows that are still exactly so (or, where values live on, rewrites them
+ *      without what they superseded), with the watermark in the same batch.
+ * What arrives later was read after its home had that cell (and is that cell, or what was left of it, or
+ * newer) or is refused. A home that missed step 4 still has all of it; a sweep spreads it again and a later
  * round collects it. Rounds may overlap and stop anywhere: each step is idempotent and safe alone.
  */
 
@@ -20,8 +21,8 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { isTombstone } from '../cells/cell.ts'
-import { type Digest, decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
+import { type Digest, decodeCell, describeDigest, digestCell, encodeCell } from '../cells/cell-codec.ts'
+import { afterCollection, isCollectable } from '../cells/collectable.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { pause } from '../ports/pause.ts'
@@ -41,7 +42,7 @@ interface Candidate {
   readonly digest: Digest
 }
 
-export class TombstoneCollector {
+export class Collector {
   readonly #node: NodeContext
   readonly #intervalMs: number
   #stopped = false
@@ -72,9 +73,9 @@ export class TombstoneCollector {
     }
   }
 
-  /** One round; returns how many tombstones were dropped at every home, 0 when something blocked it. */
+  /** One round; returns how many rows were collected at every home, 0 when something blocked it. */
   async round(view: TableView, partition: Partition): Promise<number> {
-    const keys = this.#node.rows.tombstones(view.descriptor.id, partition, limits.tombstonesPerRound)
+    const keys = this.#node.rows.collectable(view.descriptor.id, partition, limits.collectablePerRound)
     if (keys.length === 0) return 0
     const address = { table: view.descriptor.id, mapVersion: view.map.version, partition: partition.index }
     try {
@@ -123,10 +124,6 @@ export function agreedByAll(reports: readonly (readonly Candidate[])[]): Candida
   return [...votes.values()].filter(vote => vote.count === reports.length).map(vote => vote.candidate)
 }
 
-function collectable(bytes: Uint8Array): boolean {
-  return isTombstone(decodeCell(bytes))
-}
-
 export function serveCollection(node: NodeContext): void {
   const { rpc, catalog, fences, store, hybrid, hints, rows, counters } = node
 
@@ -151,7 +148,7 @@ export function serveCollection(node: NodeContext): void {
     for (const key of request.candidates) {
       const stored = store.get(key)
       if (stored === undefined || stored === DAMAGED || rows.damagedKeys.has(key)) continue
-      if (collectable(stored)) found.push({ key, digest: digestCell(key, stored) })
+      if (isCollectable(decodeCell(stored))) found.push({ key, digest: digestCell(key, stored) })
     }
     store.whenDurable(store.handed, () => respond.ok({ rows: found }))
   })
@@ -172,17 +169,22 @@ export function serveCollection(node: NodeContext): void {
   rpc.handle(collectDropMessage, (request, respond) => {
     const [view, partition] = partitionOf(request)
     const batch: TableWrite[] = [fences.watermark(view.descriptor.id, partition, request.cut)]
-    const removed: { key: ByteString; stored: Uint8Array }[] = []
+    const collected: { key: ByteString; before: Uint8Array; after: Uint8Array | undefined }[] = []
     for (const { key, digest } of request.rows) {
       const stored = store.get(key)
       if (stored === undefined || stored === DAMAGED) continue
       if (describeDigest(digestCell(key, stored)) !== describeDigest(digest)) continue
-      batch.push({ key, value: undefined })
-      removed.push({ key, stored })
+      const left = afterCollection(decodeCell(stored))
+      const after = left === undefined ? undefined : encodeCell(left)
+      batch.push({ key, value: after })
+      collected.push({ key, before: stored, after })
     }
     const position = store.commit(batch)
-    for (const { key, stored } of removed) rows.removed(view, key, stored)
-    counters.tombstonesCollected += removed.length
-    store.whenDurable(position, () => respond.ok({ dropped: removed.length }))
+    for (const { key, before, after } of collected) {
+      rows.collected(view, key, before, after)
+      if (after === undefined) counters.tombstonesCollected++
+      else counters.supersededCollected++
+    }
+    store.whenDurable(position, () => respond.ok({ dropped: collected.length }))
   })
 }

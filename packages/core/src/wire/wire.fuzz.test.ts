@@ -26,6 +26,7 @@ const clock = {
 const context = [{ actor: 'actor-A0', intervals: [5, 9, 20, 20] }] as never
 const cell = encodeCell({
   context,
+  superseded: ['0123456789abcdee' as never],
   values: [
     {
       actor: 'actor-A0' as never,
@@ -45,7 +46,7 @@ const writeRequest = {
   hops: 0,
   operation: '0123456789abcdef',
   value: encodeDocument({ id: 'k', n: 1 }),
-  context: encodeContextToken(context),
+  context: encodeContextToken({ context, operations: [] }),
   strict: false,
 } as never
 
@@ -170,7 +171,7 @@ describe('frames from anyone', () => {
 describe('cells, tokens and documents from anyone', () => {
   const decodes: [string, Uint8Array, (bytes: Uint8Array) => unknown, readonly string[]][] = [
     ['cells', cell, decodeCell, ['BAD_FRAME']],
-    ['context tokens', encodeContextToken(context), decodeContextToken, ['BAD_CONTEXT']],
+    ['context tokens', encodeContextToken({ context, operations: [] }), decodeContextToken, ['BAD_CONTEXT']],
     [
       'documents',
       encodeDocument({ a: [1, 2n ** 60n, new Set(['x'])], b: { c: new Uint8Array(3) } }),

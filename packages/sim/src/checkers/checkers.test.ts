@@ -81,7 +81,6 @@ function evidence(
     tables: new Map([['t', { ...table, ...more.facts }]]),
     final: new Map([['t/k', final]]),
     ledger: new Set(more.ledger ?? []),
-    several: new Set(),
     destroyed: more.destroyed ?? [],
   }
 }

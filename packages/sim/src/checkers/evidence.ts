@@ -41,8 +41,6 @@ export interface Evidence {
   readonly final: ReadonlyMap<string, readonly string[]>
   /** Tags in the ledgers of all nodes. */
   readonly ledger: ReadonlySet<string>
-  /** Operations tried through more than one coordinator. */
-  readonly several: ReadonlySet<string>
   /** Disks wiped, and copies damaged. */
   readonly destroyed: readonly Destruction[]
 }

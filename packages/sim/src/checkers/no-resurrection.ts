@@ -2,12 +2,11 @@
  * What was deleted stays deleted: a value that an acknowledged delete had seen is not there at the end, nor
  * in a read that began after the delete was acknowledged and heard enough homes to know of it.
  *
- * Only values whose own write had ended by then (one still being tried may apply once more after the
- * delete, and is then concurrent with it) and went through one coordinator. Tried through two, a write has
- * two names; a first try cut off with its coordinator is a write of unknown outcome in its own right, which
- * a delete that has seen the second name only does not cover.
+ * Only values whose own write had ended by then: one still being tried may apply once more after the
+ * delete, and is then concurrent with it.
  */
 
+import type { RowHistory } from '../workloads/history.ts'
 import { type Evidence, facts, isSuccess, lostWithItsDisk, type Violation } from './evidence.ts'
 
 export function checkNoResurrection(evidence: Evidence): Violation[] {
@@ -18,14 +17,7 @@ export function checkNoResurrection(evidence: Evidence): Violation[] {
     for (const write of row.writes) {
       if (write.tag !== undefined || !isSuccess(write) || write.seen === undefined) continue
       if (lostWithItsDisk(evidence, write, table, Infinity)) continue
-      const ended = new Set(
-        row.writes
-          .filter(
-            put =>
-              put.outcome === 'ok' && put.returnMs! < write.callMs && !evidence.several.has(put.operation),
-          )
-          .map(put => put.tag),
-      )
+      const ended = endedTags(row, write.callMs)
       const deleted = [...write.seen].filter(tag => ended.has(tag))
       const found = deleted.filter(tag => visible.has(tag))
       if (found.length > 0) {
@@ -46,4 +38,13 @@ export function checkNoResurrection(evidence: Evidence): Violation[] {
     }
   }
   return violations
+}
+
+/** Tags of puts that were acknowledged and no longer tried, by anyone, before `untilMs`. */
+function endedTags(row: RowHistory, untilMs: number): Set<string | undefined> {
+  const trying = new Set(
+    row.writes.filter(put => put.returnMs === undefined || put.returnMs >= untilMs).map(put => put.operation),
+  )
+  const ended = row.writes.filter(put => put.outcome === 'ok' && !trying.has(put.operation))
+  return new Set(ended.map(put => put.tag))
 }

@@ -181,7 +181,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'cells/siblings.js',
-        find: 'base.values.filter(value => !contextHas(seen, value.actor, value.stamp))',
+        find: 'base.values.filter(value => !replaces(value))',
         replace: '[]',
       },
     ],
@@ -189,6 +189,21 @@ export const mutants: readonly Mutant[] = [
     seeds: 10,
     scenario: 'swarm',
     overrides: { roles: ['sets', 'carts'] },
+  },
+  {
+    name: 'superseded-operations-forgotten',
+    patches: [
+      { file: 'cells/siblings.js', find: 'values, superseded };', replace: 'values, superseded: [] };' },
+    ],
+    expects: ['no-resurrection'],
+    seeds: 40,
+    scenario: 'swarm',
+    overrides: {
+      faults: ['message loss', 'one-way cut', 'partial cut', 'message delay', 'pause'],
+      faultEveryMs: 500,
+      operationsPerSecond: 60,
+      roles: ['deletes'],
+    },
   },
   {
     name: 'sibling-dropped-at-merge',
@@ -303,7 +318,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'interval-extended-without-memory',
-    patches: [{ file: 'causality/context.js', find: 'end >= memoryFrom ?', replace: 'end >= 0 ?' }],
+    patches: [{ file: 'causality/context.js', find: 'end >= memoryFrom ||', replace: 'end >= 0 ||' }],
     expects: ['no-lost-write', 'no-silent-drop', 'receipts', 'monotonic-reads'],
     seeds: 120,
     scenario: 'swarm',

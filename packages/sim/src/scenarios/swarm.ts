@@ -21,7 +21,6 @@ import { checkRegisters } from '../checkers/registers.ts'
 import { FaultInjector } from '../faults/fault-injector.ts'
 import type { FaultCounts } from '../faults/fault-kinds.ts'
 import { Actor } from '../workloads/actor.ts'
-import { Attempts } from '../workloads/attempts.ts'
 import { History } from '../workloads/history.ts'
 import { RegisterClient, type RegisterOperation } from '../workloads/register-clients.ts'
 import { step } from '../workloads/workloads.ts'
@@ -76,7 +75,6 @@ class SwarmRun {
   /** Tags in the ledger of each machine when its last process ended, and those that went with a disk since. */
   readonly #lastLedgers = new Map<SimMachine, readonly string[]>()
   readonly #lostLedgers = new Set<string>()
-  readonly #attempts = new Attempts()
   #working = false
   #stepsUnderWay = 0
 
@@ -93,7 +91,6 @@ class SwarmRun {
     this.#faults = faults
     this.#cluster = new SimCluster(this.#simulation, options, {
       onNetworkFault: fault => faults.networkFault(fault),
-      onSend: (from, to, frame) => this.#attempts.sent(from, to, frame),
       onStorageFault: fault => faults.storageFault(fault),
       onFatal: (machine, error) => faults.fatal(machine, error),
       onEnd: machine => this.#lastLedgers.set(machine, [...ledgerTags(machine)]),
@@ -298,7 +295,6 @@ class SwarmRun {
       tables: new Map(this.#options.tables.map(table => [table.name, tableFacts(table)])),
       final,
       ledger,
-      several: this.#attempts.several,
       destroyed: this.#faults.destruction.destroyed,
     }
     const checks = [checkNoLostWrite, checkOutcomes, checkNoResurrection, checkReceipts, checkMonotonicReads]

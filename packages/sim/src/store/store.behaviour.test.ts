@@ -326,6 +326,19 @@ describe('a full disk', () => {
     expect(contents(await rig.open())).toHaveLength(2)
   })
 
+  test('a disk that fails while the store opens is named as what it is', async () => {
+    const rig = new StorageRig(17)
+    const first = await rig.open({ limits: {} })
+    await rig.clock.drive(durable(first, first.commit([put('a', '1')])))
+    rig.processKill()
+    rig.disk.setCapacity(rig.disk.usedBytes + 20)
+    rig.disk.failNextSync()
+    await expect(rig.open({ limits: {} })).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    rig.processKill()
+    rig.disk.setCapacity(Number.POSITIVE_INFINITY)
+    expect(contents(await rig.open())).toEqual([['ra', '1']])
+  })
+
   test('a full table stops commits until the checkpoint gets through', async () => {
     const rig = new StorageRig(18)
     const store = await rig.open()

@@ -119,14 +119,13 @@ export class Actor {
       const result = tag === undefined ? await client.delete(key, options) : await client.put(row, options)
       record.outcome = 'ok'
       record.receipt = result.receipt
-      record.context = decodeContextToken(result.context)
+      record.context = decodeContextToken(result.context).context
       record.returnMs = simulation.nowMs
       this.#parts.onWritten(record)
       this.#tellWrite(record, result.repeated ? ' (repeated)' : '')
       const seen = new Set(record.seen ?? [])
       if (tag !== undefined) seen.add(tag)
-      // A retry that was only recognised says nothing about the first try's name.
-      return result.repeated ? undefined : { token: result.context, seen }
+      return { token: result.context, seen }
     } catch (error) {
       if (!isQuorateError(error)) throw error
       record.outcome = error.outcome === 'not-applied' ? 'failed' : 'unknown'

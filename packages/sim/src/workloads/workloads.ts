@@ -5,7 +5,7 @@
 
 import type { Level } from '@quorate/client/pure'
 import { encodeContextToken, randomBelow, randomChance, randomPick } from '@quorate/core'
-import type { Actor, Basis } from './actor.ts'
+import type { Actor, Basis, WriteChoice } from './actor.ts'
 
 export type TableRole = 'sets' | 'carts' | 'lww' | 'union' | 'deletes' | 'monotonic'
 
@@ -21,7 +21,7 @@ export interface WorkTable {
 }
 
 /** A context that has seen nothing: under `lww` the write then claims to replace nothing. */
-const nothingSeen: Basis = { token: encodeContextToken([]), seen: new Set() }
+const nothingSeen: Basis = { token: encodeContextToken({ context: [], operations: [] }), seen: new Set() }
 
 export function step(actor: Actor, table: WorkTable): Promise<unknown> {
   return steps[table.role](actor, table)
@@ -38,6 +38,13 @@ function pickLevel(actor: Actor, table: WorkTable): Level | undefined {
 
 const pickStrict = (actor: Actor, table: WorkTable): boolean | undefined =>
   table.sloppy && randomChance(actor.random, 0.3) ? true : undefined
+
+/** The same operation through two coordinators at once, as an impatient proxy would do it. */
+function writeTwice(actor: Actor, table: WorkTable, key: string, choice: WriteChoice): Promise<unknown> {
+  const tag = actor.newTag()
+  const operation = actor.newOperation()
+  return Promise.all([1, 2].map(() => actor.write(table.name, key, tag, { ...choice, operation })))
+}
 
 const steps: Record<TableRole, (actor: Actor, table: WorkTable) => Promise<unknown>> = {
   /** Fresh rows, and many blind values on few rows. */
@@ -56,14 +63,8 @@ const steps: Record<TableRole, (actor: Actor, table: WorkTable) => Promise<unkno
     const found = await actor.read(table.name, key, pickLevel(actor, table))
     if (found === undefined) return
     const choice = { w: pickLevel(actor, table), strict: pickStrict(actor, table), basis: found }
-    const tag = actor.newTag()
-    if (randomChance(actor.random, 0.15)) {
-      // The same operation through two coordinators at once, as an impatient proxy would do it.
-      const operation = actor.newOperation()
-      const twice = [1, 2].map(() => actor.write(table.name, key, tag, { ...choice, operation }))
-      return Promise.all(twice)
-    }
-    const written = await actor.write(table.name, key, tag, choice)
+    if (randomChance(actor.random, 0.15)) return writeTwice(actor, table, key, choice)
+    const written = await actor.write(table.name, key, actor.newTag(), choice)
     if (written === undefined || !randomChance(actor.random, 0.3)) return
     return actor.write(table.name, key, actor.newTag(), { ...choice, basis: written })
   },
@@ -99,9 +100,10 @@ const steps: Record<TableRole, (actor: Actor, table: WorkTable) => Promise<unkno
     const found = await actor.read(table.name, key, pickLevel(actor, table))
     if (found === undefined) return
     const choice = { basis: found, w: pickLevel(actor, table), strict: pickStrict(actor, table) }
-    if (found.tags.length === 0 || randomChance(actor.random, 0.25))
-      return actor.write(table.name, key, actor.newTag(), choice)
-    return actor.write(table.name, key, undefined, choice)
+    if (found.tags.length > 0 && !randomChance(actor.random, 0.25))
+      return actor.write(table.name, key, undefined, choice)
+    if (randomChance(actor.random, 0.3)) return writeTwice(actor, table, key, choice)
+    return actor.write(table.name, key, actor.newTag(), choice)
   },
 
   /** Few writes, many quorum reads in a row. */

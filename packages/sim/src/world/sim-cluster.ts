@@ -21,7 +21,6 @@ export interface ClusterHooks {
   readonly onDamaged?: (machine: SimMachine, error: QuorateError) => void
   readonly onUp?: (machine: SimMachine) => void
   readonly onEnd?: (machine: SimMachine) => void
-  readonly onSend?: (from: PeerId, to: PeerId, frame: Uint8Array) => void
   readonly onDeliver?: (from: PeerId, to: PeerId, frame: Uint8Array) => void
 }
 
@@ -35,7 +34,6 @@ export class SimCluster {
     this.network = new SimNetwork({
       random: simulation.random.fork(),
       ...(hooks.onNetworkFault === undefined ? {} : { onFault: hooks.onNetworkFault }),
-      ...(hooks.onSend === undefined ? {} : { onSend: hooks.onSend }),
       ...(hooks.onDeliver === undefined ? {} : { onDeliver: hooks.onDeliver }),
     })
     const members = Array.from({ length: options.nodes }, (_, i) => ({

@@ -115,7 +115,8 @@ export class SimMachine {
     }
     Node.open(world, config, hooks).then(
       node => {
-        if (!alive()) return
+        // Opened, and yet found damaged on the way: the process has ended already.
+        if (!alive() || this.state !== 'opening') return
         this.node = node
         this.state = 'up'
         this.#options.onUp(this)

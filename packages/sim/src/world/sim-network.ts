@@ -64,8 +64,6 @@ interface Endpoint {
 export interface SimNetworkOptions {
   readonly random: Random
   readonly onFault?: (fault: NetworkFault) => void
-  /** Each frame that is sent, lost ones included. */
-  readonly onSend?: (from: PeerId, to: PeerId, frame: Uint8Array) => void
   /** Each frame that is delivered, for readable traces. */
   readonly onDeliver?: (from: PeerId, to: PeerId, frame: Uint8Array) => void
 }
@@ -140,7 +138,6 @@ export class SimNetwork {
     if (this.#endpoints.get(from.peer) !== from) return
     if (!from.routes.has(to)) return
     if (to === from.peer) return
-    this.#options.onSend?.(from.peer, to, frame)
     const { conditions } = this
     const link = `${from.peer}>${to}`
     if (this.#cuts.has(link) || !this.#endpoints.has(to)) return this.#refused(from, to)
