@@ -6,17 +6,24 @@ import {
   type CellValue,
   decodeCell,
   defaultTuning,
+  durable,
   emptyCell,
   encodeCell,
+  encodeDocument,
+  encodeKey,
   type Incarnation,
   isQuorateError,
   limits,
   mergeCells,
   type OperationId,
+  pause,
   prefixEnd,
   rangeMessage,
+  rowKey,
   type Stamp,
+  type TableId,
   tablePrefix,
+  tokenOf,
 } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { drain } from './node-runner/drain.ts'
@@ -27,6 +34,7 @@ const rows = table<{ k: string; v: unknown }>('rows', { key: 'k' })
 
 async function withCluster(
   work: (client: QuorateClient, cluster: SimCluster) => Promise<void>,
+  trouble: (cluster: SimCluster, simulation: Simulation) => void = () => {},
 ): Promise<void> {
   const simulation = new Simulation({ seed: 77, drain })
   const tuning = {
@@ -38,6 +46,7 @@ async function withCluster(
   }
   const cluster = new SimCluster(simulation, { nodes: 3, zones: 3, tuning, storeLimits: {} })
   cluster.start()
+  trouble(cluster, simulation)
   const { client } = cluster.newClient('c1')
   let done = false
   let failure: unknown
@@ -77,6 +86,80 @@ test('what merging makes can be decoded, also past every bound that coordinators
   expect(merged.context[0]!.intervals.length / 2).toBe(2 * limits.intervalsMax)
   expect(decodeCell(encodeCell(merged))).toEqual(merged)
 })
+
+test('a row that merging has made larger than a message keeps no other from being swept', async () => {
+  await withCluster(async (client, cluster) => {
+    const { id } = await client.createTable('rows', { key: 'k', replication: { n: 3, r: 1, w: 1 } })
+    const { view, key } = locate(client, id, 'huge')
+    const values: CellValue[] = []
+    const piece = encodeDocument({ k: 'huge', v: 'x'.repeat(900_000) })
+    for (let i = 0; i < 20; i++) {
+      const operation = `huge${i}`.padStart(16, '0') as OperationId
+      values.push({ actor: 'ACTOR---' as Incarnation, stamp: (8 + i) as Stamp, operation, value: piece })
+    }
+    const context = [{ actor: 'ACTOR---' as Incarnation, intervals: [8, 8 + 19] }]
+    const huge = encodeCell({ ...emptyCell, context, values })
+    expect(huge.length).toBeGreaterThan(limits.cellBytesMax)
+    const contexts = cluster.machines.map(machine => machine.node!.context)
+    for (const { rows, store } of contexts.slice(0, 1)) {
+      rows.merge(view, key, huge)
+      await durable(store, store.handed)
+    }
+    const near = locate(client, id, 'near')
+    const one = { ...emptyCell, context: context, values: values.slice(0, 1) }
+    contexts[1]!.rows.merge(view, near.key, encodeCell(one))
+    const refused = () => contexts.reduce((sum, { counters }) => sum + counters.sweepRowsRefused, 0)
+    const everywhere = () => contexts.every(({ store }) => store.get(near.key) !== undefined)
+    for (let i = 0; i < 400 && !(refused() > 0 && everywhere()); i++) await pause(client.clock, 100)
+    expect([refused() > 0, everywhere()]).toEqual([true, true])
+    const error = await client
+      .table(rows)
+      .get('huge', { r: 'all', timeoutMs: 3_000 })
+      .then(
+        () => undefined,
+        (reason: unknown) => reason,
+      )
+    expect(isQuorateError(error) && error.code).toBe('VALUE_TOO_LARGE')
+    await client.table(rows).delete('huge', { w: 'all' })
+    expect((await client.table(rows).get('huge', { r: 'all' })).siblings).toEqual([])
+  })
+})
+
+test('a disk that is full while the cluster forms delays it and no more', async () => {
+  // From no room at all to room for everything: each step of the forming meets the full disk once.
+  for (let room = 0; room <= 1_500; room += 60) {
+    await withCluster(
+      async client => {
+        await pause(client.clock, 5_000)
+        await client.createTable('rows', { key: 'k' })
+        await client.table(rows).put({ k: 'a', v: 1 })
+      },
+      (cluster, simulation) => fillDisksWhileForming(cluster, simulation, room),
+    )
+  }
+})
+
+function fillDisksWhileForming(cluster: SimCluster, simulation: Simulation, room: number): void {
+  const filled = new Set<string>()
+  const look = (): void => {
+    for (const { id, node, disk } of cluster.machines) {
+      if (node === undefined || filled.has(id)) continue
+      filled.add(id)
+      disk.setCapacity(disk.usedBytes + room)
+    }
+    if (filled.size < cluster.machines.length) simulation.at(50, look)
+  }
+  look()
+  simulation.at(4_000_000, () => {
+    for (const { disk } of cluster.machines) disk.setCapacity(Number.POSITIVE_INFINITY)
+  })
+}
+
+function locate(client: QuorateClient, id: TableId, name: string) {
+  const view = client.router.catalog.view(id)
+  const partitionKey = encodeKey(name)
+  return { view, key: rowKey(id, tokenOf(partitionKey), partitionKey, '' as ByteString) }
+}
 
 test('siblings that are too large to merge are shown as siblings', async () => {
   await withCluster(async client => {

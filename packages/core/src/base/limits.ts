@@ -21,8 +21,10 @@ export const limits = {
   supersededKept: 4,
   /** One frame on the wire: the largest cell (all siblings at moderate size) and its envelope. */
   frameBytesMax: 16 * MiB,
-  /** One encoded cell: it must fit in a frame. */
+  /** One encoded cell: it must fit in a frame with room for its envelope. */
   cellBytesMax: 12 * MiB,
+  /** A cell that a write makes: three coordinators cut off from each other still make one that fits. */
+  cellWrittenBytesMax: 4 * MiB,
   /** Nesting of a document. The codec recurses; 64 is far past any real document. */
   documentDepthMax: 64,
   /** Elements in any list on the wire: an allocation made before its content has arrived is bounded. */

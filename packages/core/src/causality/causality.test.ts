@@ -50,6 +50,13 @@ describe('hybrid clock', () => {
     expect(() => clock.mint()).toThrow(/reserved/)
   })
 
+  it('tells of a wall clock no more than what later lives will start above', () => {
+    const bound = stampAt(epoch + 1_000)
+    const clock = new HybridClock(() => epoch + 3_600_000, 10_000, bound)
+    expect(clock.peek()).toBeLessThanOrEqual(bound)
+    expect(new HybridClock(() => epoch, 10_000, bound).peek()).toBeGreaterThanOrEqual(clock.peek())
+  })
+
   it('starts above the floor an earlier life reserved, with a clock that was set back', () => {
     const floor = (stampAt(epoch) + stampSpan(3_000)) as Stamp
     expect(make(() => epoch - 3_600_000, floor).mint()).toBeGreaterThan(floor)

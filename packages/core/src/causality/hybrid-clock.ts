@@ -67,9 +67,14 @@ export class HybridClock {
     if (reserved > this.#reserved) this.#reserved = reserved
   }
 
-  /** The present, without minting: for reads, cuts and send stamps that name no write. */
+  /**
+   * The present, without minting: for reads, cuts and send stamps that name no write. Of the wall clock's
+   * word it tells no more than is reserved: a wrong clock that no one trusts yet, or that is set right over
+   * a restart, must not have stamped what it sent later than everything this node will ever say again.
+   */
   peek(): Stamp {
-    this.#told = Math.max(this.#told, this.#last, stampAt(this.#wallMs())) as Stamp
+    const wall = Math.min(stampAt(this.#wallMs()), this.#reserved - 1)
+    this.#told = Math.max(this.#told, this.#last, wall) as Stamp
     return this.#told
   }
 

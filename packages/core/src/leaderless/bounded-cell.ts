@@ -21,11 +21,11 @@ export function encodeBounded(cell: Cell, key: ByteString): Uint8Array {
     )
   }
   const bytes = encodeCell(cell)
-  if (bytes.length > limits.cellBytesMax) {
+  if (bytes.length > limits.cellWrittenBytesMax) {
     throw new QuorateError(
       'TOO_MANY_SIBLINGS',
       `${describeRow(key)} would be ${bytes.length} bytes with all its siblings`,
-      { data: { cellBytes: bytes.length, limitBytes: limits.cellBytesMax } },
+      { data: { cellBytes: bytes.length, limitBytes: limits.cellWrittenBytesMax } },
     )
   }
   return bytes

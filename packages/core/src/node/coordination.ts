@@ -27,35 +27,24 @@ import {
 } from '../catalog/cluster-state.ts'
 import { Membership } from '../membership/membership.ts'
 import { allocateTokens } from '../partitioning/token-allocation.ts'
-import type { Clock, Timer } from '../ports/clock.ts'
+import type { Clock } from '../ports/clock.ts'
 import { pause } from '../ports/pause.ts'
 import type { Random } from '../ports/random.ts'
 import { AcceptorHost, beginProposerLife } from '../register/acceptor-host.ts'
 import { ConfigChange } from '../register/config-change.ts'
-import {
-  decodeGenesis,
-  encodeGenesis,
-  type Genesis,
-  type GenesisEvent,
-  type GenesisState,
-  genesisSettled,
-  startGenesis,
-  stepGenesis,
-} from '../register/genesis.ts'
 import { Proposer } from '../register/proposer.ts'
-import { firstConfig, type RegisterConfig, type Voter } from '../register/register-config.ts'
+import type { RegisterConfig, Voter } from '../register/register-config.ts'
 import { EmbeddedRegisters, type Registers } from '../register/registers.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store } from '../store/store-face.ts'
-import { genesisMessage, gossipMessage, registerMessage } from '../wire/messages.ts'
+import { gossipMessage, registerMessage } from '../wire/messages.ts'
 import type { Rpc } from '../wire/rpc.ts'
+import { Forming } from './forming.ts'
 import { initialVoters, type NodeConfig } from './node-config.ts'
 import type { Rebuild } from './rebuild.ts'
 
-const GENESIS_KEY = `${keyspaces.meta}genesis` as ByteString
 const MEMBERS_KEY = `${keyspaces.meta}members` as ByteString
 const TABLES_KEY = `${keyspaces.meta}tables` as ByteString
-const GENESIS_TICK_MS = 250
 const RETRY_MS = 500
 const POLL_MS = 10_000
 const CONFIG_CHANGE_MS = 10_000
@@ -78,8 +67,7 @@ export class Coordination {
   readonly #options: CoordinationOptions
   readonly #self: NodeId
   readonly #acceptor: AcceptorHost
-  #genesis: GenesisState
-  #genesisTimer: Timer | undefined
+  readonly #forming: Forming
   #proposer: Proposer | undefined
   #registers: EmbeddedRegisters | undefined
   #life = 0
@@ -95,35 +83,33 @@ export class Coordination {
     this.#self = config.id
     this.#acceptor = new AcceptorHost({ node: config.id, store })
     this.#loadCatalog()
-    const { state, outputs } = startGenesis(
-      { node: config.id, incarnation: store.incarnation },
-      initialVoters(config.members),
-      this.#storedGenesis(),
-    )
-    this.#genesis = state
+    this.#forming = new Forming({
+      config,
+      store,
+      rpc: options.rpc,
+      clock,
+      acceptor: this.#acceptor,
+      onFormed: formed => this.#startRegisters(formed),
+      onTrouble: options.onTrouble,
+    })
     this.membership = this.#newMembership(0, clock, random)
     this.#serve()
-    this.#begin(outputs)
+    this.#begin()
   }
 
   /** A full store takes no new life: it is tried again, and reads are served from what is known meanwhile. */
-  #begin(outputs: ReturnType<typeof startGenesis>['outputs']): void {
+  #begin(): void {
     const { store, clock, random } = this.#options
     if (this.#stopped) return
     try {
-      this.#beginLife(store, clock, random, outputs)
+      this.#beginLife(store, clock, random)
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error
-      clock.setTimer(RETRY_MS, () => this.#begin(outputs))
+      clock.setTimer(RETRY_MS, () => this.#begin())
     }
   }
 
-  #beginLife(
-    store: Store,
-    clock: Clock,
-    random: Random,
-    outputs: ReturnType<typeof startGenesis>['outputs'],
-  ): void {
+  #beginLife(store: Store, clock: Clock, random: Random): void {
     beginProposerLife(store, life => {
       if (this.#stopped) return
       this.#life = life
@@ -132,13 +118,12 @@ export class Coordination {
       this.membership = this.#newMembership(generation, clock, random)
       this.#followMembers()
       this.membership.start()
-      this.#perform(outputs)
-      this.#tickGenesis()
+      this.#forming.start()
     })
   }
 
   get clusterId(): string {
-    return (this.#genesis.genesis ?? this.#genesis.outside?.genesis)?.clusterId ?? ''
+    return this.#forming.clusterId
   }
 
   get registers(): Registers {
@@ -153,7 +138,7 @@ export class Coordination {
 
   stop(): void {
     this.#stopped = true
-    this.#genesisTimer?.cancel()
+    this.#forming.stop()
     this.membership.stop()
   }
 
@@ -179,11 +164,6 @@ export class Coordination {
 
   /** Told of every change of a peer's gossiped keys. */
   readonly gossipListeners: ((node: NodeId, key: string, value: string | number | undefined) => void)[] = []
-
-  #storedGenesis(): Genesis | undefined {
-    const stored = this.#options.store.get(GENESIS_KEY)
-    return stored === undefined || stored === DAMAGED ? undefined : decodeGenesis(stored)
-  }
 
   #loadCatalog(): void {
     const { store, catalog } = this.#options
@@ -214,61 +194,6 @@ export class Coordination {
     rpc.handle(registerMessage, (request, respond) =>
       this.#acceptor.handle(request.body, body => respond.ok({ body })),
     )
-    rpc.handle(genesisMessage, (request, _, from) => {
-      if (!this.#options.config.members.some(member => member.id === (from as string))) return
-      this.#step({ kind: 'message', from: from as string as NodeId, message: request.body })
-    })
-  }
-
-  // ── genesis ──
-
-  #tickGenesis(): void {
-    if (this.#stopped) return
-    this.#step({ kind: 'tick' })
-    if (genesisSettled(this.#genesis)) {
-      // Others may still be forming: answer them now and then for as long as we live.
-      this.#genesisTimer = this.#options.clock.setTimer(GENESIS_TICK_MS * 20, () => this.#tickGenesis())
-    } else {
-      this.#genesisTimer = this.#options.clock.setTimer(GENESIS_TICK_MS, () => this.#tickGenesis())
-    }
-  }
-
-  #step(event: GenesisEvent): void {
-    if (this.#stopped || this.#life === 0) return
-    const { state, outputs } = stepGenesis(this.#genesis, event)
-    this.#genesis = state
-    this.#perform(outputs)
-  }
-
-  #perform(outputs: ReturnType<typeof stepGenesis>['outputs']): void {
-    const { store, rpc, onTrouble } = this.#options
-    for (const output of outputs) {
-      switch (output.kind) {
-        case 'send':
-          rpc.tell(output.to as string as PeerId, genesisMessage, { body: output.message })
-          break
-        case 'persist':
-          store.whenDurable(
-            store.commit([{ key: GENESIS_KEY, value: encodeGenesis(output.genesis) }]),
-            () => {
-              this.#step({ kind: 'persisted' })
-            },
-          )
-          break
-        case 'member':
-          this.#acceptor.adopt(output.config, () =>
-            this.#startRegisters(this.#acceptor.config ?? output.config),
-          )
-          break
-        case 'outsider':
-          this.#startRegisters(this.#acceptor.config ?? firstConfig(output.genesis.voters))
-          break
-        case 'conflict':
-          onTrouble(
-            `this store belongs to cluster ${output.mine.clusterId}, but ${output.peer} to ${output.theirs.clusterId}: one of the two must be wiped`,
-          )
-      }
-    }
   }
 
   #startRegisters(config: RegisterConfig): void {
@@ -336,8 +261,8 @@ export class Coordination {
     const key = REGISTER_MEMBERS as ByteString
     const found = await this.registers.read(key)
     if (found.value === undefined) {
-      if (this.#genesis.genesis === undefined) return false
-      const first = this.#firstMembers(this.#genesis.genesis.voters)
+      if (this.#forming.genesis === undefined) return false
+      const first = this.#firstMembers(this.#forming.genesis.voters)
       await this.registers.change(
         key,
         current => (current === undefined ? { value: encodeMembers(first) } : { reject: 'exists' }),

@@ -1,8 +1,10 @@
 /** The answering side of a sweep: pure reads of trees and rows. */
 
 import { QuorateError } from '../base/errors.ts'
+import type { ByteString } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
+import { describeRow } from '../leaderless/describe-row.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { tokenRange } from '../partitioning/row-key.ts'
@@ -99,15 +101,29 @@ function serveRows(node: NodeContext, trees: Trees): void {
           'a row asked for is damaged here and unknown until it is healed',
         )
       }
-      const cell = stored
-      cells.push({ key, cell })
-      bytes += cell?.length ?? 0
+      if (stored !== undefined && stored.length > limits.cellBytesMax) {
+        if (cells.length > 0) break
+        throw cellTooLarge(key, stored.length)
+      }
+      cells.push({ key, cell: stored })
+      bytes += stored?.length ?? 0
       if (bytes > limits.pageBytesMax) break
     }
     node.store.whenDurable(node.store.handed, () =>
       respond.ok({ asOf, cells, more: cells.length < request.keys.length }),
     )
   })
+}
+
+/** Merged across a cut past what can travel: whoever asks goes on behind it. */
+function cellTooLarge(key: ByteString, cellBytes: number): QuorateError {
+  return new QuorateError(
+    'VALUE_TOO_LARGE',
+    `${describeRow(key)} has grown to ${cellBytes} bytes by merging`,
+    {
+      data: { cellBytes, limitBytes: limits.cellBytesMax },
+    },
+  )
 }
 
 /** A damaged row is unknown: whoever pulls from here has not pulled everything. */

@@ -12,7 +12,7 @@
  */
 
 import { bytesEqual } from '../base/bytes.ts'
-import { QuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { randomUnit } from '../base/prng.ts'
@@ -223,7 +223,12 @@ export class Sweeper {
     let rest = keys
     while (rest.length > 0) {
       const asOf = hybrid.peek()
-      const fetched = await this.#ask(peer, sweepFetchMessage, { ...this.#address(view), keys: rest })
+      const fetched = await this.#fetch(view, rest, peer)
+      if (fetched === undefined) {
+        counters.sweepRowsRefused++
+        rest = rest.slice(1)
+        continue
+      }
       const lacking = this.#pull(view, fetched.cells, fetched.asOf)
       counters.sweepRowsRepaired += lacking.changed
       repaired += lacking.changed
@@ -236,6 +241,16 @@ export class Sweeper {
     const pacedMs = (keys.length / limits.sweepRowsPerSecond) * 1_000
     await pause(clock, Math.max(0, pacedMs - (clock.monotonicMs() - began)))
     return repaired
+  }
+
+  /** The first of these rows as the peer has them; undefined when its first one is too large to travel. */
+  async #fetch(view: TableView, keys: readonly ByteString[], peer: NodeId) {
+    try {
+      return await this.#ask(peer, sweepFetchMessage, { ...this.#address(view), keys })
+    } catch (error) {
+      if (isQuorateError(error) && error.code === 'VALUE_TOO_LARGE') return undefined
+      throw error
+    }
   }
 
   /** Merges what the peer has; says which rows the peer then lacks. */
@@ -267,7 +282,8 @@ export class Sweeper {
         }
       }
       changed++
-      if (now !== undefined && (theirs === undefined || !bytesEqual(now, theirs)))
+      if (now !== undefined && now.length > limits.cellBytesMax) counters.sweepRowsRefused++
+      else if (now !== undefined && (theirs === undefined || !bytesEqual(now, theirs)))
         lacking.push({ key, cell: now })
     }
     return { changed, rows: lacking }

@@ -247,7 +247,9 @@ export class Rpc {
     writer.varint(id)
     if (error === undefined) message!.reply.write(writer, reply)
     else errorSchema.write(writer, error)
-    this.#send(to, writer.take())
+    const frame = writer.take()
+    if (frame.length <= limits.frameBytesMax) this.#send(to, frame)
+    else this.#answer(to, id, undefined, undefined, tooLarge(message?.name ?? 'error', frame.length))
   }
 
   #reply(from: PeerId, kind: number, id: number, reader: ByteReader): void {
