@@ -69,6 +69,8 @@ export interface RowResult<T> {
   readonly value: T | undefined
   readonly siblings: readonly T[]
   readonly context: ContextToken
+  /** Of the page that the row came with. */
+  readonly receipt: Receipt
 }
 
 export interface RangeOptions extends CallOptions {
@@ -176,10 +178,11 @@ export class TableClient<T extends object> {
       options,
       false,
     )
-    const row = decodeRow<T>(reply.values, reply.context)
+    const receipt = makeReceipt('read', reply.receipt, descriptor.replication)
+    const row = decodeRow<T>(reply.values, reply.context, receipt)
     const resolved =
       options.resolve !== undefined && row.siblings.length > 1 ? options.resolve(row.siblings) : row.value
-    return { ...row, value: resolved, receipt: makeReceipt('read', reply.receipt, descriptor.replication) }
+    return { ...row, value: resolved }
   }
 
   /**
@@ -275,8 +278,9 @@ export class TableClient<T extends object> {
         options,
         false,
       )
+      const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
       for (const row of reply.rows) {
-        yield decodeRow<T>(row.values, row.context)
+        yield decodeRow<T>(row.values, row.context, receipt)
         if (--left <= 0) return
       }
       if (reply.resume === undefined) return
@@ -286,12 +290,13 @@ export class TableClient<T extends object> {
   }
 }
 
-function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array): RowResult<T> {
+function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array, receipt: Receipt): RowResult<T> {
   const siblings = values.map(value => decodeDocument(value) as T)
   return {
     value: siblings.length === 1 ? siblings[0] : undefined,
     siblings,
     context: new Uint8Array(context),
+    receipt,
   }
 }
 

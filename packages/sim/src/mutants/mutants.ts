@@ -332,6 +332,20 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'range-page-past-its-horizon',
+    patches: [
+      {
+        file: 'leaderless/range-flow.js',
+        find: 'const more = keys.length > limit || horizon !== undefined;',
+        replace: 'const more = keys.length > limit;',
+      },
+    ],
+    expects: ['receipts', 'monotonic-reads', 'no-resurrection'],
+    seeds: 40,
+    scenario: 'swarm',
+    overrides: { roles: ['sets', 'deletes'], replication: { n: 3, r: 2, w: 2, sloppy: false } },
+  },
+  {
     name: 'fence-ignored',
     patches: [{ file: 'sweep/fences.js', find: 'if (asOf <= bound)', replace: 'if (asOf < 0)' }],
     expects: ['no-resurrection'],

@@ -144,7 +144,7 @@ export class Actor {
         timeoutMs: this.timeoutMs,
         ...(r === undefined ? {} : { r }),
       })
-      const tags = found.siblings.flatMap(row => (row.items as string[] | undefined) ?? [row.v as string])
+      const tags = found.siblings.flatMap(tagsOf)
       const record: ReadRecord = {
         kind: 'read',
         client: this.name,
@@ -168,6 +168,47 @@ export class Actor {
     }
   }
 
+  /** The whole table in pages: a read of each row that it is known to have, all from one scan. */
+  async scan(name: string, keys: readonly string[], r?: Level, pageSize?: number): Promise<void> {
+    const { simulation, history } = this.#parts
+    const callMs = simulation.nowMs
+    const found = new Map<string, { tags: string[]; receipt: Receipt }>()
+    try {
+      const rows = this.#table(name).scan({
+        timeoutMs: this.timeoutMs,
+        ...(r === undefined ? {} : { r }),
+        ...(pageSize === undefined ? {} : { pageSize }),
+      })
+      for await (const { siblings, receipt } of rows) {
+        const key = siblings[0]!.k as string
+        if (found.has(key)) simulation.fail(new Error(`a scan of ${name} gave ${key} twice`))
+        found.set(key, { tags: siblings.flatMap(tagsOf), receipt })
+      }
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      this.#tell(`scan  ${name} r=${r ?? 'table'} -> ${error.code}: ${error.message}`)
+      return
+    }
+    const returnMs = simulation.nowMs
+    const receipts = [...found.values()].map(({ receipt }) => receipt)
+    // For a row that is not there: the page that says so heard no fewer homes than the least of the others.
+    const least = receipts.reduce((a, b) => (b.copies < a.copies ? b : a), receipts[0]!)
+    for (const key of least === undefined ? [] : keys) {
+      const { tags, receipt } = found.get(key) ?? { tags: [], receipt: least }
+      history.reads.push({
+        kind: 'read',
+        client: this.name,
+        table: name,
+        key,
+        tags,
+        callMs,
+        returnMs,
+        receipt,
+      })
+    }
+    this.#tell(`scan  ${name} r=${r ?? 'table'} since ${callMs.toFixed(1)} -> ${found.size} rows`)
+  }
+
   #tellWrite(write: WriteRecord, more: string): void {
     const what = write.tag === undefined ? 'delete' : `put ${write.tag}`
     const base = write.seen === undefined ? 'coordinator' : [...write.seen].join(' ')
@@ -181,6 +222,8 @@ export class Actor {
     if (this.#parts.simulation.isTold) this.#parts.simulation.tell(`${this.name} ${line}`)
   }
 }
+
+const tagsOf = (row: Row): string[] => (row.items as string[] | undefined) ?? [row.v as string]
 
 export function describeReceipt(receipt: Receipt): string {
   const nodes = receipt.answered.map(({ node, role, for: home }) =>

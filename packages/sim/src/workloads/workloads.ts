@@ -24,8 +24,17 @@ export interface WorkTable {
 const nothingSeen: Basis = { token: encodeContextToken({ context: [], operations: [] }), seen: new Set() }
 
 export function step(actor: Actor, table: WorkTable): Promise<unknown> {
-  return steps[table.role](actor, table)
+  return randomChance(actor.random, SCANS) ? scan(actor, table) : steps[table.role](actor, table)
 }
+
+/** In pages of a few rows, so that they end where replicas differ. */
+function scan(actor: Actor, table: WorkTable): Promise<void> {
+  const keys = Array.from({ length: table.keys }, (_, i) => `k${i}`)
+  return actor.scan(table.name, keys, pickLevel(actor, table), 1 + randomBelow(actor.random, 6))
+}
+
+/** Share of steps that read a whole table. */
+const SCANS = 0.02
 
 const pickKey = (actor: Actor, table: WorkTable): string => `k${randomBelow(actor.random, table.keys)}`
 
