@@ -217,8 +217,9 @@ export class TestNodes {
     }
   }
 
-  async close(): Promise<void> {
+  async close(beforeRemoval: () => void = () => {}): Promise<void> {
     await Promise.all(this.nodes.map(node => this.end(node.id)))
+    beforeRemoval()
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 })
   }
 }

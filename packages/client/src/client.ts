@@ -61,6 +61,11 @@ const BACKOFF_MAX_MS = 500
 /** A share of the deadline is kept back so that a second coordinator can be tried. */
 const ATTEMPT_MS = 2_000
 
+/** Tells more of the node than of the request: others are asked first for a while. */
+const NODE_TROUBLE: ReadonlySet<string> = new Set(['UNREACHABLE', 'DEADLINE', 'STORE_FULL'])
+/** Another node may know the table already, or have room for the row: worth a few tries, not the whole deadline. */
+const MAY_BE_LOCAL: ReadonlySet<string> = new Set(['UNKNOWN_TABLE', 'STORE_FULL'])
+
 export class QuorateClient {
   readonly router: Router
   readonly rpc: Rpc
@@ -178,8 +183,7 @@ export class QuorateClient {
       try {
         return await this.rpc.request(peer, message, makeRequest(), leftMs)
       } catch (error) {
-        if (isQuorateError(error) && (error.code === 'UNREACHABLE' || error.code === 'DEADLINE'))
-          this.router.failed(peer)
+        if (isQuorateError(error) && NODE_TROUBLE.has(error.code)) this.router.failed(peer)
         throw error
       }
     })
@@ -217,7 +221,7 @@ export class QuorateClient {
         if (error.code === 'CANCELLED') throw finalError(error, outcome, attempts)
         if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(attempts)
         const waitMs = Math.max(this.#backoff(attempt), Number(error.data.retryAfterMs ?? 0))
-        const worthIt = error.retryable || (error.code === 'UNKNOWN_TABLE' && attempt < 3)
+        const worthIt = error.retryable || (MAY_BE_LOCAL.has(error.code) && attempt < 3)
         if (!worthIt || this.clock.monotonicMs() + waitMs >= deadline)
           throw finalError(told ?? error, outcome, attempts)
         await pause(this.clock, waitMs)
