@@ -174,6 +174,28 @@ test('siblings that are too large to merge are shown as siblings', async () => {
   })
 })
 
+test('a write tried again is acknowledged by as many homes as the first time', async () => {
+  await withCluster(async client => {
+    await client.createTable('rows', { key: 'k' })
+    const operation = client.newOperation()
+    for (const repeated of [false, true, true, true]) {
+      const written = await client.table(rows).put({ k: 'a', v: 1 }, { operation, w: 'all' })
+      expect([written.repeated, written.receipt.copies]).toEqual([repeated, 3])
+    }
+    const found = await client.table(rows).get('a', { r: 'all' })
+    expect(found.siblings).toEqual([{ k: 'a', v: 1 }])
+    // What the answer to a second try gives is a context as good as the first one's.
+    const again = await client.table(rows).put({ k: 'a', v: 1 }, { operation })
+    await client.table(rows).put({ k: 'a', v: 2 }, { context: again.context })
+    expect((await client.table(rows).get('a', { r: 'all' })).siblings).toEqual([{ k: 'a', v: 2 }])
+    // And a second try after its value has been replaced changes nothing.
+    expect((await client.table(rows).put({ k: 'a', v: 1 }, { operation })).repeated).toBe(true)
+    const late = client.table(rows).put({ k: 'a', v: 1 }, { operation, context: found.context })
+    expect((await late).repeated).toBe(true)
+    expect((await client.table(rows).get('a', { r: 'all' })).siblings).toEqual([{ k: 'a', v: 2 }])
+  })
+})
+
 test('a loser as large as a row may be goes to the ledger', async () => {
   await withCluster(async (client, cluster) => {
     await client.createTable('rows', { key: 'k', conflict: { kind: 'lww' } })

@@ -12,7 +12,7 @@
 
 import { compareStrings, type Incarnation, type OperationId, type Stamp } from '../base/ids.ts'
 import { type Context, contextHas, mergeContexts } from '../causality/context.ts'
-import { uniteOperations } from './superseded.ts'
+import { uniteSuperseded } from './superseded.ts'
 
 export interface Dot {
   readonly actor: Incarnation
@@ -41,7 +41,7 @@ export function compareDots(a: Dot, b: Dot): number {
 export const sameDot = (a: Dot, b: Dot): boolean => a.stamp === b.stamp && a.actor === b.actor
 
 export function mergeCells(a: Cell, b: Cell): Cell {
-  const superseded = uniteOperations(a.superseded, b.superseded)
+  const superseded = uniteSuperseded(a.superseded, b.superseded)
   const values: CellValue[] = []
   for (const value of a.values) {
     if (b.superseded.includes(value.operation)) continue

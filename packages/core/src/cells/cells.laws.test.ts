@@ -4,8 +4,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, Incarnation, OperationId, Stamp } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 import { contextCovers, contextHas } from '../causality/context.ts'
-import { type Cell, emptyCell, liveValues } from './cell.ts'
+import { type Cell, emptyCell, liveValues, mergeCells } from './cell.ts'
 import { decodeCell, digestCell, encodeCell } from './cell-codec.ts'
 import type { ConflictRule } from './conflict-rule.ts'
 import { decodeContextToken, encodeContextToken } from './context-token.ts'
@@ -233,6 +234,30 @@ describe.each(conflictRuleKinds)('rule %s', kind => {
           const operations = liveValues(cell).map(value => value.operation)
           expect(new Set(operations).size).toBe(operations.length)
         }
+      }),
+    )
+  })
+})
+
+describe('a row overwritten more often than a cell remembers', () => {
+  const cellOf = (stamp: number, superseded: readonly OperationId[]): Cell => ({
+    context: [{ actor: actors[0]!, intervals: [1, stamp] }],
+    values: [],
+    superseded,
+  })
+  const operations = fc
+    .uniqueArray(fc.nat(999), { maxLength: limits.supersededMax })
+    .map(numbers => numbers.map(operation).sort())
+
+  it('keeps the newest, whatever the order of merging', () => {
+    fc.assert(
+      fc.property(operations, operations, operations, (x, y, z) => {
+        const [a, b, c] = [cellOf(1, x), cellOf(2, y), cellOf(3, z)]
+        const left = mergeCells(mergeCells(a, b), c)
+        expect(left).toEqual(mergeCells(a, mergeCells(c, b)))
+        expect(left).toEqual(mergeCells(left, b))
+        const all = [...new Set([...x, ...y, ...z])].sort()
+        expect(left.superseded).toEqual(all.slice(-limits.supersededMax))
       }),
     )
   })

@@ -11,7 +11,7 @@ import { limits } from '../base/limits.ts'
 import { contextHas, extendOwn, mergeContexts } from '../causality/context.ts'
 import { type Cell, type CellValue, type Dot, emptyCell, liveValues, mergeCells } from './cell.ts'
 import type { ConflictRule, MergeResult, WriteOperation, WriteResult } from './conflict-rule.ts'
-import { nothingSeen, type Seen, seenOf, sortedOperations, uniteOperations } from './superseded.ts'
+import { nothingSeen, type Seen, seenOf, sortedOperations, uniteSuperseded } from './superseded.ts'
 
 const nothing: readonly CellValue[] = []
 
@@ -47,9 +47,8 @@ export const siblingsRule: ConflictRule = {
 }
 
 function supersede(base: Cell, replaced: readonly CellValue[], seen: Seen): readonly OperationId[] {
-  const here = uniteOperations(base.superseded, sortedOperations(replaced))
-  const all = uniteOperations(here, seen.operations)
-  return all.length <= limits.supersededMax ? all : all.slice(-limits.supersededMax)
+  const here = uniteSuperseded(base.superseded, sortedOperations(replaced))
+  return uniteSuperseded(here, seen.operations)
 }
 
 /** It would replace itself, or what has replaced it since: a second try says what the first one said. */

@@ -10,12 +10,13 @@
  * themselves would depend on their order. Contexts handed to clients carry operations for the same reason:
  * the coordinator of the delete may never have held the value.
  *
- * Bounds: a write keeps the newest `limits.supersededMax` (operation ids begin with the time they were made);
- * the collector empties the set by evidence, once every home has the same bytes and nothing older can arrive
+ * Bounds: a cell keeps the newest `limits.supersededMax` (operation ids begin with the time they were made),
+ * the same ones whatever the order of merging, so that replicas of a busy row stay byte-equal; the collector empties the set by evidence, once every home has the same bytes and nothing older can arrive
  * (`sweep/collector.ts`). Rule `lww` keeps none: there the later stamp wins, and the loser is in the ledger.
  */
 
 import type { OperationId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 import { type Context, mergeContexts } from '../causality/context.ts'
 import type { Cell } from './cell.ts'
 
@@ -40,6 +41,15 @@ export function mergeSeen(a: Seen, b: Seen): Seen {
     context: mergeContexts(a.context, b.context),
     operations: uniteOperations(a.operations, b.operations),
   }
+}
+
+/** What a cell keeps of two sets. */
+export function uniteSuperseded(
+  a: readonly OperationId[],
+  b: readonly OperationId[],
+): readonly OperationId[] {
+  const all = uniteOperations(a, b)
+  return all.length <= limits.supersededMax ? all : all.slice(-limits.supersededMax)
 }
 
 /** Union of two ascending lists without doubles. */

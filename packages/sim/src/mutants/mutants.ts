@@ -196,13 +196,14 @@ export const mutants: readonly Mutant[] = [
       { file: 'cells/siblings.js', find: 'values, superseded };', replace: 'values, superseded: [] };' },
     ],
     expects: ['no-resurrection'],
-    seeds: 40,
+    seeds: 100,
     scenario: 'swarm',
     overrides: {
       faults: ['message loss', 'one-way cut', 'partial cut', 'message delay', 'pause'],
       faultEveryMs: 500,
       operationsPerSecond: 60,
       roles: ['deletes'],
+      replication: { n: 3, r: 1, w: 1, sloppy: false },
     },
   },
   {
