@@ -105,6 +105,42 @@ describe('tables and rows', () => {
   })
 })
 
+describe('values that JSON has no word for', () => {
+  const fields =
+    '"nan":{"$number":"NaN"},"up":{"$number":"Infinity"},"down":{"$number":"-Infinity"},"big":{"$bigint":"123456789012345678901234567890"},"bytes":{"$bytes":"AP8="},"set":{"$set":[1,"a",{"$number":"NaN"}]},"$$price":5,"nested":{"$$set":[1]}'
+
+  it('go through put, get, scan, explain, export and import unchanged, and look the same in each', async () => {
+    await ok(['table', 'create', 'exact', '--key', 'id'], 'tables')
+    await ok(['table', 'create', 'copied', '--key', 'id'], 'tables')
+    const line = `{"id":"x",${fields}}`
+    await ok(['put', 'exact', line], 'put')
+    const [row] = await ok(['get', 'exact', 'x'], 'row')
+    expect(row!.value).toEqual(JSON.parse(line))
+    const [scanned] = await ok(['scan', 'exact'], 'rows')
+    expect(scanned!.value).toEqual(JSON.parse(line))
+    const [why] = await ok(['explain', 'get', 'exact', 'x'], 'explanation')
+    expect((why!.merged as { values: unknown[] }).values).toEqual([JSON.parse(line)])
+    for (const view of [
+      ['get', 'exact', 'x'],
+      ['explain', 'get', 'exact', 'x'],
+    ])
+      expect((await nodes.command([...view, '-o', 'tsv'])).stdout).toContain(line)
+    expect((await nodes.command(['scan', 'exact', '-o', 'table'])).stdout).toContain('{"$number":"NaN"}')
+
+    const file = join(nodes.directory, 'exact.jsonl')
+    await ok(['export', 'exact', file], 'export')
+    expect(readFileSync(file, 'utf8')).toBe(`${line}\n`)
+    await ok(['import', 'copied', file], 'import')
+    expect((await nodes.command(['export', 'copied', '-'])).stdout).toBe(`${line}\n`)
+  })
+
+  it('a form that cannot be read is refused, not stored as something else', async () => {
+    const refused = await nodes.command(['put', 'exact', '{"id": "y", "n": {"$bigint": "five"}}'])
+    expect(refused.code, refused.stderr).toBe(2)
+    expect(refused.stderr).toContain('row.n')
+  })
+})
+
 describe('looking and mending', () => {
   it('status and health', async () => {
     const items = await ok(['status'], 'status')

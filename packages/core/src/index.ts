@@ -1,6 +1,7 @@
 /** The one door of the package: everything other packages may use. */
 
 export * from './base/assert.ts'
+export * from './base/base64.ts'
 export * from './base/bytes.ts'
 export * from './base/crc32c.ts'
 export * from './base/errors.ts'

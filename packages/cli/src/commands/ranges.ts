@@ -112,7 +112,5 @@ function rowColumns(items: readonly RowItem[], keys: readonly string[]): Column<
 
 function fieldText({ siblings }: RowItem, name: string): string | number | undefined {
   const values = siblings.map(sibling => (sibling as Record<string, unknown>)[name])
-  const [only] = values
-  if (values.length === 1) return typeof only === 'number' ? String(only) : valueText(only)
   return [...new Set(values.map(valueText))].join(' | ')
 }

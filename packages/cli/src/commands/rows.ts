@@ -115,7 +115,7 @@ export function parseRow(json: string): Row {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw usageError(`a row is a JSON object with named fields, not ${json.slice(0, 60)}`)
-  return fromJson(value) as Row
+  return fromJson(value, 'row') as Row
 }
 
 export function keyOf(key: readonly string[], partition: string, sort: string | undefined): KeyInput {

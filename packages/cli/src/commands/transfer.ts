@@ -11,7 +11,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { toJson } from '../output/json-value.ts'
 import { Progress } from '../output/progress.ts'
 import { count } from '../output/words.ts'
-import { csvText } from './csv.ts'
+import { CsvShape } from './csv-shape.ts'
 import { formatOf, type RowFormat, readRows, type SourceLine } from './row-source.ts'
 
 export interface ImportOptions {
@@ -137,8 +137,6 @@ export interface ExportOptions {
   readonly r?: LevelArgument
 }
 
-const HEADER_ROWS = 1_000
-
 export async function exportRows(
   { access, output }: CommandContext,
   table: string,
@@ -167,9 +165,8 @@ export async function exportRows(
     if (siblings.length === 0) continue
     if (siblings.length > 1) tally.siblings++
     for (const sibling of siblings) {
-      const plain = toJson(sibling) as Record<string, unknown>
-      if (csv === undefined) await write(`${JSON.stringify(plain)}\n`)
-      else for (const line of csv.add(plain)) await write(`${line}\n`)
+      if (csv === undefined) await write(`${JSON.stringify(toJson(sibling))}\n`)
+      else for (const line of csv.add(sibling)) await write(`${line}\n`)
     }
     progress.done = ++tally.rows
   }
@@ -185,9 +182,7 @@ export async function exportRows(
     ...(tally.siblings > 0
       ? [`${count(tally.siblings, 'row')} with siblings: every sibling is a line of its own`]
       : []),
-    ...(csv !== undefined && csv.lost.size > 0
-      ? [`not in the CSV, since they first appear after row ${HEADER_ROWS}: ${[...csv.lost].join(', ')}`]
-      : []),
+    ...(csv?.warnings() ?? []),
   ]
   if (file === '-') {
     for (const warning of warnings) output.warn(warning)
@@ -205,38 +200,4 @@ export async function exportRows(
     })
   }
   return exitCodes.ok
-}
-
-/** CSV names its columns first: they are those of the first thousand rows. */
-class CsvShape {
-  readonly lost = new Set<string>()
-  readonly #columns: Set<string>
-  #waiting: Record<string, unknown>[] | undefined = []
-
-  constructor(keys: readonly string[]) {
-    this.#columns = new Set(keys)
-  }
-
-  *add(row: Record<string, unknown>): Generator<string> {
-    if (this.#waiting === undefined) {
-      for (const name of Object.keys(row)) if (!this.#columns.has(name)) this.lost.add(name)
-      yield this.#line(row)
-      return
-    }
-    for (const name of Object.keys(row)) this.#columns.add(name)
-    this.#waiting.push(row)
-    if (this.#waiting.length >= HEADER_ROWS) yield* this.end()
-  }
-
-  *end(): Generator<string> {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    if (waiting === undefined) return
-    yield [...this.#columns].map(csvText).join(',')
-    for (const row of waiting) yield this.#line(row)
-  }
-
-  #line(row: Record<string, unknown>): string {
-    return [...this.#columns].map(name => csvText(row[name])).join(',')
-  }
 }

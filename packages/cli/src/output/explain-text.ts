@@ -1,7 +1,6 @@
 /** `explain`, drawn: hash → token → partition → replicas → versions on each → why this answer. */
 
 import type { Explanation } from '@quorate/server'
-import { toJson } from './json-value.ts'
 import { padEnd, type Style, textWidth } from './style.ts'
 import { wholeNumber } from './words.ts'
 
@@ -61,9 +60,9 @@ function replicaLines({ replicas }: Explanation, style: Style): string[] {
 function answerLine({ merged }: Explanation, style: Style): string {
   const { values, conflict } = merged
   if (values.length === 0) return `${style.bold('answer')}  nothing`
-  if (!conflict) return `${style.bold('answer')}  ${style.green(JSON.stringify(toJson(values[0])))}`
+  if (!conflict) return `${style.bold('answer')}  ${style.green(JSON.stringify(values[0]))}`
   return [
     `${style.bold('answer')}  ${style.yellow(`${values.length} siblings`)}`,
-    ...values.map(value => `          ${JSON.stringify(toJson(value))}`),
+    ...values.map(value => `          ${JSON.stringify(value)}`),
   ].join('\n')
 }
