@@ -233,7 +233,16 @@ describe('forms of answers', () => {
   it('health ends with 10 and status says partial when a node is dead', async () => {
     await nodes.end('n3')
     expect((await nodes.command(['health'])).code).toBe(10)
-    expect((await nodes.json(['status'])).partial).toBe(true)
+    const health = await nodes.json<{ check: string; result: string; detail: string }>(['health'])
+    expect(health.partial).toBe(true)
+    for (const name of ['damage', 'clocks'])
+      expect(health.items.find(({ check }) => check === name)).toMatchObject({
+        result: 'unknown',
+        detail: expect.stringContaining('n3 could not be asked'),
+      })
+    const status = await nodes.json(['status'])
+    expect([status.code, status.partial]).toEqual([9, true])
+    expect(status.warnings.join()).toContain('n3 could not be asked')
     expect((await nodes.command(['verify', 'carts'])).code).toBe(9)
   })
 })

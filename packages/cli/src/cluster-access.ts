@@ -96,9 +96,7 @@ export class ClusterAccess {
   async nodes(): Promise<KnownNode[]> {
     const { members, node } = await (await this.admin()).status()
     if (members.length === 0) return [{ id: node, admin: await this.admin() }]
-    return members
-      .filter(member => member.http !== '')
-      .map(({ id, http }) => ({ id, admin: new AdminClient(http) }))
+    return members.map(({ id, http }) => ({ id, admin: new AdminClient(http) }))
   }
 
   async close(): Promise<void> {

@@ -33,6 +33,7 @@ export {
   type NodeConfig,
   type NodeTuning,
 } from './node/node-config.ts'
+export type { OverdueRange, ProofSummary } from './node/proof-ages.ts'
 export * from './node/status.ts'
 export { type PartitionVerdict, verifyPartition } from './node/verify.ts'
 export * from './partitioning/partition-map.ts'

@@ -16,10 +16,14 @@ export function addOperations(program: Command, result: ProgramResult): void {
 function addInsight(program: Command, result: ProgramResult): void {
   const insight = () => import('../commands/insight.ts')
   talking(program.command('status'))
-    .description('every node: state, rows, hints, what is proven equal')
+    .description(
+      'every node: state, rows, hints, what is proven equal; exit code 9 when a node could not be asked, 10 when one failed or proofs are overdue',
+    )
     .action(options => withContext(options, result, async context => (await insight()).status(context)))
   talking(program.command('health'))
-    .description('is everything as it should be? exit code 10 when not')
+    .description(
+      'is everything as it should be? exit code 10 when not, 9 when that could not be found out; proofs are overdue after ten sweep intervals (5 min by default)',
+    )
     .action(options => withContext(options, result, async context => (await insight()).health(context)))
   talking(program.command('ring').argument('[table]'))
     .description('partitions and their homes')
