@@ -156,6 +156,7 @@ describe('requests that cannot be', () => {
     ['w larger than n in a table', ['table', 'create', 't', '--key', 'id', '--n', '3', '--w', '4'], 2, 'n=3'],
     ['an unknown table', ['get', 'nothing', 'x'], 5, 'nothing'],
     ['a key that is too large', ['get', 'rows', 'k'.repeat(2_000)], 2, 'key'],
+    ['an operation id that is none', ['put', 'rows', '{"id": "x"}', '--operation', '12'], 2, '--operation'],
     ['a row without its key', ['put', 'rows', '{"name": "x"}'], 2, '"id"'],
     ['a context that is none', ['put', 'rows', '{"id": "x"}', '--context', 'AAAA'], 2, 'context'],
     ['an unknown conflict rule', ['table', 'create', 't', '--key', 'id', '--conflict', 'coin'], 2, 'coin'],

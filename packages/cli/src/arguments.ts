@@ -43,6 +43,13 @@ export const level =
     throw usageError(`${name} is one, quorum, all or a whole number from 1, not "${text}"`)
   }
 
+/** The name of an operation, as the error of a write names it: a byte string of sixteen. */
+export function operation(text: string): string {
+  if (!/^[0-9a-f]{32}$/i.test(text))
+    throw usageError(`--operation is the id that a failed write named, 32 hexadecimal digits, not "${text}"`)
+  return text.toLowerCase()
+}
+
 export function contextToken(text: string): Uint8Array {
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text) || text === '')
     throw usageError('--context is the text that get printed as "context"', 'quorate get TABLE KEY')

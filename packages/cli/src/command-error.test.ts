@@ -51,7 +51,6 @@ describe('errors say what happened, what was done, and what next', () => {
     expect(text).toContain('error: too few (WRITE_SHORT)')
     expect(text).toContain('tried: n2: DEADLINE')
     expect(text).toContain('outcome unknown')
-    expect(text).toContain('next: quorate status')
   })
 
   it('a command error has its parts in order', () => {

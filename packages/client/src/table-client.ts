@@ -7,6 +7,7 @@ import {
   encodeContextToken,
   encodeDocument,
   encodeKey,
+  isQuorateError,
   type KeyValue,
   mergeContexts,
   type OperationId,
@@ -24,6 +25,7 @@ import {
 } from '@quorate/core'
 import type { CallOptions, QuorateClient } from './client.ts'
 import { type Level, levelByte } from './level.ts'
+import { operationToHex } from './operation.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
 import { type EncodedKey, encodeRowKey, type KeyInput, type Row, type TableHandle } from './table.ts'
 
@@ -44,7 +46,7 @@ export interface PutOptions extends CallOptions {
   readonly context?: ContextToken | undefined
   /** On a sloppy table: count home replicas only for this write. */
   readonly strict?: boolean | undefined
-  /** Name of the operation, for callers that retry over process lives. Sixteen bytes as a byte string. */
+  /** Name of the operation, for callers that retry over process lives: `operationFromHex`. */
   readonly operation?: OperationId | undefined
 }
 
@@ -136,7 +138,7 @@ export class TableClient<T extends object> {
     const level = levelByte(options.w, 'w')
     const context = options.context
     if (context !== undefined) decodeContextToken(context)
-    const reply = await this.#client.send(
+    const sent = this.#client.send(
       writeMessage,
       () => this.#current(descriptor.id).map.locate(token),
       () => ({
@@ -153,6 +155,9 @@ export class TableClient<T extends object> {
       options,
       true,
     )
+    const reply = await sent.catch((error: unknown) => {
+      throw withOperation(error, operation)
+    })
     const receipt = makeReceipt('write', reply.receipt, descriptor.replication)
     return { context: new Uint8Array(reply.context), receipt, repeated: reply.repeated }
   }
@@ -283,6 +288,18 @@ export class TableClient<T extends object> {
       else start = reply.resume
     }
   }
+}
+
+/** Whoever must repeat a write whose outcome is unknown needs the name of the operation. */
+function withOperation(error: unknown, operation: OperationId): unknown {
+  if (!isQuorateError(error) || error.outcome !== 'unknown') return error
+  const { code, message, outcome, data, attempts } = error
+  return new QuorateError(code, message, {
+    outcome,
+    data: { ...data, operation: operationToHex(operation) },
+    attempts,
+    cause: error,
+  })
 }
 
 function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array): RowResult<T> {

@@ -1,6 +1,7 @@
 /** query, scan: many rows. */
 
 import type { Row, RowResult } from '@quorate/client'
+import { advised } from '../advice.ts'
 import { keyValue, type LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
 import { usageError } from '../command-error.ts'
@@ -30,6 +31,17 @@ export async function query(
   key: string,
   options: RangeArguments,
 ): Promise<ExitCode> {
+  return advised({ verb: 'query', table, words: context.words }, () =>
+    queryRows(context, table, key, options),
+  )
+}
+
+async function queryRows(
+  context: CommandContext,
+  table: string,
+  key: string,
+  options: RangeArguments,
+): Promise<ExitCode> {
   const { client, partition, sort } = await context.access.table(table)
   if (sort === undefined)
     throw usageError(
@@ -52,9 +64,11 @@ export async function scan(
   table: string,
   options: RangeArguments,
 ): Promise<ExitCode> {
-  const { client, partition, sort } = await context.access.table(table)
-  const rows = client.scan({ limit: options.limit + 1, r: options.r, timeoutMs: options.timeout })
-  return show(context, 'rows', rows, sort === undefined ? [partition] : [partition, sort], options.limit)
+  return advised({ verb: 'scan', table, words: context.words }, async () => {
+    const { client, partition, sort } = await context.access.table(table)
+    const rows = client.scan({ limit: options.limit + 1, r: options.r, timeoutMs: options.timeout })
+    return show(context, 'rows', rows, sort === undefined ? [partition] : [partition, sort], options.limit)
+  })
 }
 
 async function show(

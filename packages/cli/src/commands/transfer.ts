@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { access as checkReadable } from 'node:fs/promises'
+import { advised } from '../advice.ts'
 import type { LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError } from '../command-error.ts'
@@ -35,13 +36,13 @@ interface ImportTally {
 }
 
 export async function importRows(
-  { access, output }: CommandContext,
+  { access, output, words }: CommandContext,
   table: string,
   file: string,
   options: ImportOptions,
 ): Promise<ExitCode> {
   await refuseMissing(file)
-  const { client } = await access.table(table)
+  const { client } = await advised({ verb: 'import', table, words }, () => access.table(table))
   const tally: ImportTally = { written: 0, failed: 0, unknown: 0, skipped: 0, lastLine: 0, problems: [] }
   const progress = new Progress(output.terminal.error, `import ${table}`, 'rows', undefined)
   const pending = new Set<number>()
@@ -138,6 +139,17 @@ export interface ExportOptions {
 }
 
 export async function exportRows(
+  context: CommandContext,
+  table: string,
+  file: string,
+  options: ExportOptions,
+): Promise<ExitCode> {
+  return advised({ verb: 'export', table, words: context.words }, () =>
+    writeRows(context, table, file, options),
+  )
+}
+
+async function writeRows(
   { access, output }: CommandContext,
   table: string,
   file: string,
