@@ -226,6 +226,14 @@ describe('a node that cannot start', () => {
     expect(taken.stderr).toContain('next:')
   })
 
+  it('a data directory that cannot be made is named at once', async () => {
+    const args = ['start', '--id', 'x', '--data', '/proc/quorate/x']
+    const result = await quorate(args, { timeoutMs: 20_000 })
+    expect(result.code, result.stderr).toBe(2)
+    expect(result.stderr).toContain('the data directory /proc/quorate/x cannot be made')
+    expect(result.stderr).toContain('--data')
+  })
+
   it('an address that is not loopback is refused', async () => {
     const result = await quorate([
       'start',

@@ -2,6 +2,7 @@
 
 export type { Explanation, NodeStatus, TableStatus } from '@quorate/core'
 export { isLmdbEcho, LmdbTable, type LmdbTableOptions } from './adapters/lmdb-table.ts'
+export { makeDirectory } from './adapters/make-directory.ts'
 export { NodeDisk } from './adapters/node-disk.ts'
 export { nodeRandom } from './adapters/node-random.ts'
 export { type AdminOptions, adminApp, listenAdmin } from './admin-http.ts'

@@ -84,6 +84,19 @@ describe('data directory', () => {
     await (await DataDirectory.open(path, 'n1')).release()
   })
 
+  it.each(['/proc/quorate/n1', '/proc/quorate'])('%s cannot be made, which is said at once', async path => {
+    await expect(DataDirectory.open(path, 'n1')).rejects.toThrow(
+      `the data directory ${path} cannot be made: ENOENT: no such file or directory, mkdir '/proc/quorate'`,
+    )
+  })
+
+  it('a file in its place, or above it, is named', async () => {
+    const file = join(scratch, 'file')
+    await writeFile(file, '')
+    await expect(DataDirectory.open(file, 'n1')).rejects.toThrow(`${file} is a file, not a directory`)
+    await expect(DataDirectory.open(join(file, 'n1'), 'n1')).rejects.toThrow(file)
+  })
+
   it('is set aside whole', async () => {
     const path = join(scratch, 'damaged')
     await (await DataDirectory.open(path, 'n1')).release()

@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -96,7 +96,7 @@ export class LocalCluster {
     const node = this.node(id)
     if (this.#closed) throw new CommandError(exitCodes.interrupted, 'the cluster is being stopped')
     if (node.process !== undefined) throw new CommandError(exitCodes.usage, `${id} is running already`)
-    mkdirSync(this.directory, { recursive: true })
+    await makeOwn(this.directory)
     const logPath = `${node.data}.log`
     const log = openSync(logPath, 'a')
     const settings: LocalNodeSettings = {
@@ -167,6 +167,19 @@ export class LocalCluster {
     const harder = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
     await gone
     clearTimeout(harder)
+  }
+}
+
+async function makeOwn(directory: string): Promise<void> {
+  const { makeDirectory } = await import('@quorate/server')
+  try {
+    await makeDirectory(directory)
+  } catch (cause) {
+    throw new CommandError(
+      exitCodes.usage,
+      `the directory ${directory} cannot be made: ${(cause as Error).message}`,
+      { done: 'Nothing was started.', next: 'quorate demo --data DIRECTORY, with one that can be made' },
+    )
   }
 }
 
