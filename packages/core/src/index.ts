@@ -27,11 +27,11 @@ export { createTable } from './node/catalog-handlers.ts'
 export * from './node/explain.ts'
 export { Node, type NodeHooks, type World } from './node/node.ts'
 export {
-  checkNodeConfig,
   defaultTuning,
   type InitialMember,
   type NodeConfig,
   type NodeTuning,
+  nodeConfigProblems,
 } from './node/node-config.ts'
 export type { OverdueRange, ProofSummary } from './node/proof-ages.ts'
 export * from './node/status.ts'
