@@ -27,6 +27,7 @@ import type { CallOptions, QuorateClient } from './client.ts'
 import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
+import { aboutRow, rowText } from './row-name.ts'
 import { type EncodedKey, encodeRowKey, type KeyInput, type Row, type TableHandle } from './table.ts'
 
 /** What a read saw of a row; give it back with the write that builds on it. Opaque. */
@@ -84,6 +85,8 @@ export interface RangeOptions extends CallOptions {
 }
 
 const PAGE_ROWS = 500
+/** Errors of nodes about what one row holds, which do not name the row themselves. */
+const BOUNDS_OF_ROWS: ReadonlySet<string> = new Set(['TOO_MANY_SIBLINGS', 'VALUE_TOO_LARGE'])
 
 export class TableClient<T extends object> {
   readonly #client: QuorateClient
@@ -124,7 +127,15 @@ export class TableClient<T extends object> {
       }
     }
     const key = encodeRowKey(this.#handle as TableHandle<never>, row as unknown as Row)
-    return this.#write(key, encodeDocument(row, this.#handle.name), options)
+    return this.#write(key, this.#encode(row, key), options)
+  }
+
+  #encode(row: T, key: EncodedKey): Uint8Array {
+    try {
+      return encodeDocument(row)
+    } catch (error) {
+      throw aboutRow(error, this.#handle.name, rowText(key))
+    }
   }
 
   async delete(key: KeyInput, options: PutOptions = {}): Promise<PutResult> {
@@ -156,7 +167,8 @@ export class TableClient<T extends object> {
       true,
     )
     const reply = await sent.catch((error: unknown) => {
-      throw withOperation(error, operation)
+      const isBound = isQuorateError(error) && BOUNDS_OF_ROWS.has(error.code)
+      throw withOperation(isBound ? aboutRow(error, descriptor.name, rowText(key)) : error, operation)
     })
     const receipt = makeReceipt('write', reply.receipt, descriptor.replication)
     return { context: new Uint8Array(reply.context), receipt, repeated: reply.repeated }

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
-import { access as checkReadable } from 'node:fs/promises'
+import { access as checkReadable, constants, stat } from 'node:fs/promises'
 import { advised } from '../advice.ts'
 import type { LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -106,13 +106,14 @@ function fail(tally: ImportTally, line: number, error: unknown, progress: Progre
 
 async function refuseMissing(file: string): Promise<void> {
   if (file === '-') return
-  try {
-    await checkReadable(file)
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, `${file} cannot be read: ${(cause as Error).message}`, {
+  const refuse = (why: string): never => {
+    throw new CommandError(exitCodes.usage, `${file} cannot be read: ${why}`, {
       done: 'Nothing was written.',
     })
   }
+  const found = await stat(file).catch((cause: unknown) => refuse((cause as Error).message))
+  if (found.isDirectory()) refuse('it is a directory')
+  await checkReadable(file, constants.R_OK).catch((cause: unknown) => refuse((cause as Error).message))
 }
 
 async function openSink(file: string): Promise<WriteStream> {
