@@ -1,7 +1,7 @@
 /** Commands on tables and rows. */
 
 import { type Command, Option } from 'commander'
-import { contextToken, integer, level, milliseconds, operation } from '../arguments.ts'
+import { contextToken, integer, level, operation, positiveMilliseconds } from '../arguments.ts'
 import { type ProgramResult, talking, withContext } from '../command-context.ts'
 
 export function addDataCommands(program: Command, result: ProgramResult): void {
@@ -11,8 +11,15 @@ export function addDataCommands(program: Command, result: ProgramResult): void {
   addTransfer(program, result)
 }
 
+/** Longest life of a request, as every node has it (`requestTimeoutMaxMs`). */
+const REQUEST_MAX_MS = 120_000
+
 const timeout = (command: Command): Command =>
-  command.option('--timeout <duration>', 'for the whole request (default 5s)', milliseconds('--timeout'))
+  command.option(
+    '--timeout <duration>',
+    'for the whole request: 500ms, 10s, up to 2m (default 5s)',
+    positiveMilliseconds('--timeout', REQUEST_MAX_MS),
+  )
 
 function addTables(program: Command, result: ProgramResult): void {
   const tables = program.command('table').description('create, list and show tables')

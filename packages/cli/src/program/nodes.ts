@@ -1,7 +1,7 @@
 /** Commands that start nodes. */
 
 import { type Command, Option } from 'commander'
-import { integer } from '../arguments.ts'
+import { integer, port } from '../arguments.ts'
 import type { ProgramResult } from '../command-context.ts'
 import { usageError } from '../command-error.ts'
 
@@ -29,7 +29,7 @@ function addDemo(program: Command, result: ProgramResult): void {
     .option(
       '--http-port <port>',
       'first admin port (default 7480; 0: any that are free)',
-      integer('--http-port'),
+      port('--http-port'),
     )
     .option('--data <directory>', 'keep the data there (default: temporary, removed at the end)')
     .addOption(

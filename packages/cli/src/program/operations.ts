@@ -1,7 +1,7 @@
 /** Commands that look at a cluster, and those that put it right or under load. */
 
 import { type Command, Option } from 'commander'
-import { integer, milliseconds } from '../arguments.ts'
+import { integer, milliseconds, positiveMilliseconds } from '../arguments.ts'
 import { outputOf, outputOptions, type ProgramResult, talking, withContext } from '../command-context.ts'
 
 export function addOperations(program: Command, result: ProgramResult): void {
@@ -77,7 +77,7 @@ function addWorkload(program: Command, result: ProgramResult): void {
   )
     .description('runs a mix of requests and measures it')
     .option('--rate <count>', 'operations per second (default: as fast as it goes)', integer('--rate'))
-    .option('--duration <duration>', 'how long', milliseconds('--duration'), 10_000)
+    .option('--duration <duration>', 'how long', positiveMilliseconds('--duration'), 10_000)
     .option('--concurrency <count>', 'requests in flight', integer('--concurrency'), 32)
     .option('--rows <count>', 'rows that are loaded first (a–f)', integer('--rows'), 1_000)
     .option('--check', 'set: read every acknowledged element back; exit code 10 when one is missing')

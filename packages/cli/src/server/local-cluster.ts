@@ -9,7 +9,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CommandError } from '../command-error.ts'
+import { PORT_MAX } from '../arguments.ts'
+import { CommandError, usageError } from '../command-error.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { consecutivePorts, freePorts } from './free-ports.ts'
 import type { LocalNodeMessage, LocalNodeSettings } from './local-node.ts'
@@ -194,6 +195,10 @@ function refuseUsed(directory: string | undefined): void {
 
 async function adminPorts(wanted: number | undefined, count: number): Promise<number[]> {
   if (wanted === 0) return freePorts(count)
+  if (wanted !== undefined && wanted + count - 1 > PORT_MAX)
+    throw usageError(
+      `--http-port ${wanted}: ${count} nodes need the ports up to ${wanted + count - 1}, but ports end at ${PORT_MAX}`,
+    )
   const ports = await consecutivePorts(wanted ?? 7480, count)
   if (ports !== undefined) return ports
   if (wanted === undefined) return freePorts(count)
