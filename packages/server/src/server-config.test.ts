@@ -79,6 +79,30 @@ describe('a configuration file', () => {
   })
 })
 
+describe('members', () => {
+  const all = [
+    { id: 'n1', address: '127.0.0.1:7701', zone: 'a' },
+    { id: 'n2', address: '127.0.0.1:7702', zone: 'b' },
+    { id: 'n3', address: '127.0.0.1:7703' },
+  ]
+
+  it('come out the same on every node, whether or not it names itself', () => {
+    const known = all.flatMap(({ id, address, zone }) => {
+      const own = { id, data: '/tmp/x', listen: address, ...(zone === undefined ? {} : { zone }) }
+      const others = all.filter(member => member.id !== id)
+      return [resolveConfig([{ ...own, members: others }]), resolveConfig([{ ...own, members: all }])]
+    })
+    const seen = known.map(({ node }) =>
+      node.members
+        .map(({ http: _, ...member }) => JSON.stringify(member))
+        .sort()
+        .join(),
+    )
+    expect(new Set(seen).size).toBe(1)
+    expect(seen[0]).toContain('"id":"n3","address":"127.0.0.1:7703","zone":"n3"')
+  })
+})
+
 describe('the source of a wrong setting', () => {
   const file = 'id: n1\ndata: /tmp/x\nlisten: nonsense\n'
 
