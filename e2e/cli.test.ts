@@ -164,6 +164,15 @@ describe('looking and mending', () => {
     const [why] = await ok(['explain', 'get', 'events', 's1', '3'], 'explanation')
     expect(why).toMatchObject({ table: 'events', token: expect.any(Number), homes: expect.any(Array) })
     expect(why!.why).not.toHaveLength(0)
+    const [home] = why!.replicas as { versions: { at: string; counter: number }[] }[]
+    expect(home!.versions[0]).toMatchObject({
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      counter: expect.any(Number),
+    })
+    const { context } = why!.merged as { context: string }
+    await ok(['put', 'events', '{"sensor": "s1", "at": 3, "value": "new"}', '--context', context], 'put')
+    const [replaced] = await ok(['get', 'events', 's1', '3'], 'row')
+    expect(replaced!.siblings).toEqual([{ sensor: 's1', at: 3, value: 'new' }])
     expect(Object.keys(why!).sort()).toEqual(
       [
         'fallbacks',

@@ -20,8 +20,20 @@ export function explainLines(found: Explanation, key: string, style: Style): str
     ...replicaLines(found, style),
     '',
     `  ${answerLine(found, style)}`,
+    ...(found.merged.values.length === 0
+      ? []
+      : [
+          `  context ${found.merged.context}`,
+          style.dim('          put --context with it replaces what is shown here'),
+        ]),
     ...found.why.map(reason => style.dim(`    because ${reason}`)),
   ]
+}
+
+/** `2026-11-22 19:03:01.190 UTC`, and which of several writes of one millisecond it was. */
+export function writtenAt({ at, counter }: Explanation['replicas'][number]['versions'][number]): string {
+  const time = `${at.slice(0, 10)} ${at.slice(11, -1)} UTC`
+  return counter === 0 ? time : `${time} (number ${counter + 1} in its millisecond)`
 }
 
 function ruler({ token, partition }: Explanation, style: Style): string {
@@ -50,7 +62,7 @@ function replicaLines({ replicas }: Explanation, style: Style): string[] {
       `  ${mark} ${padEnd(style.bold(replica.node), width)}  ${replica.state}${cell}${differs}${role}${suspected}`,
       ...replica.versions.map(version =>
         style.dim(
-          `    ${' '.repeat(width)}version ${version.dot}  written ${version.at}  operation ${version.operation}`,
+          `    ${' '.repeat(width)}version ${version.dot}  written ${writtenAt(version)}  operation ${version.operation}`,
         ),
       ),
     ]
