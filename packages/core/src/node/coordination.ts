@@ -485,7 +485,10 @@ export class Coordination {
     )
     if (outcome.kind === 'not-applied' || outcome.kind === 'unknown') {
       const message = `the list of tables could not be changed: ${this.#noMajority()}`
-      throw new QuorateError('UNAVAILABLE', message, { outcome: outcome.kind, attempts: [outcome.reason] })
+      throw new QuorateError('UNAVAILABLE', message, {
+        outcome: outcome.kind,
+        data: { reason: outcome.reason },
+      })
     }
     await this.refresh()
     if (outcome.kind === 'rejected') throw new QuorateError('TABLE_EXISTS', outcome.reason)
