@@ -57,7 +57,8 @@ export async function connect<const H extends object = Record<never, never>>(
   const transport = new TcpTransport({
     identity: { node: nodeId(''), incarnation: noIncarnation, cluster: '' },
     onRefused: (_, error) => {
-      refusal = error
+      // Of several seeds, one that answers wrongly tells more than one that does not answer.
+      if (error.code !== 'UNREACHABLE') refusal = error
     },
   })
   const random = new SeededRandom(randomBytes(4).readUInt32LE())
@@ -66,7 +67,7 @@ export async function connect<const H extends object = Record<never, never>>(
     await client.ready(options)
   } catch (error) {
     await client.close()
-    throw refusal !== undefined && refusal.code !== 'UNREACHABLE' ? refusal : error
+    throw refusal ?? error
   }
   const tables: Record<string, unknown> = {}
   for (const [name, handle] of Object.entries((options.tables ?? {}) as Handles))
