@@ -9,7 +9,7 @@ const text = (hintsReplayed: number, rowsWhileDown: number, open: string[] = [])
 describe('the demo explains its hints', () => {
   it('what they are, and why there are more of them than rows while the node was down', () => {
     expect(text(14_687, 11_427)).toBe(
-      'A hint is a write that a node keeps for another which cannot take it, and hands over later. n3 got 14,687: the 11,427 rows above and 3,260 more that were under way when it died, or came before its peers had noticed that it was back. None is left.',
+      'A hint is a write that a node keeps for another which cannot take it, and hands over later. n3 got 14,687: the 11,427 rows above and 3,260 more that were under way when it died, or came while it was starting again. None is left.',
     )
   })
 

@@ -133,7 +133,7 @@ export function healedByHints(healed: HealReport, imported: ImportReport, victim
   return [
     `A hint is a write that a node keeps for another which cannot take it, and hands over later.`,
     `${victim} got ${wholeNumber(hintsReplayed)}: ${why}`,
-    ...(others < 0 ? [] : [`when it died, or came before its peers had noticed that it was back.`]),
+    ...(others < 0 ? [] : [`when it died, or came while it was starting again.`]),
     open.length === 0 ? 'None is left.' : `Not settled: ${open.join('; ')}.`,
   ]
 }
