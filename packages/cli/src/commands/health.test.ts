@@ -100,6 +100,11 @@ describe('health', () => {
     expect([healthExit(checks), statusExit(found)]).toEqual([exitCodes.unhealthy, exitCodes.unhealthy])
   })
 
+  it('where there are more than a few, the command that lists them all is named', async () => {
+    const { checks } = await cluster({ n1: { overdue: 5, oldestMs: NOW_MS - 720_000 }, n2: {}, n3: {} })
+    expect(named(checks, 'proofs').detail).toContain(', …; all: quorate ring carts --http n1:2)')
+  })
+
   it('a range that only awaits its first proof is a note', async () => {
     const { checks } = await cluster({ n1: { proven: 5 }, n2: {}, n3: {} })
     expect(named(checks, 'proofs')).toEqual({

@@ -5,7 +5,7 @@ import { count, duration } from './words.ts'
 
 /** One sentence per table and node with overdue proofs. */
 export function overdueProofs(documents: readonly StatusDocument[], nowMs: number): string[] {
-  return documents.flatMap(({ node, tables, proofAgeMaxMs }) =>
+  return documents.flatMap(({ node, tables, members, proofAgeMaxMs }) =>
     tables
       .filter(({ sweep }) => sweep.overdue > 0)
       .map(({ name, sweep }) => {
@@ -13,7 +13,9 @@ export function overdueProofs(documents: readonly StatusDocument[], nowMs: numbe
           ({ partition, peer, provenMs }) =>
             `partition ${partition} with ${peer} ${provenMs === undefined ? 'never' : `${duration(Math.max(0, nowMs - provenMs))} ago`}`,
         )
-        const more = sweep.overdue > examples.length ? ', …' : ''
+        const own = members.find(member => member.id === node)?.http ?? ''
+        const where = own === '' ? '' : ` --http ${own}`
+        const more = sweep.overdue > examples.length ? `, …; all: quorate ring ${name}${where}` : ''
         return `${node}, table "${name}": ${sweep.overdue} of ${count(sweep.pairs, 'range')} not proven equal in the last ${duration(proofAgeMaxMs)} (${examples.join(', ')}${more})`
       }),
   )
