@@ -9,6 +9,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { toJson, valueText } from '../output/json-value.ts'
 import type { Column } from '../output/output.ts'
 import { contextText } from '../output/receipt-text.ts'
+import { count } from '../output/words.ts'
 
 export interface RangeArguments {
   readonly from?: string
@@ -99,7 +100,7 @@ async function show(
     columns: rowColumns(items, keys),
     warnings: more ? [`there are more rows than ${limit}: --limit COUNT, or quorate export`] : [],
     partial: more,
-    footer: items.length === 0 ? 'no rows' : `${items.length} rows`,
+    footer: items.length === 0 ? 'no rows' : count(items.length, 'row'),
   })
   return exitCodes.ok
 }

@@ -20,13 +20,13 @@ export function explainLines(found: Explanation, key: string, style: Style): str
     ...replicaLines(found, style),
     '',
     `  ${answerLine(found, style)}`,
+    ...found.why.map(reason => style.dim(`    because ${reason}`)),
     ...(found.merged.values.length === 0
       ? []
       : [
           `  context ${found.merged.context}`,
           style.dim('          put --context with it replaces what is shown here'),
         ]),
-    ...found.why.map(reason => style.dim(`    because ${reason}`)),
   ]
 }
 
