@@ -63,7 +63,8 @@ function saying(who: string, error: unknown): string {
   if (!isQuorateError(error)) return error instanceof Error ? error.message : String(error)
   const { code, message } = error
   if (code === 'UNREACHABLE' || code === 'DEADLINE') {
-    const rest = message.replace(/^seed:/, '')
+    // What follows the semicolon is about the outcome, which the error states for the whole call.
+    const rest = message.replace(/^seed:/, '').split(';')[0]!
     return rest.startsWith(`${who} `) ? rest.slice(who.length + 1) : rest
   }
   return `${code}: ${message}`
