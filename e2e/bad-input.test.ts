@@ -156,6 +156,10 @@ describe('requests that cannot be', () => {
     ['w larger than n in a table', ['table', 'create', 't', '--key', 'id', '--n', '3', '--w', '4'], 2, 'n=3'],
     ['an unknown table', ['get', 'nothing', 'x'], 5, 'nothing'],
     ['a key that is too large', ['get', 'rows', 'k'.repeat(2_000)], 2, 'key'],
+    ['an operation id that is none', ['put', 'rows', '{"id": "x"}', '--operation', '12'], 2, '--operation'],
+    ['no time at all', ['get', 'rows', 'x', '--timeout', '0'], 2, '--timeout'],
+    ['less than no time', ['get', 'rows', 'x', '--timeout', '-1s'], 2, '--timeout'],
+    ['a time that is none', ['put', 'rows', '{"id": "x"}', '--timeout', 'soon'], 2, '--timeout'],
     ['a row without its key', ['put', 'rows', '{"name": "x"}'], 2, '"id"'],
     ['a context that is none', ['put', 'rows', '{"id": "x"}', '--context', 'AAAA'], 2, 'context'],
     ['an unknown conflict rule', ['table', 'create', 't', '--key', 'id', '--conflict', 'coin'], 2, 'coin'],
@@ -172,8 +176,48 @@ describe('requests that cannot be', () => {
       JSON.stringify({ id: 'big', text: 'x'.repeat(1_100_000) }),
     )
     expect(result.code, result.stderr).toBe(2)
+    expect(result.stderr).toContain('table "rows", row big: value is')
     expect(result.stderr).toMatch(/1048576|limit/)
     expect((await nodes.command(['get', 'rows', 'big'])).code).toBe(5)
+  })
+
+  it.each([
+    [['status', '--http', 'localhost:99999'], '--http'],
+    [['get', 'rows', 'x', '--connect', 'quorate://localhost:99999'], '--connect'],
+    [['start', '--id', 'x', '--data', '/nowhere', '--listen', 'localhost:99999'], '--listen'],
+    [['start', '--id', 'x', '--data', '/nowhere', '--member', 'id=n2,address=localhost:99999'], '--member'],
+    [['demo', '--http-port', '99999'], '--http-port'],
+    [['demo', '--http-port', '65535'], '--http-port'],
+  ])('a port that cannot be: %j', async (args, flag) => {
+    const result = await quorate(args)
+    expect(result.code, result.stderr).toBe(2)
+    expect(result.stderr).toContain(flag)
+  })
+
+  it('a variable that is wrong is named as the source', async () => {
+    const args = ['start', '--id', 'x', '--data', '/nowhere']
+    const listen = await quorate(args, { env: { QUORATE_LISTEN: 'nonsense' } })
+    expect([listen.code, listen.stderr]).toEqual([2, expect.stringContaining('QUORATE_LISTEN')])
+    const http = await quorate(['status'], { env: { QUORATE_HTTP: 'localhost:99999' } })
+    expect([http.code, http.stderr]).toEqual([2, expect.stringContaining('QUORATE_HTTP')])
+  })
+
+  it('a directory is no file to import, and a file no directory to export to', async () => {
+    for (const args of [
+      ['import', 'rows', nodes.directory],
+      ['export', 'rows', nodes.directory],
+    ]) {
+      const result = await nodes.command(args)
+      expect(result.code, result.stderr).toBe(2)
+      expect(result.stderr).toContain(nodes.directory)
+    }
+  })
+
+  it('a table that exists with other settings says which differ', async () => {
+    const result = await nodes.command(['table', 'create', 'rows', '--key', 'other', '--n', '2'])
+    expect(result.code, result.stderr).toBe(6)
+    expect(result.stderr).toContain('key.partition is id, not other; replication.n is 3, not 2')
+    expect(result.stderr).toContain('next: quorate table show rows')
   })
 })
 
@@ -223,6 +267,14 @@ describe('a node that cannot start', () => {
     expect(taken.code).toBe(2)
     expect(taken.stderr).toContain('the port is in use')
     expect(taken.stderr).toContain('next:')
+  })
+
+  it('a data directory that cannot be made is named at once', async () => {
+    const args = ['start', '--id', 'x', '--data', '/proc/quorate/x']
+    const result = await quorate(args, { timeoutMs: 20_000 })
+    expect(result.code, result.stderr).toBe(2)
+    expect(result.stderr).toContain('the data directory /proc/quorate/x cannot be made')
+    expect(result.stderr).toContain('--data')
   })
 
   it('an address that is not loopback is refused', async () => {

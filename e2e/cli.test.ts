@@ -105,6 +105,42 @@ describe('tables and rows', () => {
   })
 })
 
+describe('values that JSON has no word for', () => {
+  const fields =
+    '"nan":{"$number":"NaN"},"up":{"$number":"Infinity"},"down":{"$number":"-Infinity"},"big":{"$bigint":"123456789012345678901234567890"},"bytes":{"$bytes":"AP8="},"set":{"$set":[1,"a",{"$number":"NaN"}]},"$$price":5,"nested":{"$$set":[1]}'
+
+  it('go through put, get, scan, explain, export and import unchanged, and look the same in each', async () => {
+    await ok(['table', 'create', 'exact', '--key', 'id'], 'tables')
+    await ok(['table', 'create', 'copied', '--key', 'id'], 'tables')
+    const line = `{"id":"x",${fields}}`
+    await ok(['put', 'exact', line], 'put')
+    const [row] = await ok(['get', 'exact', 'x'], 'row')
+    expect(row!.value).toEqual(JSON.parse(line))
+    const [scanned] = await ok(['scan', 'exact'], 'rows')
+    expect(scanned!.value).toEqual(JSON.parse(line))
+    const [why] = await ok(['explain', 'get', 'exact', 'x'], 'explanation')
+    expect((why!.merged as { values: unknown[] }).values).toEqual([JSON.parse(line)])
+    for (const view of [
+      ['get', 'exact', 'x'],
+      ['explain', 'get', 'exact', 'x'],
+    ])
+      expect((await nodes.command([...view, '-o', 'tsv'])).stdout).toContain(line)
+    expect((await nodes.command(['scan', 'exact', '-o', 'table'])).stdout).toContain('{"$number":"NaN"}')
+
+    const file = join(nodes.directory, 'exact.jsonl')
+    await ok(['export', 'exact', file], 'export')
+    expect(readFileSync(file, 'utf8')).toBe(`${line}\n`)
+    await ok(['import', 'copied', file], 'import')
+    expect((await nodes.command(['export', 'copied', '-'])).stdout).toBe(`${line}\n`)
+  })
+
+  it('a form that cannot be read is refused, not stored as something else', async () => {
+    const refused = await nodes.command(['put', 'exact', '{"id": "y", "n": {"$bigint": "five"}}'])
+    expect(refused.code, refused.stderr).toBe(2)
+    expect(refused.stderr).toContain('row.n')
+  })
+})
+
 describe('looking and mending', () => {
   it('status and health', async () => {
     const items = await ok(['status'], 'status')
@@ -128,6 +164,15 @@ describe('looking and mending', () => {
     const [why] = await ok(['explain', 'get', 'events', 's1', '3'], 'explanation')
     expect(why).toMatchObject({ table: 'events', token: expect.any(Number), homes: expect.any(Array) })
     expect(why!.why).not.toHaveLength(0)
+    const [home] = why!.replicas as { versions: { at: string; counter: number }[] }[]
+    expect(home!.versions[0]).toMatchObject({
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      counter: expect.any(Number),
+    })
+    const { context } = why!.merged as { context: string }
+    await ok(['put', 'events', '{"sensor": "s1", "at": 3, "value": "new"}', '--context', context], 'put')
+    const [replaced] = await ok(['get', 'events', 's1', '3'], 'row')
+    expect(replaced!.siblings).toEqual([{ sensor: 's1', at: 3, value: 'new' }])
     expect(Object.keys(why!).sort()).toEqual(
       [
         'fallbacks',
@@ -197,7 +242,16 @@ describe('forms of answers', () => {
   it('health ends with 10 and status says partial when a node is dead', async () => {
     await nodes.end('n3')
     expect((await nodes.command(['health'])).code).toBe(10)
-    expect((await nodes.json(['status'])).partial).toBe(true)
+    const health = await nodes.json<{ check: string; result: string; detail: string }>(['health'])
+    expect(health.partial).toBe(true)
+    for (const name of ['damage', 'clocks'])
+      expect(health.items.find(({ check }) => check === name)).toMatchObject({
+        result: 'unknown',
+        detail: expect.stringContaining('n3 could not be asked'),
+      })
+    const status = await nodes.json(['status'])
+    expect([status.code, status.partial]).toEqual([9, true])
+    expect(status.warnings.join()).toContain('n3 could not be asked')
     expect((await nodes.command(['verify', 'carts'])).code).toBe(9)
   })
 })

@@ -43,6 +43,21 @@ describe('three nodes, strict', () => {
     await two.close()
   })
 
+  it('a write of unknown outcome names its operation and the command that repeats it, once', async () => {
+    await Promise.all([nodes.end('n2'), nodes.end('n3')])
+    const failed = await nodes.command(['put', 'carts', '{"id": "op"}', '--timeout', '3s'])
+    expect(failed.code, failed.stderr).toBe(8)
+    const operation = /--operation ([0-9a-f]{32})/.exec(failed.stderr)?.[1]
+    expect(operation, failed.stderr).toBeDefined()
+    nodes.launch('n2')
+    nodes.launch('n3')
+    await nodes.ready()
+    const again = ['put', 'carts', '{"id": "op"}', '--operation', String(operation)]
+    for (let i = 0; i < 3; i++) expect((await nodes.command(again)).code).toBe(0)
+    const { items } = await nodes.json<{ siblings: unknown[] }>(['get', 'carts', 'op'])
+    expect(items[0]!.siblings).toEqual([{ id: 'op' }])
+  })
+
   it('with two nodes dead, w=2 is refused or unknown within its deadline, never acknowledged', async () => {
     const db = await connect(nodes.connectString, { tables: { carts } })
     await Promise.all([nodes.end('n2'), nodes.end('n3')])
@@ -57,6 +72,14 @@ describe('three nodes, strict', () => {
     }
     const refused = await nodes.command(['put', 'carts', '{"id": "d4"}', '--timeout', '1500ms'])
     expect([7, 8], refused.stderr).toContain(refused.code)
+    const tried = refused.stderr.split('\n').filter(line => line.includes('tried:'))
+    expect(new Set(tried).size, refused.stderr).toBe(tried.length)
+    expect(tried.length).toBeLessThanOrEqual(9)
+    const noTable = await nodes.command(['table', 'create', 'more', '--key', 'id'])
+    expect([7, 8], noTable.stderr).toContain(noTable.code)
+    expect(noTable.stderr).toContain('no majority of its 3 voters (n1, n2, n3) answered')
+    expect(noTable.stderr).not.toContain('row')
+    expect(noTable.stderr).toMatch(/next: quorate status/)
     await db.close()
   })
 })

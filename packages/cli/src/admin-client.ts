@@ -68,6 +68,7 @@ const REQUEST_MS = 10_000
 const LONG_MS = 300_000
 
 export class AdminClient {
+  /** Empty: the node has not told the cluster where its admin interface is. */
   readonly address: string
 
   constructor(address: string) {
@@ -150,6 +151,8 @@ export class AdminClient {
     path: string,
     options: { method?: string; token?: string; timeoutMs?: number },
   ): Promise<Response> {
+    if (this.address === '')
+      throw new CommandError(exitCodes.unreachable, 'the cluster does not know its admin address yet')
     try {
       return await fetch(`http://${this.address}${path}`, {
         method: options.method ?? 'GET',

@@ -1,7 +1,7 @@
 /** Parsers of argument texts; each says what it expected. */
 
 import { usageError } from './command-error.ts'
-import { parseDuration } from './output/words.ts'
+import { duration, parseDuration } from './output/words.ts'
 
 export const integer =
   (name: string) =>
@@ -11,6 +11,35 @@ export const integer =
       throw usageError(`${name} is a whole number, not "${text}"`)
     return value
   }
+
+/** A duration that something is waited or run for: never nothing. */
+export const positiveMilliseconds =
+  (name: string, maxMs: number = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = milliseconds(name)(text)
+    if (value < 1) throw usageError(`${name} is at least 1ms, not "${text}"`)
+    if (value > maxMs) throw usageError(`${name} is at most ${duration(maxMs)}, not "${text}"`)
+    return value
+  }
+
+export const PORT_MAX = 65_535
+
+export const port =
+  (name: string) =>
+  (text: string): number => {
+    const value = integer(name)(text)
+    if (value > PORT_MAX) throw usageError(`${name} is a port from 0 to ${PORT_MAX}, not "${text}"`)
+    return value
+  }
+
+/** Where something listens: `host:port`. `name`: the flag or variable it was given by. */
+export function hostAndPort(name: string, text: string): string {
+  const [, digits] = /^(?:\[[0-9a-fA-F:]+\]|[^:\s/]+):(\d{1,5})$/.exec(text) ?? []
+  if (digits === undefined) throw usageError(`${name} is host:port, not "${text}"`)
+  if (Number(digits) < 1 || Number(digits) > PORT_MAX)
+    throw usageError(`${name} has a port from 1 to ${PORT_MAX}, not "${text}"`)
+  return text
+}
 
 export const milliseconds =
   (name: string) =>
@@ -42,6 +71,13 @@ export const level =
     if (/^[1-9]\d{0,2}$/.test(text)) return Number(text)
     throw usageError(`${name} is one, quorum, all or a whole number from 1, not "${text}"`)
   }
+
+/** The name of an operation, as the error of a write names it: a byte string of sixteen. */
+export function operation(text: string): string {
+  if (!/^[0-9a-f]{32}$/i.test(text))
+    throw usageError(`--operation is the id that a failed write named, 32 hexadecimal digits, not "${text}"`)
+  return text.toLowerCase()
+}
 
 export function contextToken(text: string): Uint8Array {
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text) || text === '')

@@ -5,7 +5,8 @@
 
 import type { connect, Row, TableClient } from '@quorate/client'
 import { AdminClient } from './admin-client.ts'
-import { CommandError } from './command-error.ts'
+import { hostAndPort } from './arguments.ts'
+import { CommandError, usageError } from './command-error.ts'
 import { exitCodes } from './exit-codes.ts'
 
 export const DEFAULT_HTTP = '127.0.0.1:7480'
@@ -32,8 +33,11 @@ export class ClusterAccess {
   constructor(options: AccessOptions, environment: NodeJS.ProcessEnv = process.env) {
     // A flag is stronger than either variable: --connect must not lose to a QUORATE_HTTP from a profile.
     const isFlagged = options.connect !== undefined || options.http !== undefined
-    this.#connect = options.connect ?? (isFlagged ? undefined : environment.QUORATE_CONNECT)
-    this.#http = options.http ?? (isFlagged ? undefined : environment.QUORATE_HTTP)
+    const { QUORATE_CONNECT: connect, QUORATE_HTTP: http } = isFlagged ? {} : environment
+    this.#connect =
+      checked('--connect', options.connect, refuseConnect) ??
+      checked('QUORATE_CONNECT', connect, refuseConnect)
+    this.#http = checked('--http', options.http, hostAndPort) ?? checked('QUORATE_HTTP', http, hostAndPort)
   }
 
   database(): Promise<Db> {
@@ -96,9 +100,7 @@ export class ClusterAccess {
   async nodes(): Promise<KnownNode[]> {
     const { members, node } = await (await this.admin()).status()
     if (members.length === 0) return [{ id: node, admin: await this.admin() }]
-    return members
-      .filter(member => member.http !== '')
-      .map(({ id, http }) => ({ id, admin: new AdminClient(http) }))
+    return members.map(({ id, http }) => ({ id, admin: new AdminClient(http) }))
   }
 
   async close(): Promise<void> {
@@ -106,6 +108,23 @@ export class ClusterAccess {
     const db = await this.#database.catch(() => undefined)
     await db?.close()
   }
+}
+
+/** Addresses are looked at before anything is asked, so that a mistyped one is no "node that does not answer". */
+function checked(
+  name: string,
+  text: string | undefined,
+  check: (name: string, text: string) => string,
+): string | undefined {
+  return text === undefined ? undefined : check(name, text)
+}
+
+function refuseConnect(name: string, text: string): string {
+  const [, addresses] = /^quorate:\/\/([^/?]+)\/?$/.exec(text) ?? []
+  if (addresses === undefined)
+    throw usageError(`${name} looks like quorate://127.0.0.1:7701,127.0.0.1:7702, not "${text}"`)
+  for (const address of addresses.split(',')) hostAndPort(name, address.trim())
+  return text
 }
 
 async function openDatabase(url: string): Promise<Db> {

@@ -10,6 +10,8 @@ import { processTerminal } from './output/terminal.ts'
 export interface CommandContext {
   readonly access: ClusterAccess
   readonly output: Output
+  /** The command line, from the first word after `quorate`. */
+  readonly words: readonly string[]
 }
 
 export interface ProgramResult {
@@ -54,7 +56,8 @@ export async function withContext(
 ): Promise<void> {
   const access = new ClusterAccess(options)
   try {
-    result.exitCode = (await run({ access, output: outputOf(options) })) ?? exitCodes.ok
+    const words = process.argv.slice(2)
+    result.exitCode = (await run({ access, output: outputOf(options), words })) ?? exitCodes.ok
   } finally {
     await access.close()
   }

@@ -1,6 +1,7 @@
-import { QuorateError } from '@quorate/client'
+import { parseConnectString, QuorateError } from '@quorate/client'
 import { describe, expect, it } from 'vitest'
-import { contextToken, integer, keyValue, level } from './arguments.ts'
+import { contextToken, integer, keyValue, level, port, positiveMilliseconds } from './arguments.ts'
+import { ClusterAccess } from './cluster-access.ts'
 import { CommandError, describeFailure, exitCodeOf } from './command-error.ts'
 import { parseMember } from './commands/start.ts'
 import { exitCodeMeanings, exitCodes } from './exit-codes.ts'
@@ -51,7 +52,6 @@ describe('errors say what happened, what was done, and what next', () => {
     expect(text).toContain('error: too few (WRITE_SHORT)')
     expect(text).toContain('tried: n2: DEADLINE')
     expect(text).toContain('outcome unknown')
-    expect(text).toContain('next: quorate status')
   })
 
   it('a command error has its parts in order', () => {
@@ -98,6 +98,37 @@ describe('arguments', () => {
     expect(() => level('--r')('0')).toThrow('--r is one, quorum, all')
     expect(() => integer('--n')('2.5')).toThrow('--n is a whole number')
     expect(() => contextToken('not base64!')).toThrow('--context')
+  })
+
+  it.each([
+    ['0', '--timeout is at least 1ms, not "0"'],
+    ['0ms', '--timeout is at least 1ms, not "0ms"'],
+    ['-5s', '--timeout is a duration such as'],
+    ['soon', '--timeout is a duration such as'],
+    ['', '--timeout is a duration such as'],
+    ['10m', '--timeout is at most 2 min 0 s, not "10m"'],
+  ])('a timeout of "%s" is refused', (text, message) => {
+    expect(() => positiveMilliseconds('--timeout', 120_000)(text)).toThrow(message)
+  })
+
+  it.each([
+    [{ http: 'localhost:99999' }, {}, '--http has a port from 1 to 65535, not "localhost:99999"'],
+    [{ http: '127.0.0.1:0' }, {}, '--http has a port'],
+    [{ http: 'http://127.0.0.1:7480' }, {}, '--http is host:port, not "http://127.0.0.1:7480"'],
+    [{ http: '7480' }, {}, '--http is host:port'],
+    [{ connect: 'quorate://h1:7701,h2:70000' }, {}, '--connect has a port from 1 to 65535, not "h2:70000"'],
+    [{ connect: 'h1:7701' }, {}, '--connect looks like quorate://'],
+    [{}, { QUORATE_HTTP: 'localhost' }, 'QUORATE_HTTP is host:port'],
+    [{}, { QUORATE_CONNECT: 'quorate://h1:99999' }, 'QUORATE_CONNECT has a port'],
+  ])('%j, %j is refused before anything is asked', (options, environment, message) => {
+    expect(() => new ClusterAccess(options, environment)).toThrow(message)
+    expect(() => new ClusterAccess({ http: '[::1]:7480' }, environment)).not.toThrow()
+  })
+
+  it('ports end at 65535', () => {
+    expect(port('--http-port')('0')).toBe(0)
+    expect(() => port('--http-port')('65536')).toThrow('--http-port is a port from 0 to 65535, not "65536"')
+    expect(() => parseConnectString('quorate://h1:7701,h2:0')).toThrow('the port of h2:0 is not from 1')
   })
 
   it('members are named field by field', () => {

@@ -30,16 +30,37 @@ export const usageError = (message: string, next?: string): CommandError =>
   new CommandError(exitCodes.usage, message, { next })
 
 /** The parts of a QuorateError that are used here; recognised by shape, so that nothing has to be imported. */
-interface KnownError extends Error {
+export interface KnownError extends Error {
   readonly code: string
   readonly outcome: 'not-applied' | 'applied' | 'unknown'
   readonly attempts: readonly string[]
   readonly retryable?: boolean
+  readonly data?: Readonly<Record<string, unknown>>
 }
 
-function isKnown(error: unknown): error is KnownError {
+/** A request that failed, with what its command has to say about it. */
+export class AdvisedError extends Error {
+  override readonly name = 'AdvisedError'
+  readonly failure: KnownError
+  /** What was and was not done. */
+  readonly done: string | undefined
+  /** The command to type next. */
+  readonly next: string | undefined
+
+  constructor(failure: KnownError, done: string | undefined, next: string | undefined) {
+    super(failure.message, { cause: failure })
+    this.failure = failure
+    this.done = done
+    this.next = next
+  }
+}
+
+export function isKnown(error: unknown): error is KnownError {
   return error instanceof Error && error.name === 'QuorateError' && 'code' in error && 'outcome' in error
 }
+
+/** Lines of what was tried. */
+const ATTEMPTS_SHOWN = 8
 
 const USAGE = new Set([
   'BAD_REQUEST',
@@ -52,6 +73,7 @@ const USAGE = new Set([
 
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return error.exitCode
+  if (error instanceof AdvisedError) return exitCodeOf(error.failure)
   if (!isKnown(error)) return exitCodes.unexpected
   if (error.outcome === 'unknown') return exitCodes.outcomeUnknown
   if (USAGE.has(error.code)) return exitCodes.usage
@@ -100,14 +122,8 @@ export function describeFailure(error: unknown, style: Style): string[] {
       ...(error.next === undefined ? [] : [`  next: ${style.bold(error.next)}`]),
     ]
   }
-  if (isKnown(error)) {
-    return [
-      `${style.red('error:')} ${error.message} ${style.dim(`(${error.code})`)}`,
-      ...error.attempts.slice(-6).map(attempt => style.dim(`  tried: ${attempt.replaceAll('seed:', '')}`)),
-      ...whatWasDone(error),
-      ...nextFor(error, style),
-    ]
-  }
+  if (error instanceof AdvisedError) return failureLines(error.failure, error, style)
+  if (isKnown(error)) return failureLines(error, { done: whatWasDone(error), next: NEXT[error.code] }, style)
   const message = error instanceof Error ? error.message : String(error)
   return [
     `${style.red('error:')} ${message}`,
@@ -115,9 +131,26 @@ export function describeFailure(error: unknown, style: Style): string[] {
   ]
 }
 
+function failureLines(
+  { message, code, attempts }: KnownError,
+  { done, next }: { readonly done?: string | undefined; readonly next?: string | undefined },
+  style: Style,
+): string[] {
+  const more = attempts.length - ATTEMPTS_SHOWN
+  return [
+    `${style.red('error:')} ${message} ${style.dim(`(${code})`)}`,
+    ...attempts.slice(0, ATTEMPTS_SHOWN).map(attempt => style.dim(`  tried: ${attempt}`)),
+    ...(more > 0 ? [style.dim(`  tried: … and ${more} more (--json has all)`)] : []),
+    ...(done === undefined ? [] : [`  ${done}`]),
+    ...(next === undefined ? [] : [`  next: ${style.bold(next)}`]),
+  ]
+}
+
 /** A failure as one document, for programs: what went wrong, and whether a write happened. */
 export function failureDocument(error: unknown): Record<string, unknown> {
-  const known = isKnown(error) ? error : undefined
+  const known = error instanceof AdvisedError ? error.failure : isKnown(error) ? error : undefined
+  const next = error instanceof CommandError || error instanceof AdvisedError ? error.next : undefined
+  const operation = known?.data?.operation
   return {
     kind: 'error',
     items: [],
@@ -130,7 +163,8 @@ export function failureDocument(error: unknown): Record<string, unknown> {
       retryable: known?.retryable ?? false,
       attempts: known?.attempts ?? [],
       exitCode: exitCodeOf(error),
-      ...(error instanceof CommandError && error.next !== undefined ? { next: error.next } : {}),
+      ...(operation === undefined ? {} : { operation }),
+      ...(next === undefined ? {} : { next }),
     },
   }
 }
@@ -142,23 +176,12 @@ function causes(error: Error): string[] {
   return out
 }
 
-function whatWasDone(error: KnownError): string[] {
-  if (error.outcome === 'unknown')
-    return ['  outcome unknown: the write may be on some replicas; if it is, it will spread to the others']
-  return []
-}
+const whatWasDone = (error: KnownError): string | undefined =>
+  error.outcome === 'unknown' ? 'outcome unknown: what was asked may or may not have happened' : undefined
 
-function nextFor(error: KnownError, style: Style): string[] {
-  const next = NEXT[error.code]
-  if (next === undefined) return []
-  return [`  next: ${style.bold(next)}`]
-}
-
+/** Where the command itself has nothing to add: see advice.ts. */
 const NEXT: Readonly<Record<string, string>> = {
   UNAVAILABLE: 'quorate status',
+  READ_SHORT: 'quorate status',
   UNKNOWN_TABLE: 'quorate table list',
-  WRITE_SHORT: 'quorate status, then the same command again with the context of a fresh get',
-  READ_SHORT: 'quorate status, or read fewer replicas with --r one',
-  QUORUM_LARGER_THAN_N: 'quorate table show TABLE',
-  TOO_MANY_SIBLINGS: 'quorate get TABLE KEY, then put with --context to settle the siblings',
 }

@@ -32,6 +32,7 @@ import {
   tableDocument,
   u64ToString,
 } from '@quorate/core'
+import { Attempts } from './attempts.ts'
 import { Router, type Seed } from './router.ts'
 import type { TableHandle } from './table.ts'
 import { TableClient } from './table-client.ts'
@@ -77,7 +78,7 @@ export class QuorateClient {
     this.clock = parts.clock
     this.#random = parts.random
     this.#transport = parts.transport
-    this.rpc = new Rpc(parts.transport, parts.clock)
+    this.rpc = new Rpc(parts.transport, parts.clock, { closedError: 'the client is closed' })
     this.router = new Router(this.rpc, parts.clock, parts.random, parts.seeds)
   }
 
@@ -91,6 +92,7 @@ export class QuorateClient {
         throw new QuorateError('NOT_READY', 'the cluster is still forming')
       } catch (error) {
         const waitMs = this.#backoff(attempt)
+        if (isQuorateError(error) && error.code === 'CANCELLED') throw error
         if (this.clock.monotonicMs() + waitMs >= deadline) throw error
         await pause(this.clock, waitMs)
       }
@@ -129,10 +131,12 @@ export class QuorateClient {
     const document = { ...tableDocument(wanted) }
     delete document.id
     const request = { operation, descriptor: encodeDocument(document, 'table') }
-    const reply = await this.attempt(options, true, async leftMs => {
-      const peer = this.#anyPeer()
-      return this.rpc.request(peer, createTableMessage, request, leftMs)
-    })
+    const reply = await this.attempt(
+      options,
+      true,
+      () => this.#anyPeer(),
+      (peer, leftMs) => this.rpc.request(peer, createTableMessage, request, leftMs),
+    )
     const made = decodeDocument(reply.descriptor) as { id: number }
     await this.#awaitTable(made.id, options)
     return describeTable(made.id, made)
@@ -174,30 +178,28 @@ export class QuorateClient {
   ): Promise<Reply> {
     let order: readonly string[] = []
     let at = 0
-    return this.attempt(options, isWrite, async leftMs => {
+    const next = (): PeerId => {
       if (at >= order.length) {
         order = this.router.order(partitionOf())
         at = 0
       }
-      const peer = order[at++] as PeerId
-      try {
-        return await this.rpc.request(peer, message, makeRequest(), leftMs)
-      } catch (error) {
-        if (isQuorateError(error) && NODE_TROUBLE.has(error.code)) this.router.failed(peer)
-        throw error
-      }
-    })
+      return order[at++] as PeerId
+    }
+    return this.attempt(options, isWrite, next, (peer, leftMs) =>
+      this.rpc.request(peer, message, makeRequest(), leftMs),
+    )
   }
 
   /** The retry loop: one deadline, jittered back-off, `unknown` remembered. */
   async attempt<Reply>(
     options: CallOptions,
     isWrite: boolean,
-    once: (leftMs: number) => Promise<Reply>,
+    next: () => PeerId,
+    ask: (peer: PeerId, leftMs: number) => Promise<Reply>,
   ): Promise<Reply> {
     const timeoutMs = Math.min(options.timeoutMs ?? limits.requestTimeoutMs, limits.requestTimeoutMaxMs)
     const deadline = this.clock.monotonicMs() + timeoutMs
-    const attempts: string[] = []
+    const attempts = new Attempts()
     let maybeApplied = false
     // What a node said tells more than that another could not be reached.
     let told: QuorateError | undefined
@@ -205,16 +207,18 @@ export class QuorateClient {
       const leftMs = deadline - this.clock.monotonicMs()
       if (options.signal?.aborted === true) {
         const outcome = maybeApplied ? 'unknown' : 'not-applied'
-        throw new QuorateError('CANCELLED', 'the call was aborted', { outcome, attempts })
+        const aborted = new QuorateError('CANCELLED', 'the call was aborted', { outcome })
+        throw finalError(aborted, outcome, attempts)
       }
+      let peer: PeerId | undefined
       try {
-        return await this.#abortable(
-          options.signal,
-          once(Math.max(1, Math.min(leftMs, Math.max(ATTEMPT_MS, timeoutMs / 2)))),
-        )
+        peer = next()
+        const askMs = Math.max(1, Math.min(leftMs, Math.max(ATTEMPT_MS, timeoutMs / 2)))
+        return await this.#abortable(options.signal, ask(peer, askMs))
       } catch (error) {
         if (!isQuorateError(error)) throw error
-        attempts.push(`${error.code}: ${error.message}`)
+        attempts.add(peer, error)
+        if (peer !== undefined && NODE_TROUBLE.has(error.code)) this.router.failed(peer)
         if (isWrite && error.outcome === 'unknown') maybeApplied = true
         if (error.code !== 'UNREACHABLE') told = error
         const outcome = maybeApplied ? 'unknown' : isWrite ? error.outcome : 'not-applied'
@@ -229,12 +233,12 @@ export class QuorateClient {
     }
   }
 
-  async #refreshQuietly(attempts: string[]): Promise<void> {
+  async #refreshQuietly(attempts: Attempts): Promise<void> {
     try {
       await this.router.refresh()
     } catch (error) {
       // The retry that follows reports it; the map in hand may still be right.
-      attempts.push(`refresh: ${error instanceof Error ? error.message : String(error)}`)
+      attempts.add(undefined, error)
     }
   }
 
@@ -264,16 +268,12 @@ export class QuorateClient {
   }
 }
 
-function finalError(
-  error: QuorateError,
-  outcome: QuorateError['outcome'],
-  attempts: readonly string[],
-): QuorateError {
-  if (attempts.length === 1 && error.outcome === 'not-applied') return error
+function finalError(error: QuorateError, outcome: QuorateError['outcome'], attempts: Attempts): QuorateError {
+  if (attempts.count === 1 && error.outcome === 'not-applied') return error
   return new QuorateError(error.code, error.message, {
     outcome,
     data: error.data,
-    attempts: [...attempts.slice(0, -1), ...error.attempts].slice(-16),
+    attempts: attempts.lines(error),
     cause: error,
   })
 }

@@ -7,6 +7,8 @@ import { NodeClock, noIncarnation, seedPeer, TcpTransport } from './node-transpo
 import type { TableHandle } from './table.ts'
 import type { TableClient } from './table-client.ts'
 
+const PORT_MAX = 65_535
+
 type Handles = { readonly [name: string]: TableHandle<never> }
 type Clients<H> = {
   readonly [K in keyof H]: H[K] extends TableHandle<infer T>
@@ -30,14 +32,17 @@ export type Database<H> = Clients<H> &
 export function parseConnectString(url: string): string[] {
   const match = /^quorate:\/\/([^/?]+)/.exec(url)
   const addresses = match?.[1]?.split(',').map(address => address.trim()) ?? []
-  if (
-    addresses.length === 0 ||
-    !addresses.every(address => /^[^:\s]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(address))
-  ) {
-    throw new QuorateError(
+  const wrong = (why: string): QuorateError =>
+    new QuorateError(
       'BAD_REQUEST',
-      `"${url}" is not a connect string; it looks like quorate://127.0.0.1:7701,127.0.0.1:7702`,
+      `"${url}" is not a connect string${why}; it looks like quorate://127.0.0.1:7701,127.0.0.1:7702`,
     )
+  if (addresses.length === 0) throw wrong('')
+  for (const address of addresses) {
+    if (!/^[^:\s]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(address))
+      throw wrong(`: "${address}" is not host:port`)
+    const port = Number(address.slice(address.lastIndexOf(':') + 1))
+    if (port < 1 || port > PORT_MAX) throw wrong(`: the port of ${address} is not from 1 to ${PORT_MAX}`)
   }
   return addresses
 }
@@ -52,7 +57,8 @@ export async function connect<const H extends object = Record<never, never>>(
   const transport = new TcpTransport({
     identity: { node: nodeId(''), incarnation: noIncarnation, cluster: '' },
     onRefused: (_, error) => {
-      refusal = error
+      // Of several seeds, one that answers wrongly tells more than one that does not answer.
+      if (error.code !== 'UNREACHABLE') refusal = error
     },
   })
   const random = new SeededRandom(randomBytes(4).readUInt32LE())
@@ -61,7 +67,7 @@ export async function connect<const H extends object = Record<never, never>>(
     await client.ready(options)
   } catch (error) {
     await client.close()
-    throw refusal !== undefined && refusal.code !== 'UNREACHABLE' ? refusal : error
+    throw refusal ?? error
   }
   const tables: Record<string, unknown> = {}
   for (const [name, handle] of Object.entries((options.tables ?? {}) as Handles))

@@ -1,6 +1,8 @@
 /** The client without a platform: transport, clock and chance are given. Used by simulator and browser. */
 export { type AbortSignalLike, type CallOptions, type ClientParts, QuorateClient } from './client.ts'
+export { documentFromJson, documentToJson, type JsonValue } from './document-json.ts'
 export type { Level } from './level.ts'
+export { operationFromHex, operationToHex } from './operation.ts'
 export { makeReceipt, type Receipt } from './receipt.ts'
 export type { Seed } from './router.ts'
 export {

@@ -12,6 +12,7 @@ import {
   clusterMessage,
   decodeMembers,
   decodeTables,
+  isQuorateError,
   type NodeId,
   type Partition,
   type PeerId,
@@ -20,6 +21,7 @@ import {
   type Rpc,
   randomShuffle,
 } from '@quorate/core'
+import { Attempts } from './attempts.ts'
 
 const AVOID_MS = 1_000
 const FETCH_MS = 2_000
@@ -84,7 +86,7 @@ export class Router {
         this.#seeds.map(seed => seed.peer),
       ),
     ]
-    const attempts: string[] = []
+    const attempts = new Attempts()
     for (const peer of peers) {
       try {
         const known = { knownMembers: 0, knownTables: 0 }
@@ -95,9 +97,12 @@ export class Router {
         this.catalog.learn(state, decodeTables(reply.tables))
         return
       } catch (error) {
-        attempts.push(`${peer}: ${error instanceof Error ? error.message : String(error)}`)
+        if (isQuorateError(error) && error.code === 'CANCELLED') throw error
+        attempts.add(peer, error)
       }
     }
-    throw new QuorateError('UNAVAILABLE', 'no node of the cluster could be reached', { attempts })
+    const known = [...this.catalog.members.members, ...this.#seeds].map(({ address }) => address)
+    const message = `no node of the cluster could be reached at ${[...new Set(known)].join(', ')}`
+    throw new QuorateError('UNAVAILABLE', message, { attempts: attempts.lines() })
   }
 }

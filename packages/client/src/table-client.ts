@@ -7,6 +7,7 @@ import {
   encodeContextToken,
   encodeDocument,
   encodeKey,
+  isQuorateError,
   type KeyValue,
   mergeSeen,
   nothingSeen,
@@ -25,7 +26,9 @@ import {
 } from '@quorate/core'
 import type { CallOptions, QuorateClient } from './client.ts'
 import { type Level, levelByte } from './level.ts'
+import { operationToHex } from './operation.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
+import { aboutRow, rowText } from './row-name.ts'
 import { type EncodedKey, encodeRowKey, type KeyInput, type Row, type TableHandle } from './table.ts'
 
 /** What a read saw of a row; give it back with the write that builds on it. Opaque. */
@@ -45,7 +48,7 @@ export interface PutOptions extends CallOptions {
   readonly context?: ContextToken | undefined
   /** On a sloppy table: count home replicas only for this write. */
   readonly strict?: boolean | undefined
-  /** Name of the operation, for callers that retry over process lives. Sixteen bytes as a byte string. */
+  /** Name of the operation, for callers that retry over process lives: `operationFromHex`. */
   readonly operation?: OperationId | undefined
 }
 
@@ -85,6 +88,8 @@ export interface RangeOptions extends CallOptions {
 }
 
 const PAGE_ROWS = 500
+/** Errors of nodes about what one row holds, which do not name the row themselves. */
+const BOUNDS_OF_ROWS: ReadonlySet<string> = new Set(['TOO_MANY_SIBLINGS', 'VALUE_TOO_LARGE'])
 
 export class TableClient<T extends object> {
   readonly #client: QuorateClient
@@ -125,7 +130,15 @@ export class TableClient<T extends object> {
       }
     }
     const key = encodeRowKey(this.#handle as TableHandle<never>, row as unknown as Row)
-    return this.#write(key, encodeDocument(row, this.#handle.name), options)
+    return this.#write(key, this.#encode(row, key), options)
+  }
+
+  #encode(row: T, key: EncodedKey): Uint8Array {
+    try {
+      return encodeDocument(row)
+    } catch (error) {
+      throw aboutRow(error, this.#handle.name, rowText(key))
+    }
   }
 
   async delete(key: KeyInput, options: PutOptions = {}): Promise<PutResult> {
@@ -139,7 +152,7 @@ export class TableClient<T extends object> {
     const level = levelByte(options.w, 'w')
     const context = options.context
     if (context !== undefined) decodeContextToken(context)
-    const reply = await this.#client.send(
+    const sent = this.#client.send(
       writeMessage,
       () => this.#current(descriptor.id).map.locate(token),
       () => ({
@@ -156,6 +169,10 @@ export class TableClient<T extends object> {
       options,
       true,
     )
+    const reply = await sent.catch((error: unknown) => {
+      const isBound = isQuorateError(error) && BOUNDS_OF_ROWS.has(error.code)
+      throw withOperation(isBound ? aboutRow(error, descriptor.name, rowText(key)) : error, operation)
+    })
     const receipt = makeReceipt('write', reply.receipt, descriptor.replication)
     return { context: new Uint8Array(reply.context), receipt, repeated: reply.repeated }
   }
@@ -288,6 +305,18 @@ export class TableClient<T extends object> {
       else start = reply.resume
     }
   }
+}
+
+/** Whoever must repeat a write whose outcome is unknown needs the name of the operation. */
+function withOperation(error: unknown, operation: OperationId): unknown {
+  if (!isQuorateError(error) || error.outcome !== 'unknown') return error
+  const { code, message, outcome, data, attempts } = error
+  return new QuorateError(code, message, {
+    outcome,
+    data: { ...data, operation: operationToHex(operation) },
+    attempts,
+    cause: error,
+  })
 }
 
 function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array, receipt: Receipt): RowResult<T> {

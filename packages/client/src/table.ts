@@ -1,6 +1,9 @@
 /** Typed tables: how a row's key fields become encoded keys. */
 
-import { type ByteString, encodeKey, type KeyValue, QuorateError } from '@quorate/core'
+import { type ByteString, encodeKey, isQuorateError, type KeyValue, QuorateError } from '@quorate/core'
+
+/** Of a key, in an error about it. */
+const SHOWN_CHARACTERS_MAX = 60
 
 /** A row: a document with named fields. */
 export type Row = { readonly [field: string]: unknown }
@@ -63,8 +66,23 @@ export function encodeRowKey(handle: TableHandle<never>, input: KeyInput): Encod
     throw new QuorateError('BAD_REQUEST', `table "${name}" has no sort key; one key value is enough`)
   }
   return {
-    partitionKey: encodeKey(first as KeyValue),
-    sortKey: sort === undefined ? ('' as ByteString) : encodeKey(second as KeyValue),
+    partitionKey: encodeField(first, partition, name),
+    sortKey: sort === undefined ? ('' as ByteString) : encodeField(second, sort, name),
+  }
+}
+
+function encodeField(value: unknown, fieldName: string, tableName: string): ByteString {
+  try {
+    return encodeKey(value as KeyValue)
+  } catch (error) {
+    if (!isQuorateError(error)) throw error
+    const { code, message, data } = error
+    const text = typeof value === 'string' ? value : String(value)
+    const shown = text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
+    throw new QuorateError(code, `table "${tableName}", key field "${fieldName}" (${shown}): ${message}`, {
+      data: { ...data, table: tableName, field: fieldName },
+      cause: error,
+    })
   }
 }
 

@@ -1,6 +1,7 @@
 /** The one door of the package: everything other packages may use. */
 
 export * from './base/assert.ts'
+export * from './base/base64.ts'
 export * from './base/bytes.ts'
 export * from './base/crc32c.ts'
 export * from './base/errors.ts'
@@ -27,12 +28,13 @@ export { createTable } from './node/catalog-handlers.ts'
 export * from './node/explain.ts'
 export { Node, type NodeHooks, type World } from './node/node.ts'
 export {
-  checkNodeConfig,
   defaultTuning,
   type InitialMember,
   type NodeConfig,
   type NodeTuning,
+  nodeConfigProblems,
 } from './node/node-config.ts'
+export type { OverdueRange, ProofSummary } from './node/proof-ages.ts'
 export * from './node/status.ts'
 export { type PartitionVerdict, verifyPartition } from './node/verify.ts'
 export * from './partitioning/partition-map.ts'

@@ -4,6 +4,7 @@
  */
 
 import { serve } from '@hono/node-server'
+import { documentToJson } from '@quorate/client/pure'
 import {
   type ByteString,
   decodeDocument,
@@ -134,7 +135,8 @@ function serveInsight(app: Hono, node: Node): void {
         `table "${descriptor.name}" ${descriptor.key.sort === undefined ? 'has no sort key' : `needs sort=… ("${descriptor.key.sort}")`}`,
       )
     }
-    return context.json(jsonSafe(await explainRow(node.context, descriptor.id, encodeKey(key), sortKey)))
+    const { merged, ...found } = await explainRow(node.context, descriptor.id, encodeKey(key), sortKey)
+    return context.json({ ...found, merged: { ...merged, values: merged.values.map(documentToJson) } })
   })
 
   app.get('/api/v1/ledger', context => {
@@ -154,14 +156,14 @@ function serveInsight(app: Hono, node: Node): void {
         at: new Date(stampMs(entry.dot.stamp)).toISOString(),
         operation: entry.operation,
         reason: entry.reason,
-        value: entry.value === undefined ? null : decodeDocument(entry.value),
+        value: entry.value === undefined ? null : documentToJson(decodeDocument(entry.value)),
         node: entry.node,
       }
     })
     return context.json({
       total: node.context.ledger.count,
       dropped: node.context.ledger.dropped,
-      entries: jsonSafe(entries) as object,
+      entries,
     })
   })
 }
@@ -204,18 +206,6 @@ function keyFrom(text: string | undefined, field: string): KeyValue {
     return text
   }
   throw new QuorateError('BAD_REQUEST', `${field} must be a text, number, boolean or null`)
-}
-
-/** Documents hold bigints, bytes and sets; JSON does not. */
-export function jsonSafe(value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString()
-  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') }
-  if (value instanceof Set) return { $set: [...value].map(jsonSafe) }
-  if (Array.isArray(value)) return value.map(jsonSafe)
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, jsonSafe(item)]))
-  }
-  return value
 }
 
 function errorBody(error: unknown): { error: object } {

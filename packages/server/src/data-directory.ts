@@ -6,9 +6,10 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { QuorateError } from '@quorate/core'
+import { isQuorateError, QuorateError } from '@quorate/core'
+import { makeDirectory } from './adapters/make-directory.ts'
 
 export class DataDirectory {
   readonly path: string
@@ -26,19 +27,13 @@ export class DataDirectory {
   }
 
   static async open(path: string, node: string): Promise<DataDirectory> {
-    try {
-      await mkdir(path, { recursive: true, mode: 0o700 })
-    } catch (cause) {
-      throw new QuorateError(
-        'BAD_REQUEST',
-        `the data directory ${path} cannot be made: ${(cause as Error).message}`,
-        { cause },
-      )
-    }
-    await refuseForeign(path, node)
-    const directory = new DataDirectory(path, await adminToken(path))
-    await directory.#take()
-    return directory
+    await usable(path, 'made', () => makeDirectory(path, 0o700))
+    return usable(path, 'used', async () => {
+      await refuseForeign(path, node)
+      const directory = new DataDirectory(path, await adminToken(path))
+      await directory.#take()
+      return directory
+    })
   }
 
   async #take(): Promise<void> {
@@ -73,6 +68,20 @@ export class DataDirectory {
     const target = `${path}.damaged-${new Date().toISOString().replace(/[:.]/g, '-')}`
     await rename(path, target)
     return target
+  }
+}
+
+/** A directory that was chosen wrongly is the operator's to change; a full disk is another matter. */
+async function usable<T>(path: string, what: 'made' | 'used', run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (isQuorateError(cause) || ['ENOSPC', 'EDQUOT', 'EROFS'].includes(code ?? '')) throw cause
+    throw new QuorateError('BAD_REQUEST', `the data directory ${path} cannot be ${what}: ${message}`, {
+      cause,
+      data: { field: 'data', directory: path },
+    })
   }
 }
 

@@ -2,14 +2,17 @@
 
 import type { NodeStatus } from '@quorate/core'
 
+type Metric = (
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  /** Labels and value of each. */
+  samples: readonly (readonly [string, number])[],
+) => void
+
 export function metricsText(status: NodeStatus, memory: NodeJS.MemoryUsage): string {
   const lines: string[] = []
-  const metric = (
-    name: string,
-    type: 'counter' | 'gauge',
-    help: string,
-    samples: readonly (readonly [string, number])[],
-  ): void => {
+  const metric: Metric = (name, type, help, samples) => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
     for (const [labels, value] of samples) lines.push(`${name}${labels} ${value}`)
   }
@@ -34,18 +37,7 @@ export function metricsText(status: NodeStatus, memory: NodeJS.MemoryUsage): str
     'Bytes of hints held, by target.',
     status.hints.map(hint => [label('target', hint.target), hint.bytes]),
   )
-  metric(
-    'quorate_table_rows',
-    'gauge',
-    'Rows on this node, tombstones included.',
-    status.tables.map(table => [label('table', table.name), table.rows]),
-  )
-  metric(
-    'quorate_sweep_pairs_proven',
-    'gauge',
-    'Shared (partition, peer) pairs proven equal.',
-    status.tables.map(table => [label('table', table.name), table.sweep.proven]),
-  )
+  tableMetrics(metric, status)
   metric(
     'quorate_member_suspected',
     'gauge',
@@ -68,6 +60,27 @@ export function metricsText(status: NodeStatus, memory: NodeJS.MemoryUsage): str
   ])
   metric('process_resident_memory_bytes', 'gauge', 'Resident memory.', [['', memory.rss]])
   return `${lines.join('\n')}\n`
+}
+
+function tableMetrics(metric: Metric, { tables }: NodeStatus): void {
+  metric(
+    'quorate_table_rows',
+    'gauge',
+    'Rows on this node, tombstones included.',
+    tables.map(table => [label('table', table.name), table.rows]),
+  )
+  metric(
+    'quorate_sweep_pairs_proven',
+    'gauge',
+    'Shared (partition, peer) pairs proven equal.',
+    tables.map(table => [label('table', table.name), table.sweep.proven]),
+  )
+  metric(
+    'quorate_sweep_pairs_overdue',
+    'gauge',
+    'Shared (partition, peer) pairs without a proof younger than ten sweep intervals.',
+    tables.map(table => [label('table', table.name), table.sweep.overdue]),
+  )
 }
 
 const label = (name: string, value: string): string => `{${name}="${value.replace(/[\\"\n]/g, '_')}"}`

@@ -1,24 +1,56 @@
 /**
  * Configuration of a server: flag > QUORATE_* > quorate.yaml > default. Every key is known or refused
- * with a suggestion; every problem names its field.
+ * with a suggestion; every problem names its field and where
+ * it was set, and all of them are told at once.
  */
 
-import { readFile } from 'node:fs/promises'
 import {
-  checkNodeConfig,
   defaultTuning,
   type InitialMember,
   type NodeConfig,
+  nodeConfigProblems,
   nodeId,
   QuorateError,
 } from '@quorate/core'
 import * as v from 'valibot'
-import { parse } from 'yaml'
+import {
+  environmentLayer,
+  pathText,
+  plainLayer,
+  type SettingPath,
+  SettingsLayer,
+  variableOf,
+} from './settings-layer.ts'
 
-const address = v.pipe(
-  v.string(),
-  v.regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must look like host:port'),
-)
+const PORT_MAX = 65_535
+
+const split = (text: string): { host: string; port: number } => {
+  const at = text.lastIndexOf(':')
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
+}
+
+function isLoopback(text: string): boolean {
+  const { host } = split(text)
+  return /^127\.\d+\.\d+\.\d+$/.test(host) || host === 'localhost' || host === '::1'
+}
+
+const hostAndPort = (portMin: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must look like host:port'),
+    v.check(text => {
+      const { port } = split(text)
+      return port >= portMin && port <= PORT_MAX
+    }, `must have a port from ${portMin} to ${PORT_MAX}`),
+    v.check(
+      isLoopback,
+      issue =>
+        `${issue.input} is not a loopback address. This version serves loopback only: there is no TLS and no authentication yet`,
+    ),
+  )
+/** Port 0: any that is free. */
+const bindAddress = hostAndPort(0)
+const address = hostAndPort(1)
 const duration = v.pipe(v.number(), v.integer(), v.minValue(10), v.maxValue(86_400_000))
 
 const memberSchema = v.strictObject({
@@ -32,8 +64,8 @@ const memberSchema = v.strictObject({
 
 const configSchema = v.strictObject({
   id: v.string(),
-  listen: v.optional(address),
-  http: v.optional(address),
+  listen: v.optional(bindAddress),
+  http: v.optional(bindAddress),
   data: v.string(),
   zone: v.optional(v.string()),
   region: v.optional(v.string()),
@@ -59,78 +91,113 @@ export interface ServerConfig {
 }
 
 const KNOWN = Object.keys(configSchema.entries)
+const KNOWN_OF_MEMBER = Object.keys(memberSchema.entries)
+const NUMERIC = new Set(
+  KNOWN.filter(key => key === 'weight' || key === 'tokensPerNode' || key.endsWith('Ms')),
+)
 const DEFAULT_LISTEN = '127.0.0.1:7701'
 const DEFAULT_HTTP = '127.0.0.1:7480'
 
-const usage = (message: string, field?: string): QuorateError =>
-  new QuorateError('BAD_REQUEST', message, field === undefined ? {} : { data: { field } })
+/** Everything that `environment` sets. `members` has no environment form. */
+export const environmentSettings = (environment: NodeJS.ProcessEnv): SettingsLayer =>
+  environmentLayer(
+    environment,
+    KNOWN.filter(key => key !== 'members'),
+    NUMERIC,
+  )
 
-export async function readConfigFile(path: string): Promise<Record<string, unknown>> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (cause) {
-    throw new QuorateError(
-      'BAD_REQUEST',
-      `the configuration file ${path} cannot be read: ${(cause as Error).message}`,
-      { cause },
-    )
+/** What is wrong with the settings, each with the place where it can be put right. */
+class Problems {
+  readonly #layers: readonly SettingsLayer[]
+  readonly #found: { readonly field: string; readonly text: string }[] = []
+
+  /** `layers`: strongest first. */
+  constructor(layers: readonly SettingsLayer[]) {
+    this.#layers = layers
   }
-  let parsed: unknown
-  try {
-    parsed = parse(text)
-  } catch (cause) {
-    throw new QuorateError('BAD_REQUEST', `${path} is not YAML: ${(cause as Error).message}`, { cause })
+
+  add(path: SettingPath, message: string): void {
+    const [key] = path
+    const layer = this.#layers.find(({ settings }) => settings[String(key)] !== undefined)
+    this.addAt(layer ?? plainLayer({}), path, message)
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw usage(`${path} must hold settings as "key: value"`)
-  return parsed as Record<string, unknown>
+
+  addAt(layer: SettingsLayer, path: SettingPath, message: string): void {
+    this.#found.push({ field: pathText(path), text: `${layer.where(path)}: ${message}` })
+  }
+
+  /** Throws them all as one error. */
+  throwAny(): void {
+    const [first, ...more] = this.#found
+    if (first === undefined) return
+    const message =
+      more.length === 0
+        ? first.text
+        : [`${this.#found.length} settings are wrong:`, ...this.#found.map(({ text }) => `  ${text}`)].join(
+            '\n',
+          )
+    throw new QuorateError('BAD_REQUEST', message, { data: { field: first.field } })
+  }
 }
 
-/** QUORATE_SWEEP_INTERVAL_MS=… sets sweepIntervalMs. `members` has no environment form. */
-export function environmentSettings(environment: NodeJS.ProcessEnv): Record<string, unknown> {
-  const out: Record<string, unknown> = {}
-  for (const key of KNOWN) {
-    const value = environment[`QUORATE_${key.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase()}`]
-    if (value === undefined || key === 'members') continue
-    out[key] =
-      /^-?\d+(\.\d+)?$/.test(value) && typeof value === 'string' && key !== 'id' && key !== 'zone'
-        ? Number(value)
-        : value
-  }
-  return out
-}
-
-/** `layers`: strongest first. */
-export function resolveConfig(layers: readonly Record<string, unknown>[]): ServerConfig {
+/** `layers`: strongest first. Throws with everything that is wrong in any of them. */
+export function resolveConfig(
+  layers: readonly (SettingsLayer | Readonly<Record<string, unknown>>)[],
+): ServerConfig {
+  const sources = layers.map(layer => (layer instanceof SettingsLayer ? layer : plainLayer(layer)))
+  const problems = new Problems(sources)
   const merged: Record<string, unknown> = {}
-  for (const layer of [...layers].reverse()) {
-    for (const [key, value] of Object.entries(layer)) {
-      if (!KNOWN.includes(key)) throw usage(`unknown configuration key "${key}"${suggestion(key)}`, key)
-      if (value !== undefined) merged[key] = value
+  for (const layer of [...sources].reverse()) {
+    for (const [key, value] of Object.entries(layer.settings)) {
+      if (!KNOWN.includes(key))
+        problems.addAt(layer, [key], `unknown configuration key "${key}"${suggestion(key, KNOWN)}`)
+      else if (value !== undefined) merged[key] = value
     }
   }
-  const parsed = v.safeParse(configSchema, merged)
+  const parsed = v.safeParse(configSchema, merged, { abortPipeEarly: true })
+  for (const issue of parsed.issues ?? []) describeIssue(problems, issue)
   if (!parsed.success) {
-    const issue = parsed.issues[0]
-    const field = v.getDotPath(issue) ?? 'configuration'
-    throw usage(issue.input === undefined ? `${field} is missing` : `${field}: ${issue.message}`, field)
+    problems.throwAny()
+    throw new QuorateError('INTERNAL', 'the configuration is wrong in a way that has no description')
   }
-  return complete(parsed.output)
+  return complete(parsed.output, problems)
 }
 
-function complete(settings: ServerSettings): ServerConfig {
+function describeIssue(problems: Problems, issue: v.BaseIssue<unknown>): void {
+  const path = (issue.path ?? []).map(item => item.key as string | number)
+  const last = path.at(-1)
+  if (issue.type === 'strict_object' && issue.expected === 'never')
+    return problems.add(
+      path,
+      `unknown configuration key "${last}"${suggestion(String(last), KNOWN_OF_MEMBER)}`,
+    )
+  if (issue.input === undefined) return problems.add(path, `is missing${howToGive(path)}`)
+  // Other messages name the value themselves.
+  const given = issue.message.startsWith('must') ? `, not ${JSON.stringify(issue.input)}` : ''
+  problems.add(path, `${issue.message}${given}`)
+}
+
+const howToGive = ([key, ...more]: SettingPath): string =>
+  more.length > 0 ? '' : `: --${String(key)}, ${variableOf(String(key))} or "${String(key)}:" in the file`
+
+function complete(settings: ServerSettings, problems: Problems): ServerConfig {
   const listen = settings.listen ?? DEFAULT_LISTEN
   const http = settings.http ?? DEFAULT_HTTP
-  for (const [name, bind] of [
-    ['listen', listen],
-    ['http', http],
-  ] as const)
-    refuseOpenBind(name, bind)
-  for (const member of settings.members ?? []) {
-    refuseOpenBind(`members: ${member.id}`, member.address)
-    if (member.http !== undefined) refuseOpenBind(`members: ${member.id} (http)`, member.http)
+  const node: NodeConfig = {
+    id: nodeId(settings.id),
+    members: initialMembers(settings, listen, http),
+    tuning: tuningOf(settings),
   }
+  for (const { member, field, message } of nodeConfigProblems(node)) {
+    const index = (settings.members ?? []).findIndex(({ id }) => id === (member as string | undefined))
+    problems.add(member === undefined || index < 0 ? [field] : ['members', index, field], message)
+  }
+  problems.throwAny()
+  return { node, listen, http, data: settings.data, logLevel: settings.logLevel ?? 'info' }
+}
+
+/** This node and the others; what the list says of this node counts, since others were told the same. */
+function initialMembers(settings: ServerSettings, listen: string, http: string): InitialMember[] {
   const own: InitialMember = {
     id: nodeId(settings.id),
     address: listen,
@@ -147,27 +214,24 @@ function complete(settings: ServerSettings): ServerConfig {
     region: member.region ?? 'local',
     weight: member.weight ?? 1,
   }))
-  const members = others.some(member => member.id === own.id)
+  return others.some(member => member.id === own.id)
     ? others.map(member => (member.id === own.id ? { ...own, ...merge(member) } : member))
     : [own, ...others]
-  const node: NodeConfig = {
-    id: own.id,
-    members,
-    tuning: {
-      ...defaultTuning,
-      tokensPerNode:
-        settings.tokens === 'random' && settings.tokensPerNode === undefined
-          ? 256
-          : (settings.tokensPerNode ?? defaultTuning.tokensPerNode),
-      randomTokens: settings.tokens === 'random',
-      gossipIntervalMs: settings.gossipIntervalMs ?? defaultTuning.gossipIntervalMs,
-      sweepIntervalMs: settings.sweepIntervalMs ?? defaultTuning.sweepIntervalMs,
-      scrubIntervalMs: settings.scrubIntervalMs ?? defaultTuning.scrubIntervalMs,
-      collectIntervalMs: settings.collectIntervalMs ?? defaultTuning.collectIntervalMs,
-    },
+}
+
+function tuningOf(settings: ServerSettings): NodeConfig['tuning'] {
+  return {
+    ...defaultTuning,
+    tokensPerNode:
+      settings.tokens === 'random' && settings.tokensPerNode === undefined
+        ? 256
+        : (settings.tokensPerNode ?? defaultTuning.tokensPerNode),
+    randomTokens: settings.tokens === 'random',
+    gossipIntervalMs: settings.gossipIntervalMs ?? defaultTuning.gossipIntervalMs,
+    sweepIntervalMs: settings.sweepIntervalMs ?? defaultTuning.sweepIntervalMs,
+    scrubIntervalMs: settings.scrubIntervalMs ?? defaultTuning.scrubIntervalMs,
+    collectIntervalMs: settings.collectIntervalMs ?? defaultTuning.collectIntervalMs,
   }
-  checkNodeConfig(node)
-  return { node, listen, http, data: settings.data, logLevel: settings.logLevel ?? 'info' }
 }
 
 /** The member list says where others reach this node; `http` may be left out there. */
@@ -176,21 +240,11 @@ function merge(member: InitialMember): Partial<InitialMember> {
   return http === '' ? rest : member
 }
 
-function refuseOpenBind(name: string, bind: string): void {
-  const host = bind.slice(0, bind.lastIndexOf(':')).replace(/^\[|\]$/g, '')
-  if (/^127\.\d+\.\d+\.\d+$/.test(host) || host === 'localhost' || host === '::1') return
-  throw usage(
-    `${name}: ${bind} is not a loopback address. This version serves loopback only: there is no TLS and no authentication yet`,
-    name,
-  )
-}
-
-function suggestion(key: string): string {
-  const near = KNOWN.map(known => ({
-    known,
-    distance: editDistance(key.toLowerCase(), known.toLowerCase()),
-  })).sort((a, b) => a.distance - b.distance)[0]!
-  return near.distance <= 3 ? `; did you mean "${near.known}"?` : `; known: ${KNOWN.join(', ')}`
+function suggestion(key: string, known: readonly string[]): string {
+  const near = known
+    .map(name => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)[0]!
+  return near.distance <= 3 ? `; did you mean "${near.name}"?` : `; known: ${known.join(', ')}`
 }
 
 function editDistance(a: string, b: string): number {

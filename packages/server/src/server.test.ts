@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isQuorateError, type QuorateError } from '@quorate/core'
+import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { adminApp } from './admin-http.ts'
 import { DataDirectory } from './data-directory.ts'
@@ -82,6 +83,19 @@ describe('data directory', () => {
     await expect(DataDirectory.open(path, 'n1')).rejects.toThrow(/in use by process/)
     await writeFile(join(path, 'lock'), '999999999')
     await (await DataDirectory.open(path, 'n1')).release()
+  })
+
+  it.each(['/proc/quorate/n1', '/proc/quorate'])('%s cannot be made, which is said at once', async path => {
+    await expect(DataDirectory.open(path, 'n1')).rejects.toThrow(
+      `the data directory ${path} cannot be made: ENOENT: no such file or directory, mkdir '/proc/quorate'`,
+    )
+  })
+
+  it('a file in its place, or above it, is named', async () => {
+    const file = join(scratch, 'file')
+    await writeFile(file, '')
+    await expect(DataDirectory.open(file, 'n1')).rejects.toThrow(`${file} is a file, not a directory`)
+    await expect(DataDirectory.open(join(file, 'n1'), 'n1')).rejects.toThrow(file)
   })
 
   it('is set aside whole', async () => {
@@ -175,6 +189,19 @@ describe('admin interface', () => {
       message: 'there is no table "nothing"',
     })
     expect((await get('/api/v1/ledger?limit=0')).status).toBe(400)
+  })
+
+  it('a member that cannot be reached is logged once, not at every try', async () => {
+    const lines: string[] = []
+    const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line).msg) })
+    const nowhere = { id: 'n2', address: '127.0.0.1:1' }
+    const base = { id: 'n1', data: join(scratch, 'alone'), listen: '127.0.0.1:0', http: '127.0.0.1:0' }
+    const alone = await startServer(resolveConfig([{ ...base, members: [nowhere] }]), { log })
+    for (let i = 0; i < 200 && lines.length === 0; i++) await new Promise(resolve => setTimeout(resolve, 25))
+    // Long enough for several more tries.
+    await new Promise(resolve => setTimeout(resolve, 1_000))
+    await alone.stop()
+    expect(lines).toEqual(['n2: connect ECONNREFUSED 127.0.0.1:1'])
   })
 
   it('a port in use is said with its name', async () => {

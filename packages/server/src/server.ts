@@ -11,6 +11,7 @@ import { adminApp, listenAdmin } from './admin-http.ts'
 import { DataDirectory } from './data-directory.ts'
 import { serverExit } from './exit-codes.ts'
 import type { ServerConfig } from './server-config.ts'
+import { TroubleLog } from './trouble-log.ts'
 
 export interface RunningServer {
   readonly node: Node
@@ -34,6 +35,7 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     log.fatal({ code: error.code, data: error.data }, error.message)
     fatal(error.code === 'STORE_DAMAGED' ? serverExit.storeDamaged : serverExit.storeFailed, error)
   }
+  const troubles = new TroubleLog(log)
   let transport: TcpTransport | undefined
   let node: Node | undefined
   try {
@@ -43,12 +45,13 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     const opened = await Node.open(
       { clock: new NodeClock(), random: nodeRandom(), disk, table, transport: late },
       config.node,
-      { onFatal, onTrouble: message => log.error(message) },
+      { onFatal, onTrouble: message => troubles.needsOperator(config.node.id, message) },
     )
     node = opened
     transport = new TcpTransport({
       identity: { node: config.node.id, incarnation: opened.store.incarnation, cluster: '' },
-      onRefused: (peer, error) => log.warn({ peer, code: error.code }, error.message),
+      onRefused: (peer, error) => troubles.met(peer, error),
+      onReached: peer => troubles.over(peer),
     })
     late.attach(transport)
     const port = await listenOn('listen', config.listen, (host, wanted) => transport!.listen(host, wanted))

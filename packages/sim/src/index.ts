@@ -10,7 +10,6 @@ export {
   swarmOptions,
 } from './scenarios/swarm-options.ts'
 export { MachineTime, ProcessClock } from './world/machine-time.ts'
-export { ManualClock } from './world/manual-clock.ts'
 export { makeClient, type SimClient } from './world/sim-client.ts'
 export { type ClusterHooks, type ClusterOptions, SimCluster } from './world/sim-cluster.ts'
 export { SimDisk } from './world/sim-disk.ts'

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CsvReader, csvText, csvValue } from './csv.ts'
+import { CsvShape } from './csv-shape.ts'
 import { csvLine, formatOf, jsonLine } from './row-source.ts'
 
 function records(text: string, cuts: readonly number[] = []) {
@@ -59,7 +60,8 @@ describe('CSV', () => {
       fc.string(),
       fc.integer(),
       fc.boolean(),
-      fc.constantFrom('1', 'true', 'a"b', ',', '\r\n', ' '),
+      fc.double(),
+      fc.constantFrom('1', 'true', 'a"b', ',', '\r\n', ' ', 'NaN', '-0', '-Infinity', -0, Number.NaN),
     )
     fc.assert(
       fc.property(fc.array(value, { minLength: 2, maxLength: 5 }), fc.nat(40), (row, cut) => {
@@ -72,11 +74,24 @@ describe('CSV', () => {
   })
 })
 
+describe('CSV of an export', () => {
+  it('names the fields that it cannot hold exactly', () => {
+    const shape = new CsvShape(['id'])
+    const row = { id: 'a', n: Number.NaN, big: 5n, list: [1], none: null }
+    expect([...shape.add(row), ...shape.end()]).toEqual([
+      'id,n,big,list,none',
+      'a,NaN,"{""$bigint"":""5""}",[1],',
+    ])
+    expect(shape.warnings().join()).toContain('not exact in it: big, list, none')
+  })
+})
+
 describe('JSON Lines', () => {
   it('gives the row or what is wrong with the line', () => {
     expect(jsonLine(3, '{"id": {"$bigint": "12345678901234567890"}}').row).toEqual({
       id: 12345678901234567890n,
     })
+    expect(jsonLine(3, '{"id": {"$bigint": "x"}}').problem).toContain('row.id')
     expect(jsonLine(3, '[1]')).toEqual({ line: 3, problem: 'not a JSON object' })
     expect(jsonLine(4, '{')).toMatchObject({ line: 4, problem: expect.stringContaining('not JSON') })
   })

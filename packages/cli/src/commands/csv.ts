@@ -4,6 +4,8 @@
  * field is left out of the row.
  */
 
+import { toJson } from '../output/json-value.ts'
+
 export interface CsvRecord {
   readonly line: number
   readonly fields: readonly CsvField[]
@@ -96,16 +98,19 @@ export class CsvReader {
 
 export function csvValue({ text, quoted }: CsvField): unknown {
   if (quoted) return text
+  if (text === '-0') return -0
   if (text === '') return undefined
   if (text === 'true') return true
   if (text === 'false') return false
   return String(Number(text)) === text ? Number(text) : text
 }
 
+/** Texts, numbers and booleans come back as they were; anything else comes back as the text of its JSON. */
 export function csvText(value: unknown): string {
   if (value === undefined || value === null) return ''
+  if (Object.is(value, -0)) return '-0'
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  const text = typeof value === 'string' ? value : JSON.stringify(toJson(value))
   const looksOther = csvValue({ text, quoted: false }) !== text
   return looksOther || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

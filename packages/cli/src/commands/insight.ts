@@ -6,10 +6,11 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { explainLines } from '../output/explain-text.ts'
 import { valueText } from '../output/json-value.ts'
 import { type Column, tableLines } from '../output/output.ts'
+import { overdueProofs } from '../output/proof-text.ts'
 import { ringLines, shareColumns } from '../output/ring-text.ts'
 import { gatherStatus, nodeColumns, statusHeadline } from '../output/status-text.ts'
 import { duration } from '../output/words.ts'
-import { healthChecks } from './health.ts'
+import { healthChecks, healthExit, statusExit } from './health.ts'
 
 export async function status({ access, output }: CommandContext): Promise<ExitCode> {
   const found = await gatherStatus(await access.nodes())
@@ -19,17 +20,22 @@ export async function status({ access, output }: CommandContext): Promise<ExitCo
     items: found.items,
     columns: nodeColumns,
     partial: unreachable.length > 0,
-    warnings: unreachable.map(item => `${item.node} does not answer: ${item.problem ?? 'unknown reason'}`),
+    warnings: [
+      ...unreachable.map(item => `${item.node} could not be asked: ${item.problem ?? 'unknown reason'}`),
+      ...overdueProofs(found.documents, Date.now()),
+    ],
     drawing: style => [statusHeadline(found, style), '', ...tableLines(nodeColumns, found.items, style)],
   })
-  return exitCodes.ok
+  return statusExit(found)
 }
 
 export async function health({ access, output }: CommandContext): Promise<ExitCode> {
-  const checks = healthChecks(await gatherStatus(await access.nodes()))
+  const found = await gatherStatus(await access.nodes())
+  const checks = healthChecks(found, Date.now())
   output.answer({
     kind: 'health',
     items: checks,
+    partial: found.items.some(item => item.state === 'unreachable'),
     columns: [
       {
         name: 'CHECK',
@@ -41,14 +47,14 @@ export async function health({ access, output }: CommandContext): Promise<ExitCo
         paint: (text, check, style) =>
           check.result === 'ok'
             ? style.green(text)
-            : check.result === 'note'
+            : check.result === 'note' || check.result === 'unknown'
               ? style.yellow(text)
               : style.red(text),
       },
       { name: 'DETAIL', value: check => check.detail },
     ],
   })
-  return checks.some(check => check.result === 'bad') ? exitCodes.unhealthy : exitCodes.ok
+  return healthExit(checks)
 }
 
 export async function ring({ access, output }: CommandContext, table: string | undefined): Promise<ExitCode> {

@@ -1,6 +1,7 @@
 /** query, scan: many rows. */
 
 import type { Row, RowResult } from '@quorate/client'
+import { advised } from '../advice.ts'
 import { keyValue, type LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
 import { usageError } from '../command-error.ts'
@@ -8,6 +9,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { toJson, valueText } from '../output/json-value.ts'
 import type { Column } from '../output/output.ts'
 import { contextText } from '../output/receipt-text.ts'
+import { count } from '../output/words.ts'
 
 export interface RangeArguments {
   readonly from?: string
@@ -25,6 +27,17 @@ interface RowItem {
 }
 
 export async function query(
+  context: CommandContext,
+  table: string,
+  key: string,
+  options: RangeArguments,
+): Promise<ExitCode> {
+  return advised({ verb: 'query', table, words: context.words }, () =>
+    queryRows(context, table, key, options),
+  )
+}
+
+async function queryRows(
   context: CommandContext,
   table: string,
   key: string,
@@ -52,9 +65,11 @@ export async function scan(
   table: string,
   options: RangeArguments,
 ): Promise<ExitCode> {
-  const { client, partition, sort } = await context.access.table(table)
-  const rows = client.scan({ limit: options.limit + 1, r: options.r, timeoutMs: options.timeout })
-  return show(context, 'rows', rows, sort === undefined ? [partition] : [partition, sort], options.limit)
+  return advised({ verb: 'scan', table, words: context.words }, async () => {
+    const { client, partition, sort } = await context.access.table(table)
+    const rows = client.scan({ limit: options.limit + 1, r: options.r, timeoutMs: options.timeout })
+    return show(context, 'rows', rows, sort === undefined ? [partition] : [partition, sort], options.limit)
+  })
 }
 
 async function show(
@@ -85,7 +100,7 @@ async function show(
     columns: rowColumns(items, keys),
     warnings: more ? [`there are more rows than ${limit}: --limit COUNT, or quorate export`] : [],
     partial: more,
-    footer: items.length === 0 ? 'no rows' : `${items.length} rows`,
+    footer: items.length === 0 ? 'no rows' : count(items.length, 'row'),
   })
   return exitCodes.ok
 }
@@ -112,7 +127,5 @@ function rowColumns(items: readonly RowItem[], keys: readonly string[]): Column<
 
 function fieldText({ siblings }: RowItem, name: string): string | number | undefined {
   const values = siblings.map(sibling => (sibling as Record<string, unknown>)[name])
-  const [only] = values
-  if (values.length === 1) return typeof only === 'number' ? String(only) : valueText(only)
   return [...new Set(values.map(valueText))].join(' | ')
 }

@@ -32,13 +32,18 @@ async function* readJsonLines(stream: NodeJS.ReadableStream): AsyncGenerator<Sou
 }
 
 export function jsonLine(line: number, text: string): SourceLine {
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return { line, row: fromJson(value) as Row }
-    return { line, problem: 'not a JSON object' }
+    value = JSON.parse(text)
   } catch (error) {
     return { line, problem: `not JSON: ${error instanceof Error ? error.message : String(error)}` }
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return { line, problem: 'not a JSON object' }
+  try {
+    return { line, row: fromJson(value, 'row') as Row }
+  } catch (error) {
+    return { line, problem: error instanceof Error ? error.message : String(error) }
   }
 }
 

@@ -1,6 +1,8 @@
 /** get, put, delete: one row. */
 
 import type { KeyInput, PutOptions, PutResult, Row } from '@quorate/client'
+import { operationFromHex } from '@quorate/client/pure'
+import { advised } from '../advice.ts'
 import { keyValue, type LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError, usageError } from '../command-error.ts'
@@ -15,16 +17,19 @@ export interface RowOptions {
   readonly context?: Uint8Array
   readonly strict?: boolean
   readonly timeout?: number
+  readonly operation?: string
 }
 
 export async function get(
-  { access, output }: CommandContext,
+  { access, output, words }: CommandContext,
   table: string,
   key: readonly string[],
   options: RowOptions,
 ): Promise<ExitCode> {
-  const { client, sort, partition } = await access.table(table)
-  const found = await client.get(keyOf(key, partition, sort), { r: options.r, timeoutMs: options.timeout })
+  const found = await advised({ verb: 'get', table, key, words }, async () => {
+    const { client, sort, partition } = await access.table(table)
+    return client.get(keyOf(key, partition, sort), { r: options.r, timeoutMs: options.timeout })
+  })
   const item = {
     found: found.siblings.length > 0,
     value: found.value === undefined ? null : toJson(found.value),
@@ -66,8 +71,11 @@ export async function put(
   options: RowOptions,
 ): Promise<ExitCode> {
   const row = parseRow(json === '-' ? await readAll() : json)
-  const { client } = await context.access.table(table)
-  report(context, 'put', await client.put(row, putOptions(options)))
+  const { access, words } = context
+  const { client, partition, sort } = await advised({ verb: 'put', table, words }, () => access.table(table))
+  const key = [partition, ...(sort === undefined ? [] : [sort])].map(name => valueText(toJson(row[name])))
+  const asked = { verb: 'put', table, key, words } as const
+  report(context, 'put', await advised(asked, () => client.put(row, putOptions(options))))
   return exitCodes.ok
 }
 
@@ -77,13 +85,19 @@ export async function remove(
   key: readonly string[],
   options: RowOptions,
 ): Promise<ExitCode> {
-  const { client, sort, partition } = await context.access.table(table)
-  report(context, 'delete', await client.delete(keyOf(key, partition, sort), putOptions(options)))
+  const { access, words } = context
+  const result = await advised({ verb: 'delete', table, key, words }, async () => {
+    const { client, sort, partition } = await access.table(table)
+    return client.delete(keyOf(key, partition, sort), putOptions(options))
+  })
+  report(context, 'delete', result)
   return exitCodes.ok
 }
 
 function putOptions(options: RowOptions): PutOptions {
-  return { w: options.w, context: options.context, strict: options.strict, timeoutMs: options.timeout }
+  const { w, context, strict, timeout } = options
+  const operation = options.operation === undefined ? undefined : operationFromHex(options.operation)
+  return { w, context, strict, operation, timeoutMs: timeout }
 }
 
 function report({ output }: CommandContext, kind: 'put' | 'delete', result: PutResult): void {
@@ -97,11 +111,14 @@ function report({ output }: CommandContext, kind: 'put' | 'delete', result: PutR
       { name: 'GUARANTEE', value: () => result.receipt.guarantee },
     ],
     drawing: style => [
-      style.green(kind === 'put' ? '✔ written' : '✔ deleted'),
+      style.green(doneText(kind, result.repeated)),
       ...receiptLines(result.receipt, result.context, style),
     ],
   })
 }
+
+const doneText = (kind: 'put' | 'delete', repeated: boolean): string =>
+  `✔ ${kind === 'put' ? 'written' : 'deleted'}${repeated ? ' (the operation had been applied before)' : ''}`
 
 export function parseRow(json: string): Row {
   let value: unknown
@@ -115,7 +132,7 @@ export function parseRow(json: string): Row {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw usageError(`a row is a JSON object with named fields, not ${json.slice(0, 60)}`)
-  return fromJson(value) as Row
+  return fromJson(value, 'row') as Row
 }
 
 export function keyOf(key: readonly string[], partition: string, sort: string | undefined): KeyInput {

@@ -55,13 +55,13 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     )
   const where: { id?: string; data?: string } = {}
   try {
-    const { environmentSettings, readConfigFile, resolveConfig } = await import('@quorate/server')
+    const { environmentSettings, fileLayer, flagLayer, resolveConfig } = await import('@quorate/server')
     const { config: file, member, rebuild, join: _, ...flags } = options
     const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
     const layers = [
-      member === undefined ? given : { ...given, members: member },
+      flagLayer(member === undefined ? given : { ...given, members: member }),
       environmentSettings(process.env),
-      ...(file === undefined ? [] : [await readConfigFile(file)]),
+      ...(file === undefined ? [] : [await fileLayer(file)]),
     ]
     const config = resolveConfig(layers)
     Object.assign(where, { id: config.node.id, data: config.data })

@@ -1,5 +1,6 @@
 /** table create, list, show. */
 
+import { advised } from '../advice.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -51,25 +52,25 @@ const columns: readonly Column<TableItem>[] = [
 ]
 
 export async function createTable(
-  { access, output }: CommandContext,
+  { access, output, words }: CommandContext,
   name: string,
   options: CreateOptions,
 ): Promise<ExitCode> {
   const [partition = '', sort] = options.key.split(',').map(part => part.trim())
   const db = await access.database()
-  const made = await db.createTable(name, {
-    key: { partition, sort },
-    replication: {
-      kind: 'leaderless',
-      ...(options.n === undefined ? {} : { n: options.n }),
-      // Words such as "quorum" are for the table's own check to understand.
-      ...(options.r === undefined ? {} : { r: options.r as number }),
-      ...(options.w === undefined ? {} : { w: options.w as number }),
-      ...(options.sloppy === undefined ? {} : { sloppy: options.sloppy }),
-      ...(options.readRepair === undefined ? {} : { readRepair: options.readRepair }),
-    },
-    ...(options.conflict === undefined ? {} : { conflict: { kind: options.conflict } }),
-  })
+  const replication = {
+    kind: 'leaderless',
+    ...(options.n === undefined ? {} : { n: options.n }),
+    // Words such as "quorum" are for the table's own check to understand.
+    ...(options.r === undefined ? {} : { r: options.r as number }),
+    ...(options.w === undefined ? {} : { w: options.w as number }),
+    ...(options.sloppy === undefined ? {} : { sloppy: options.sloppy }),
+    ...(options.readRepair === undefined ? {} : { readRepair: options.readRepair }),
+  }
+  const conflict = options.conflict === undefined ? {} : { conflict: { kind: options.conflict } }
+  const made = await advised({ verb: 'create', table: name, words }, () =>
+    db.createTable(name, { key: { partition, sort }, replication, ...conflict }),
+  )
   output.answer({
     kind: 'tables',
     items: [made as TableItem],

@@ -2,7 +2,8 @@
 
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
-import { access as checkReadable } from 'node:fs/promises'
+import { access as checkReadable, constants, stat } from 'node:fs/promises'
+import { advised } from '../advice.ts'
 import type { LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError } from '../command-error.ts'
@@ -11,7 +12,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { toJson } from '../output/json-value.ts'
 import { Progress } from '../output/progress.ts'
 import { count } from '../output/words.ts'
-import { csvText } from './csv.ts'
+import { CsvShape } from './csv-shape.ts'
 import { formatOf, type RowFormat, readRows, type SourceLine } from './row-source.ts'
 
 export interface ImportOptions {
@@ -35,13 +36,13 @@ interface ImportTally {
 }
 
 export async function importRows(
-  { access, output }: CommandContext,
+  { access, output, words }: CommandContext,
   table: string,
   file: string,
   options: ImportOptions,
 ): Promise<ExitCode> {
   await refuseMissing(file)
-  const { client } = await access.table(table)
+  const { client } = await advised({ verb: 'import', table, words }, () => access.table(table))
   const tally: ImportTally = { written: 0, failed: 0, unknown: 0, skipped: 0, lastLine: 0, problems: [] }
   const progress = new Progress(output.terminal.error, `import ${table}`, 'rows', undefined)
   const pending = new Set<number>()
@@ -105,13 +106,14 @@ function fail(tally: ImportTally, line: number, error: unknown, progress: Progre
 
 async function refuseMissing(file: string): Promise<void> {
   if (file === '-') return
-  try {
-    await checkReadable(file)
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, `${file} cannot be read: ${(cause as Error).message}`, {
+  const refuse = (why: string): never => {
+    throw new CommandError(exitCodes.usage, `${file} cannot be read: ${why}`, {
       done: 'Nothing was written.',
     })
   }
+  const found = await stat(file).catch((cause: unknown) => refuse((cause as Error).message))
+  if (found.isDirectory()) refuse('it is a directory')
+  await checkReadable(file, constants.R_OK).catch((cause: unknown) => refuse((cause as Error).message))
 }
 
 async function openSink(file: string): Promise<WriteStream> {
@@ -137,9 +139,18 @@ export interface ExportOptions {
   readonly r?: LevelArgument
 }
 
-const HEADER_ROWS = 1_000
-
 export async function exportRows(
+  context: CommandContext,
+  table: string,
+  file: string,
+  options: ExportOptions,
+): Promise<ExitCode> {
+  return advised({ verb: 'export', table, words: context.words }, () =>
+    writeRows(context, table, file, options),
+  )
+}
+
+async function writeRows(
   { access, output }: CommandContext,
   table: string,
   file: string,
@@ -167,9 +178,8 @@ export async function exportRows(
     if (siblings.length === 0) continue
     if (siblings.length > 1) tally.siblings++
     for (const sibling of siblings) {
-      const plain = toJson(sibling) as Record<string, unknown>
-      if (csv === undefined) await write(`${JSON.stringify(plain)}\n`)
-      else for (const line of csv.add(plain)) await write(`${line}\n`)
+      if (csv === undefined) await write(`${JSON.stringify(toJson(sibling))}\n`)
+      else for (const line of csv.add(sibling)) await write(`${line}\n`)
     }
     progress.done = ++tally.rows
   }
@@ -185,9 +195,7 @@ export async function exportRows(
     ...(tally.siblings > 0
       ? [`${count(tally.siblings, 'row')} with siblings: every sibling is a line of its own`]
       : []),
-    ...(csv !== undefined && csv.lost.size > 0
-      ? [`not in the CSV, since they first appear after row ${HEADER_ROWS}: ${[...csv.lost].join(', ')}`]
-      : []),
+    ...(csv?.warnings() ?? []),
   ]
   if (file === '-') {
     for (const warning of warnings) output.warn(warning)
@@ -205,38 +213,4 @@ export async function exportRows(
     })
   }
   return exitCodes.ok
-}
-
-/** CSV names its columns first: they are those of the first thousand rows. */
-class CsvShape {
-  readonly lost = new Set<string>()
-  readonly #columns: Set<string>
-  #waiting: Record<string, unknown>[] | undefined = []
-
-  constructor(keys: readonly string[]) {
-    this.#columns = new Set(keys)
-  }
-
-  *add(row: Record<string, unknown>): Generator<string> {
-    if (this.#waiting === undefined) {
-      for (const name of Object.keys(row)) if (!this.#columns.has(name)) this.lost.add(name)
-      yield this.#line(row)
-      return
-    }
-    for (const name of Object.keys(row)) this.#columns.add(name)
-    this.#waiting.push(row)
-    if (this.#waiting.length >= HEADER_ROWS) yield* this.end()
-  }
-
-  *end(): Generator<string> {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    if (waiting === undefined) return
-    yield [...this.#columns].map(csvText).join(',')
-    for (const row of waiting) yield this.#line(row)
-  }
-
-  #line(row: Record<string, unknown>): string {
-    return [...this.#columns].map(name => csvText(row[name])).join(',')
-  }
 }

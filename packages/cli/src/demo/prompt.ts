@@ -22,7 +22,8 @@ interface PromptCommand {
 interface Prompt {
   readonly cluster: LocalCluster
   readonly terminal: Terminal
-  context(): CommandContext
+  /** `words`: the same as a command line of its own, in another terminal. */
+  context(words?: readonly string[]): CommandContext
 }
 
 const one = (words: readonly string[], usage: string): string => {
@@ -39,14 +40,17 @@ const COMMANDS: Readonly<Record<string, PromptCommand>> = {
   get: {
     usage: 'get ID',
     meaning: 'read a city at R=2',
-    run: (words, _, prompt) => rows.get(prompt.context(), 'cities', [one(words, 'get ID')], {}),
+    run: (words, _, prompt) => {
+      const id = one(words, 'get ID')
+      return rows.get(prompt.context(['get', 'cities', id]), 'cities', [id], {})
+    },
   },
   put: {
     usage: 'put {"id": …}',
     meaning: 'write a row; without a context it becomes a sibling of what is there',
     run: (_, rest, prompt) => {
       if (rest === '') throw usageError('usage: put {"id": "XX-1", "name": "Atlantis"}')
-      return rows.put(prompt.context(), 'cities', rest, {})
+      return rows.put(prompt.context(['put', 'cities', rest]), 'cities', rest, {})
     },
   },
   explain: {
@@ -101,14 +105,14 @@ export async function runPrompt(cluster: LocalCluster, terminal: Terminal, examp
   const prompt: Prompt = {
     cluster,
     terminal,
-    context() {
+    context(words = []) {
       const alive = cluster.nodes.find(node => node.process !== undefined)
       if (alive === undefined)
         throw new CommandError(exitCodes.unreachable, 'all nodes are dead', { next: 'restart n1' })
       // Reads of status go to a node that lives; the data connection finds its own way and is kept.
       access = new ClusterAccess({ http: alive.http }, {})
       opened.push(access)
-      return { access, output: new Output(terminal, 'table') }
+      return { access, output: new Output(terminal, 'table'), words: [...words, '--http', alive.http] }
     },
   }
   const [first] = cluster.nodes

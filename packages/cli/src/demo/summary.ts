@@ -114,16 +114,28 @@ export function summaryLines(findings: DemoFindings, style: Style): string[] {
     style.bold('  What happened'),
     `  ${style.yellow('kill')}     ${plan.victim} got SIGKILL after ${count(imported.killedAtRows, 'row')}. The import went on: ${count(imported.rowsWhileDown, 'row')} were`,
     `           acknowledged by the other replicas meanwhile; the longest pause was ${duration(imported.longestPauseMs)}.`,
-    `  ${style.yellow('hints')}    ${healedByHints(healed, plan.victim)}`,
+    `  ${style.yellow('hints')}    ${healedByHints(healed, imported, plan.victim).join('\n           ')}`,
     `  ${style.yellow('sweep')}    ${healedBySweep(healed)}`,
     ...document.problems.slice(0, 8).map(problem => `  ${style.red('problem')}  ${problem}`),
     '',
   ]
 }
 
-function healedByHints(healed: HealReport, victim: string): string {
-  const drained = healed.open.length === 0 ? 'none is left' : healed.open.join('; ')
-  return `${count(healed.hintsReplayed, 'write')} kept for ${victim} by its peers handed over when it came back; ${drained}.`
+/** Hints are compared with the rows of the line above: whoever reads both asks why they differ. */
+export function healedByHints(healed: HealReport, imported: ImportReport, victim: string): string[] {
+  const { hintsReplayed, open } = healed
+  const { rowsWhileDown } = imported
+  const others = hintsReplayed - rowsWhileDown
+  const why =
+    others < 0
+      ? `fewer than the ${count(rowsWhileDown, 'row')} above: the sweep brought it the rest.`
+      : `the ${count(rowsWhileDown, 'row')} above and ${wholeNumber(others)} more that were under way`
+  return [
+    `A hint is a write that a node keeps for another which cannot take it, and hands over later.`,
+    `${victim} got ${wholeNumber(hintsReplayed)}: ${why}`,
+    ...(others < 0 ? [] : [`when it died, or came while it was starting again.`]),
+    open.length === 0 ? 'None is left.' : `Not settled: ${open.join('; ')}.`,
+  ]
 }
 
 function healedBySweep(healed: HealReport): string {

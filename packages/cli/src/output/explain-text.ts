@@ -1,7 +1,6 @@
 /** `explain`, drawn: hash → token → partition → replicas → versions on each → why this answer. */
 
 import type { Explanation } from '@quorate/server'
-import { toJson } from './json-value.ts'
 import { padEnd, type Style, textWidth } from './style.ts'
 import { wholeNumber } from './words.ts'
 
@@ -22,7 +21,19 @@ export function explainLines(found: Explanation, key: string, style: Style): str
     '',
     `  ${answerLine(found, style)}`,
     ...found.why.map(reason => style.dim(`    because ${reason}`)),
+    ...(found.merged.values.length === 0
+      ? []
+      : [
+          `  context ${found.merged.context}`,
+          style.dim('          put --context with it replaces what is shown here'),
+        ]),
   ]
+}
+
+/** `2026-11-22 19:03:01.190 UTC`, and which of several writes of one millisecond it was. */
+export function writtenAt({ at, counter }: Explanation['replicas'][number]['versions'][number]): string {
+  const time = `${at.slice(0, 10)} ${at.slice(11, -1)} UTC`
+  return counter === 0 ? time : `${time} (number ${counter + 1} in its millisecond)`
 }
 
 function ruler({ token, partition }: Explanation, style: Style): string {
@@ -51,7 +62,7 @@ function replicaLines({ replicas }: Explanation, style: Style): string[] {
       `  ${mark} ${padEnd(style.bold(replica.node), width)}  ${replica.state}${cell}${differs}${role}${suspected}`,
       ...replica.versions.map(version =>
         style.dim(
-          `    ${' '.repeat(width)}version ${version.dot}  written ${version.at}  operation ${version.operation}`,
+          `    ${' '.repeat(width)}version ${version.dot}  written ${writtenAt(version)}  operation ${version.operation}`,
         ),
       ),
     ]
@@ -61,9 +72,9 @@ function replicaLines({ replicas }: Explanation, style: Style): string[] {
 function answerLine({ merged }: Explanation, style: Style): string {
   const { values, conflict } = merged
   if (values.length === 0) return `${style.bold('answer')}  nothing`
-  if (!conflict) return `${style.bold('answer')}  ${style.green(JSON.stringify(toJson(values[0])))}`
+  if (!conflict) return `${style.bold('answer')}  ${style.green(JSON.stringify(values[0]))}`
   return [
     `${style.bold('answer')}  ${style.yellow(`${values.length} siblings`)}`,
-    ...values.map(value => `          ${JSON.stringify(toJson(value))}`),
+    ...values.map(value => `          ${JSON.stringify(value)}`),
   ].join('\n')
 }

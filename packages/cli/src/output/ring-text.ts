@@ -3,12 +3,12 @@
 import type { RingDocument } from '../admin-client.ts'
 import { type Column, tableLines } from './output.ts'
 import type { Style } from './style.ts'
-import { count, wholeNumber } from './words.ts'
+import { count, duration, wholeNumber } from './words.ts'
 
 export type PartitionItem = RingDocument['partitions'][number] & { readonly table: string }
 
 const ago = (atMs: number | null): string =>
-  atMs === null ? 'never' : new Date(atMs).toISOString().slice(11, 19)
+  atMs === null ? 'never' : `${duration(Math.max(0, Date.now() - atMs))} ago`
 
 export const shareColumns: readonly Column<PartitionItem>[] = [
   { name: 'TABLE', value: item => item.table },

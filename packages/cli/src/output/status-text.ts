@@ -22,6 +22,10 @@ export interface NodeItem {
   readonly suspectedBy: readonly string[]
   readonly proven: number
   readonly pairs: number
+  /** Pairs without a proof that is young enough. */
+  readonly overdue: number
+  /** The oldest proof; null when there is none. */
+  readonly oldestProofMs: number | null
   readonly damagedRows: number
   readonly ledgerEntries: number
   readonly rssBytes: number | null
@@ -79,6 +83,8 @@ function itemOf(
       .map(d => d.node),
     proven: sum(table => table.sweep.proven),
     pairs: sum(table => table.sweep.pairs),
+    overdue: sum(table => table.sweep.overdue),
+    oldestProofMs: oldestProof(status),
     damagedRows: status?.damagedRows ?? 0,
     ledgerEntries: status?.ledgerEntries ?? 0,
     rssBytes: status?.memory.rss ?? null,
@@ -107,7 +113,11 @@ export const nodeColumns: readonly Column<NodeItem>[] = [
     value: item => hintText(item),
     paint: (text, item, style) => (item.hintsHeld > 0 ? style.yellow(text) : text),
   },
-  { name: 'PROVEN', value: item => (item.state === 'unreachable' ? '' : `${item.proven}/${item.pairs}`) },
+  {
+    name: 'PROVEN',
+    value: item => provenText(item),
+    paint: (text, item, style) => (item.overdue > 0 ? style.red(text) : text),
+  },
   {
     name: 'SUSPECTED BY',
     value: item => item.suspectedBy.join(' ') || '-',
@@ -116,6 +126,17 @@ export const nodeColumns: readonly Column<NodeItem>[] = [
   { name: 'UP', value: item => (item.uptimeMs === null ? '' : duration(item.uptimeMs)) },
   { name: 'MEMORY', value: item => (item.rssBytes === null ? '' : bytes(item.rssBytes)) },
 ]
+
+function provenText(item: NodeItem): string {
+  if (item.state === 'unreachable') return '?'
+  const overdue = item.overdue === 0 ? '' : `, ${item.overdue} overdue`
+  return `${item.proven}/${item.pairs}${overdue}`
+}
+
+function oldestProof(status: StatusDocument | undefined): number | null {
+  const proofs = (status?.tables ?? []).flatMap(({ sweep }) => sweep.oldestMs ?? [])
+  return proofs.length === 0 ? null : Math.min(...proofs)
+}
 
 function hintText(item: NodeItem): string | number {
   if (item.state === 'unreachable') return '?'
@@ -134,10 +155,12 @@ export function statusHeadline({ items, documents }: ClusterStatus, style: Style
     ready === items.length
       ? style.green(`all ${items.length} nodes ready`)
       : style.red(`${ready} of ${items.length} nodes ready`)
+  const overdue = items.reduce((total, item) => total + item.overdue, 0)
+  const proofs = overdue === 0 ? '' : ` · ${style.red(`${count(overdue, 'proof')} overdue`)}`
   const waiting = hints === 0 ? 'no hints waiting' : style.yellow(`${count(hints, 'hint')} waiting`)
   const tables =
     cluster === undefined
       ? ''
       : ` · ${count(cluster.tables.length, 'table')} · ring version ${cluster.mapVersion}`
-  return `${nodes} · ${waiting}${tables}`
+  return `${nodes} · ${waiting}${proofs}${tables}`
 }

@@ -1,7 +1,7 @@
 /** Commands on tables and rows. */
 
 import { type Command, Option } from 'commander'
-import { contextToken, integer, level, milliseconds } from '../arguments.ts'
+import { contextToken, integer, level, operation, positiveMilliseconds } from '../arguments.ts'
 import { type ProgramResult, talking, withContext } from '../command-context.ts'
 
 export function addDataCommands(program: Command, result: ProgramResult): void {
@@ -11,8 +11,15 @@ export function addDataCommands(program: Command, result: ProgramResult): void {
   addTransfer(program, result)
 }
 
+/** Longest life of a request, as every node has it (`requestTimeoutMaxMs`). */
+const REQUEST_MAX_MS = 120_000
+
 const timeout = (command: Command): Command =>
-  command.option('--timeout <duration>', 'for the whole request (default 5s)', milliseconds('--timeout'))
+  command.option(
+    '--timeout <duration>',
+    'for the whole request: 500ms, 10s, up to 2m (default 5s)',
+    positiveMilliseconds('--timeout', REQUEST_MAX_MS),
+  )
 
 function addTables(program: Command, result: ProgramResult): void {
   const tables = program.command('table').description('create, list and show tables')
@@ -71,6 +78,11 @@ function addRows(program: Command, result: ProgramResult): void {
       .option('--w <count>', 'one, quorum, all or a number', level('--w'))
       .option('--context <token>', 'what a get printed: this write replaces what that read saw', contextToken)
       .option('--strict', 'on a sloppy table: count home replicas only')
+      .option(
+        '--operation <id>',
+        'repeats a write of unknown outcome: the id its error named; it is not applied twice',
+        operation,
+      )
   writing(program.command('put').argument('<table>').argument('<row>', 'a JSON object, or - for stdin'))
     .description('writes one row')
     .action((table, row, options) =>

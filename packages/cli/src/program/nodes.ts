@@ -1,7 +1,7 @@
 /** Commands that start nodes. */
 
 import { type Command, Option } from 'commander'
-import { integer } from '../arguments.ts'
+import { integer, port } from '../arguments.ts'
 import type { ProgramResult } from '../command-context.ts'
 import { usageError } from '../command-error.ts'
 
@@ -29,7 +29,7 @@ function addDemo(program: Command, result: ProgramResult): void {
     .option(
       '--http-port <port>',
       'first admin port (default 7480; 0: any that are free)',
-      integer('--http-port'),
+      port('--http-port'),
     )
     .option('--data <directory>', 'keep the data there (default: temporary, removed at the end)')
     .addOption(
@@ -60,12 +60,12 @@ function addStart(program: Command, result: ProgramResult): void {
     .option('--listen <address>', 'data port: host:port (default 127.0.0.1:7701)')
     .option('--http <address>', 'admin port: host:port (default 127.0.0.1:7480)')
     .option('--data <directory>', 'data directory, made when it is missing')
-    .option('--zone <name>', 'what fails together: a rack, an availability zone')
+    .option('--zone <name>', 'what fails together: a rack, an availability zone (default: the id)')
     .option('--region <name>', 'nodes near each other')
     .option('--weight <number>', 'share of the ring, relative to the others', weight)
     .option(
       '--member <fields>',
-      'an initial member: id=n2,address=host:port[,http=host:port][,zone=b]; once per node, the same list on all',
+      'another initial member, once for each of the others (this node may be left out): id=n2,address=host:port[,http=host:port][,zone=b][,region=eu][,weight=2]. All nodes must know the same members, with the same zone (default: the id), region and weight',
       (text: string, before: Record<string, unknown>[] | undefined) => [...(before ?? []), { text }],
     )
     .option('--log-level <level>', 'debug, info, warn or error')

@@ -1,7 +1,7 @@
 /** Commands that look at a cluster, and those that put it right or under load. */
 
 import { type Command, Option } from 'commander'
-import { integer, milliseconds } from '../arguments.ts'
+import { integer, milliseconds, positiveMilliseconds } from '../arguments.ts'
 import { outputOf, outputOptions, type ProgramResult, talking, withContext } from '../command-context.ts'
 
 export function addOperations(program: Command, result: ProgramResult): void {
@@ -16,10 +16,14 @@ export function addOperations(program: Command, result: ProgramResult): void {
 function addInsight(program: Command, result: ProgramResult): void {
   const insight = () => import('../commands/insight.ts')
   talking(program.command('status'))
-    .description('every node: state, rows, hints, what is proven equal')
+    .description(
+      'every node: state, rows, hints, what is proven equal; exit code 9 when a node could not be asked, 10 when one failed or proofs are overdue',
+    )
     .action(options => withContext(options, result, async context => (await insight()).status(context)))
   talking(program.command('health'))
-    .description('is everything as it should be? exit code 10 when not')
+    .description(
+      'is everything as it should be? exit code 10 when not, 9 when that could not be found out; proofs are overdue after ten sweep intervals (5 min by default)',
+    )
     .action(options => withContext(options, result, async context => (await insight()).health(context)))
   talking(program.command('ring').argument('[table]'))
     .description('partitions and their homes')
@@ -73,7 +77,7 @@ function addWorkload(program: Command, result: ProgramResult): void {
   )
     .description('runs a mix of requests and measures it')
     .option('--rate <count>', 'operations per second (default: as fast as it goes)', integer('--rate'))
-    .option('--duration <duration>', 'how long', milliseconds('--duration'), 10_000)
+    .option('--duration <duration>', 'how long', positiveMilliseconds('--duration'), 10_000)
     .option('--concurrency <count>', 'requests in flight', integer('--concurrency'), 32)
     .option('--rows <count>', 'rows that are loaded first (a–f)', integer('--rows'), 1_000)
     .option('--check', 'set: read every acknowledged element back; exit code 10 when one is missing')

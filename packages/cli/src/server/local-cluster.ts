@@ -4,12 +4,13 @@
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CommandError } from '../command-error.ts'
+import { PORT_MAX } from '../arguments.ts'
+import { CommandError, usageError } from '../command-error.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { consecutivePorts, freePorts } from './free-ports.ts'
 import type { LocalNodeMessage, LocalNodeSettings } from './local-node.ts'
@@ -96,7 +97,7 @@ export class LocalCluster {
     const node = this.node(id)
     if (this.#closed) throw new CommandError(exitCodes.interrupted, 'the cluster is being stopped')
     if (node.process !== undefined) throw new CommandError(exitCodes.usage, `${id} is running already`)
-    mkdirSync(this.directory, { recursive: true })
+    await makeOwn(this.directory)
     const logPath = `${node.data}.log`
     const log = openSync(logPath, 'a')
     const settings: LocalNodeSettings = {
@@ -170,6 +171,19 @@ export class LocalCluster {
   }
 }
 
+async function makeOwn(directory: string): Promise<void> {
+  const { makeDirectory } = await import('@quorate/server')
+  try {
+    await makeDirectory(directory)
+  } catch (cause) {
+    throw new CommandError(
+      exitCodes.usage,
+      `the directory ${directory} cannot be made: ${(cause as Error).message}`,
+      { done: 'Nothing was started.', next: 'quorate demo --data DIRECTORY, with one that can be made' },
+    )
+  }
+}
+
 /** Old data has old rows, whose new versions would be siblings, and members at other addresses. */
 function refuseUsed(directory: string | undefined): void {
   if (directory === undefined || !existsSync(directory) || readdirSync(directory).length === 0) return
@@ -181,6 +195,10 @@ function refuseUsed(directory: string | undefined): void {
 
 async function adminPorts(wanted: number | undefined, count: number): Promise<number[]> {
   if (wanted === 0) return freePorts(count)
+  if (wanted !== undefined && wanted + count - 1 > PORT_MAX)
+    throw usageError(
+      `--http-port ${wanted}: ${count} nodes need the ports up to ${wanted + count - 1}, but ports end at ${PORT_MAX}`,
+    )
   const ports = await consecutivePorts(wanted ?? 7480, count)
   if (ports !== undefined) return ports
   if (wanted === undefined) return freePorts(count)

@@ -39,6 +39,7 @@ function nextFor(data: Readonly<Record<string, unknown>>): string | undefined {
   if (data.owner !== undefined)
     return `quorate start --id ${String(data.owner)} …, or another --data directory`
   if (data.process !== undefined) return `kill ${String(data.process)}, or another --data directory`
+  if (data.directory !== undefined) return 'another --data directory: one that can be made and written'
   if (data.field !== undefined) return 'quorate start --help'
   return undefined
 }

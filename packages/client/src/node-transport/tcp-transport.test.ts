@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import {
   ByteWriter,
   helloSchema,
@@ -13,6 +13,15 @@ import {
 import { type TransportSubject, transportConformance } from '@quorate/core/conformance'
 import { afterEach, describe, expect, it } from 'vitest'
 import { noIncarnation, TcpTransport } from './tcp-transport.ts'
+
+/** A port at which nothing listens. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise(resolve => server.close(resolve))
+  return port
+}
 
 const turns = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await new Promise(resolve => setImmediate(resolve))
@@ -165,6 +174,29 @@ describe('what comes over a connection', () => {
     other.send('n3' as PeerId, Uint8Array.of(1))
     await until(() => refused.length > 0)
     expect(refused[0]!.message).toContain('"n1", not "n3"')
+    await turns(50)
+    expect(refused).toHaveLength(1)
+  })
+
+  it('a peer that cannot be reached is told with its address, and so is that it was reached', async () => {
+    const { port } = await listening()
+    const told: string[] = []
+    const other = new TcpTransport({
+      identity: { node: nodeId('n2'), incarnation: noIncarnation, cluster: '' },
+      onRefused: (peer, error) => told.push(`${peer} ${error.code} ${error.message}`),
+      onReached: peer => told.push(`${peer} reached`),
+    })
+    open.push(other)
+    other.serve({ frame: () => {}, unreachable: () => {} })
+    const free = await freePort()
+    other.route('n1' as PeerId, `127.0.0.1:${free}`)
+    other.send('n1' as PeerId, Uint8Array.of(1))
+    await until(() => told.length > 0)
+    expect(told).toEqual([`n1 UNREACHABLE connect ECONNREFUSED 127.0.0.1:${free}`])
+    other.route('n1' as PeerId, `127.0.0.1:${port}`)
+    other.send('n1' as PeerId, Uint8Array.of(1))
+    await until(() => told.length > 1)
+    expect(told[1]).toBe('n1 reached')
   })
 
   it('a port in use is an error of listen', async () => {

@@ -26,8 +26,10 @@ export interface TcpIdentity {
 
 export interface TcpTransportOptions {
   readonly identity: TcpIdentity
-  /** Told of connections refused for a reason worth a log line. */
+  /** Told of every connection that could not be made or was refused: again and again while it goes on. */
   readonly onRefused?: (peer: string, error: QuorateError) => void
+  /** Told of every connection made to a peer that is the one it should be. */
+  readonly onReached?: (peer: string) => void
 }
 
 /** A peer label that is not a node id: the node behind it is learned from its hello. */
@@ -51,6 +53,7 @@ export const noIncarnation = '\0\0\0\0\0\0\0\0' as Incarnation
 export class TcpTransport implements Transport {
   readonly #identity: TcpIdentity
   readonly #onRefused: (peer: string, error: QuorateError) => void
+  readonly #onReached: (peer: string) => void
   readonly #peers = new Map<PeerId, Peer>()
   #receiver: FrameReceiver | undefined
   #server: Server | undefined
@@ -63,6 +66,7 @@ export class TcpTransport implements Transport {
   constructor(options: TcpTransportOptions) {
     this.#identity = options.identity
     this.#onRefused = options.onRefused ?? (() => {})
+    this.#onReached = options.onReached ?? (() => {})
   }
 
   serve(receiver: FrameReceiver): void {
@@ -147,13 +151,10 @@ export class TcpTransport implements Transport {
       hello: hello => {
         socket.setTimeout(0)
         const wrong = this.#wrongPeer(id, hello)
-        if (wrong !== undefined) {
-          this.#onRefused(id, wrong)
-          connection.fail(wrong.code, wrong.message)
-          return
-        }
+        if (wrong !== undefined) return connection.fail(wrong.code, wrong.message)
         peer.dialing = false
         peer.connections.add(connection)
+        this.#onReached(id)
         const queue = peer.queue
         peer.queue = []
         peer.queuedBytes = 0
@@ -161,7 +162,11 @@ export class TcpTransport implements Transport {
       },
       frame: frame => this.#receiver?.frame(id, frame),
       closed: error => {
-        if (error !== undefined && error.code !== 'UNREACHABLE') this.#onRefused(id, error)
+        const wasMade = peer.connections.has(connection)
+        const why = error ?? (wasMade ? undefined : silent(peer.address))
+        // A connection that was made and is lost is no refusal: the next dial tells.
+        const isLoss = wasMade && why?.code === 'UNREACHABLE'
+        if (why !== undefined && !isLoss && !this.#closed) this.#onRefused(id, why)
         peer.dialing = false
         peer.retryAt = Date.now() + REDIAL_MS
         this.#lost(id, peer, connection)
@@ -189,6 +194,7 @@ export class TcpTransport implements Transport {
       hello: hello => {
         id = (hello.node === '' ? `client#${this.#nextClient++}` : hello.node) as string as PeerId
         this.#peer(id).connections.add(connection)
+        if (hello.node !== '') this.#onReached(id)
       },
       frame: frame => this.#receiver?.frame(id!, frame),
       closed: error => {
@@ -219,3 +225,6 @@ export class TcpTransport implements Transport {
 }
 
 export const seedPeer = (address: string): PeerId => `${SEED}${address}` as PeerId
+
+const silent = (address: string | undefined): QuorateError =>
+  new QuorateError('UNREACHABLE', `no answer from ${address ?? 'its address'}`)

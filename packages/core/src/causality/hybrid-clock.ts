@@ -30,9 +30,8 @@ export const stampSpan = (ms: number): number => Math.floor(ms) * COUNTER
 /** Milliseconds since 1970 that a stamp stands for. */
 export const stampMs = (stamp: Stamp): number => Math.floor(stamp / COUNTER) + EPOCH_MS
 
-export function describeStamp(stamp: Stamp): string {
-  return `${new Date(stampMs(stamp)).toISOString()}+${stamp % COUNTER}`
-}
+/** Stamps of the same millisecond that came before this one. */
+export const stampCounter = (stamp: Stamp): number => stamp % COUNTER
 
 export class HybridClock {
   readonly #wallMs: () => number

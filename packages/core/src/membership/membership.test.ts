@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { NodeId } from '../base/ids.ts'
 import { randomChance, randomUnit, SeededRandom } from '../base/prng.ts'
 import type { Clock } from '../ports/clock.ts'
-import { ManualClock } from '../register/testing/manual-clock.ts'
+import { ManualClock } from '../ports/testing/manual-clock.ts'
 import type { GossipMessage } from './gossip-state.ts'
 import { Membership } from './membership.ts'
 
@@ -59,7 +59,7 @@ class World {
   }
 
   run(ms: number): void {
-    this.clock.runUntil(this.clock.monotonicMs() + ms)
+    this.clock.advance(ms)
   }
 
   /** Runs now, or when the stall is over. */

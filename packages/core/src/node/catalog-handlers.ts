@@ -2,6 +2,7 @@
 
 import { QuorateError } from '../base/errors.ts'
 import type { OperationId, PeerId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 import { encodeMembers, encodeTables, type TablesState, tableDocument } from '../catalog/cluster-state.ts'
 import { describeTable, refuseTooManyTables, type TableDescriptor } from '../catalog/table-descriptor.ts'
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
@@ -10,6 +11,8 @@ import { clusterMessage, createTableMessage } from '../wire/messages.ts'
 import type { Coordination } from './coordination.ts'
 
 const SPREAD_MS = 1_000
+/** Of the time a client waits, for the change itself; the rest is for the way back. */
+const ANSWER_SHARE = 0.8
 
 export function serveCatalog(node: NodeContext, coordination: Coordination): void {
   const { rpc, catalog } = node
@@ -27,8 +30,11 @@ export function serveCatalog(node: NodeContext, coordination: Coordination): voi
     else answer()
   })
 
-  rpc.handle(createTableMessage, (request, respond) => {
-    void createTable(node, coordination, decodeDocument(request.descriptor), request.operation).then(
+  rpc.handle(createTableMessage, (request, respond, _, deadline) => {
+    // Less than the client waits: it is to hear why, not that nobody answered.
+    const timeoutMs = Math.max(1, (deadline - node.clock.monotonicMs()) * ANSWER_SHARE)
+    const given = decodeDocument(request.descriptor)
+    void createTable(node, coordination, given, request.operation, timeoutMs).then(
       ({ descriptor, created }) =>
         respond.ok({ descriptor: encodeDocument(tableDocument(descriptor)), created }),
       (error: unknown) => respond.fail(error),
@@ -42,22 +48,29 @@ export async function createTable(
   coordination: Coordination,
   given: unknown,
   operation: OperationId,
+  timeoutMs: number = limits.requestTimeoutMs,
 ): Promise<{ descriptor: TableDescriptor; created: boolean }> {
   const wanted = describeTable(0, given)
   refuseImpossible(node, wanted)
   let existed = false
-  const after = await coordination.changeTables((before: TablesState) => {
-    existed = false
-    const same = before.tables.find(table => table.name === wanted.name)
-    if (same !== undefined) {
-      if (!sameSettings(same, wanted)) return `table "${wanted.name}" exists with other settings`
-      existed = true
-      return before
-    }
-    refuseTooManyTables(before.tables.length)
-    const table = describeTable(before.nextId, { ...(tableDocument(wanted) as object), id: before.nextId })
-    return { version: before.version + 1, nextId: before.nextId + 1, tables: [...before.tables, table] }
-  }, operation)
+  const after = await coordination.changeTables(
+    (before: TablesState) => {
+      existed = false
+      const same = before.tables.find(table => table.name === wanted.name)
+      if (same !== undefined) {
+        const differing = differences(same, wanted)
+        if (differing.length > 0)
+          return `table "${wanted.name}" exists with other settings: ${differing.join('; ')}`
+        existed = true
+        return before
+      }
+      refuseTooManyTables(before.tables.length)
+      const table = describeTable(before.nextId, { ...(tableDocument(wanted) as object), id: before.nextId })
+      return { version: before.version + 1, nextId: before.nextId + 1, tables: [...before.tables, table] }
+    },
+    operation,
+    timeoutMs,
+  )
   const descriptor = after.tables.find(table => table.name === wanted.name)
   if (descriptor === undefined)
     throw new QuorateError('INTERNAL', 'the table was created and then removed', { outcome: 'unknown' })
@@ -79,8 +92,30 @@ function refuseImpossible(node: NodeContext, wanted: TableDescriptor): void {
   }
 }
 
-function sameSettings(a: TableDescriptor, b: TableDescriptor): boolean {
-  return JSON.stringify(tableDocument({ ...a, id: b.id })) === JSON.stringify(tableDocument(b))
+/** Settings in which a table that exists is not the one that was asked for, in words. */
+export function differences(existing: TableDescriptor, wanted: TableDescriptor): string[] {
+  const is = settingsOf(existing)
+  return [...settingsOf(wanted)]
+    .filter(([field, value]) => is.get(field) !== value)
+    .map(([field, value]) => `${field} is ${is.get(field) ?? 'not set'}, not ${value ?? 'unset'}`)
+}
+
+function settingsOf({
+  key,
+  partitioning,
+  replication,
+  conflict,
+}: TableDescriptor): Map<string, string | undefined> {
+  const { kind, ...numbers } = replication
+  const text = (value: unknown): string | undefined => (value === undefined ? undefined : String(value))
+  return new Map([
+    ['key.partition', key.partition],
+    ['key.sort', key.sort],
+    ['partitioning.kind', partitioning.kind],
+    ['replication.kind', kind],
+    ...Object.entries(numbers).map(([field, value]) => [`replication.${field}`, text(value)] as const),
+    ['conflict.kind', conflict.kind],
+  ])
 }
 
 /** Lets the live members see the change before its maker goes on; those that do not answer follow by gossip. */

@@ -10,7 +10,6 @@
 
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, Incarnation, NodeId, OperationId, PeerId } from '../base/ids.ts'
-import { limits } from '../base/limits.ts'
 import { randomBelow, randomByteString } from '../base/prng.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import {
@@ -387,10 +386,18 @@ export class Coordination {
     }
   }
 
+  #noMajority(): string {
+    const voters = this.config?.acceptors.map(acceptor => acceptor.node) ?? []
+    const down = voters.filter(voter => this.membership.isSuspected(voter))
+    const suspected = down.length === 0 ? '' : `; suspected down: ${down.join(', ')}`
+    return `no majority of its ${voters.length} voters (${voters.join(', ')}) answered in time${suspected}`
+  }
+
   /** Adds a table by compare-and-set. Returns the tables as they are then. */
   async changeTables(
     change: (before: TablesState) => TablesState | string,
     operation: OperationId,
+    timeoutMs: number,
   ): Promise<TablesState> {
     const outcome = await this.registers.change(
       REGISTER_TABLES as ByteString,
@@ -399,11 +406,13 @@ export class Coordination {
         return typeof changed === 'string' ? { reject: changed } : { value: encodeTables(changed) }
       },
       operation,
-      { timeoutMs: limits.requestTimeoutMs },
+      { timeoutMs },
     )
     if (outcome.kind === 'not-applied' || outcome.kind === 'unknown') {
-      throw new QuorateError('UNAVAILABLE', `the tables could not be changed: ${outcome.reason}`, {
+      const message = `the list of tables could not be changed: ${this.#noMajority()}`
+      throw new QuorateError('UNAVAILABLE', message, {
         outcome: outcome.kind,
+        data: { reason: outcome.reason },
       })
     }
     await this.refresh()

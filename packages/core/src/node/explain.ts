@@ -1,10 +1,12 @@
 /** Why a read answers what it answers: hash → token → partition → replicas → what each one has. Read-only. */
 
+import { bytesToBase64 } from '../base/base64.ts'
 import { stringToHex } from '../base/bytes.ts'
 import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
-import { describeStamp } from '../causality/hybrid-clock.ts'
+import { stampCounter, stampMs } from '../causality/hybrid-clock.ts'
 import { type Cell, liveValues } from '../cells/cell.ts'
 import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
+import { encodeContextToken } from '../cells/context-token.ts'
 import { type Document, decodeDocument } from '../cells/document.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { rowKey, rowToken, tokenOf } from '../partitioning/row-key.ts'
@@ -13,13 +15,21 @@ import { inspectMessage } from '../wire/messages.ts'
 
 const ASK_MS = 1_000
 
+export interface WrittenVersion {
+  readonly dot: string
+  /** When it was written, in ISO 8601; and how many stamps of that millisecond came before its own. */
+  readonly at: string
+  readonly counter: number
+  readonly operation: string
+}
+
 export interface ReplicaView {
   readonly node: NodeId
   readonly role: 'home' | 'fallback'
   readonly state: 'has it' | 'has nothing' | 'deleted' | 'damaged' | 'rebuilding' | 'no answer'
   readonly suspected: boolean
   readonly digest: string | undefined
-  readonly versions: readonly { readonly dot: string; readonly at: string; readonly operation: string }[]
+  readonly versions: readonly WrittenVersion[]
   /** Homes for which this node keeps a hint of the row. */
   readonly hintsFor: readonly NodeId[]
 }
@@ -40,6 +50,7 @@ export interface Explanation {
   readonly merged: {
     readonly values: readonly Document[]
     readonly conflict: boolean
+    /** Of all values above, in base64: a put with it replaces them. */
     readonly context: string
   }
   readonly why: readonly string[]
@@ -87,9 +98,7 @@ export async function explainRow(
     merged: {
       values,
       conflict: values.length > 1,
-      context: (merged?.context ?? [])
-        .map(h => `${stringToHex(h.actor).slice(0, 8)}:${h.intervals.at(-1)}`)
-        .join(' '),
+      context: bytesToBase64(encodeContextToken(merged?.context ?? [])),
     },
     why: reasons(
       view.descriptor.conflict.kind,
@@ -128,7 +137,8 @@ async function inspect(
           : 'has it'
   const versions = (cell?.values ?? []).map(value => ({
     dot: `${stringToHex(value.actor).slice(0, 8)}:${value.stamp}`,
-    at: describeStamp(value.stamp),
+    at: new Date(stampMs(value.stamp)).toISOString(),
+    counter: stampCounter(value.stamp),
     operation: stringToHex(value.operation).slice(0, 12),
   }))
   const digest = reply.cell === undefined ? undefined : describeDigest(digestCell(key, reply.cell))

@@ -40,21 +40,37 @@ export interface NodeConfig {
   readonly tuning: NodeTuning
 }
 
-const bad = (field: string, message: string): QuorateError =>
-  new QuorateError('BAD_REQUEST', `${field}: ${message}`, { data: { field } })
+export interface NodeConfigProblem {
+  /** The member it is about; undefined: the list of members. */
+  readonly member: NodeId | undefined
+  readonly field: 'members' | 'id' | 'weight' | 'zone'
+  readonly message: string
+}
+
+/** Everything that is wrong with a configuration. */
+export function nodeConfigProblems({ id: self, members }: NodeConfig): NodeConfigProblem[] {
+  const out: NodeConfigProblem[] = []
+  const wrong = (member: NodeId | undefined, field: NodeConfigProblem['field'], message: string): void => {
+    out.push({ member, field, message })
+  }
+  const ids = members.map(member => member.id)
+  if (!ids.includes(self)) wrong(undefined, 'members', `the node "${self}" is not among the initial members`)
+  if (new Set(ids).size !== ids.length) wrong(undefined, 'members', 'two members have the same id')
+  for (const { id, weight, zone } of members) {
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,31}$/.test(id))
+      wrong(id, 'id', `"${id}" is no node id (letters, digits, . _ -, up to 32)`)
+    if (!(weight > 0) || weight > 64) wrong(id, 'weight', `of "${id}" must be above 0 and at most 64`)
+    if (zone === '') wrong(id, 'zone', `of "${id}" is empty`)
+  }
+  return out
+}
 
 export function checkNodeConfig(config: NodeConfig): void {
-  const ids = config.members.map(member => member.id)
-  if (!ids.includes(config.id))
-    throw bad('members', `the node "${config.id}" is not among the initial members`)
-  if (new Set(ids).size !== ids.length) throw bad('members', 'two members have the same id')
-  for (const member of config.members) {
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,31}$/.test(member.id))
-      throw bad('id', `"${member.id}" is no node id (letters, digits, . _ -, up to 32)`)
-    if (!(member.weight > 0) || member.weight > 64)
-      throw bad('weight', `of "${member.id}" must be above 0 and at most 64`)
-    if (member.zone === '') throw bad('zone', `of "${member.id}" is empty`)
-  }
+  const [first, ...more] = nodeConfigProblems(config).map(({ field, message }) => `${field}: ${message}`)
+  if (first === undefined) return
+  throw new QuorateError('BAD_REQUEST', [first, ...more].join('; '), {
+    data: { field: first.split(':')[0]! },
+  })
 }
 
 const VOTERS_MAX = 5

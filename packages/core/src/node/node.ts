@@ -40,6 +40,7 @@ import { FIRST_CALL_ID_MAX, Rpc } from '../wire/rpc.ts'
 import { serveCatalog } from './catalog-handlers.ts'
 import { Coordination } from './coordination.ts'
 import { checkNodeConfig, type NodeConfig } from './node-config.ts'
+import { ProofAges } from './proof-ages.ts'
 import { Rebuild } from './rebuild.ts'
 import { Scrubber } from './scrubber.ts'
 
@@ -69,6 +70,7 @@ export class Node {
   readonly coordination: Coordination
   readonly rebuild: Rebuild
   readonly sweeper: Sweeper
+  readonly proofs: ProofAges
   readonly collector: Collector
   readonly scrubber: Scrubber
   readonly trees: Trees
@@ -155,6 +157,7 @@ export class Node {
       intervalMs: sweepIntervalMs,
       recheckMs: sweepRecheckMs,
     })
+    this.proofs = new ProofAges(clock, config.id, this.catalog, this.sweeper.provenEqual, sweepIntervalMs)
     this.collector = new Collector(this.context, collectIntervalMs)
     this.scrubber = new Scrubber(this.context, store, trees, scrubIntervalMs)
     this.#replayer = new HintReplayer(this.context)

@@ -6,6 +6,7 @@ import { stampMs } from '../causality/hybrid-clock.ts'
 import type { Counters } from '../leaderless/counters.ts'
 import type { StoreStatus } from '../store/store-face.ts'
 import type { Node } from './node.ts'
+import type { ProofSummary } from './proof-ages.ts'
 
 export interface NodeStatus {
   readonly node: string
@@ -16,6 +17,8 @@ export interface NodeStatus {
   readonly members: readonly MemberStatus[]
   readonly mapVersion: number
   readonly tables: readonly TableStatus[]
+  /** A range whose last proof is older than this is overdue. */
+  readonly proofAgeMaxMs: number
   readonly registers:
     | { readonly epoch: number; readonly acceptors: readonly string[]; readonly changing: boolean }
     | undefined
@@ -68,8 +71,8 @@ export interface TableStatus {
   /** Rows of this table on this node, tombstones included. */
   readonly rows: number
   readonly partitions: number
-  /** Pairs (partition, peer) this node shares, those proven equal since it started, and the oldest such proof. */
-  readonly sweep: { readonly pairs: number; readonly proven: number; readonly oldestMs: number | undefined }
+  /** How well it is proven that this node and its peers hold the same. */
+  readonly sweep: ProofSummary
 }
 
 export interface HintStatus {
@@ -104,6 +107,7 @@ export function nodeStatus(node: Node): NodeStatus {
     })),
     mapVersion: catalog.members.ringVersion,
     tables: catalog.views().map(view => tableStatus(node, view)),
+    proofAgeMaxMs: node.proofs.maxMs,
     registers:
       config === undefined
         ? undefined
@@ -144,16 +148,8 @@ export function nodeStatus(node: Node): NodeStatus {
   }
 }
 
-function tableStatus(node: Node, { descriptor, map }: TableView): TableStatus {
-  const self = node.config.id
-  const pairs = map.partitions
-    .filter(partition => partition.replicas.includes(self))
-    .flatMap(partition =>
-      partition.replicas
-        .filter(home => home !== self)
-        .map(home => `${descriptor.id}/${partition.index}/${home}`),
-    )
-  const proofs = pairs.map(pair => node.sweeper.provenEqual.get(pair)).filter(proof => proof !== undefined)
+function tableStatus(node: Node, view: TableView): TableStatus {
+  const { descriptor, map } = view
   return {
     id: descriptor.id as number,
     name: descriptor.name,
@@ -164,11 +160,7 @@ function tableStatus(node: Node, { descriptor, map }: TableView): TableStatus {
     sloppy: descriptor.replication.sloppy,
     rows: node.trees.rows(descriptor.id),
     partitions: map.partitions.length,
-    sweep: {
-      pairs: pairs.length,
-      proven: proofs.length,
-      oldestMs: proofs.length === 0 ? undefined : proofs.reduce((oldest, proof) => Math.min(oldest, proof)),
-    },
+    sweep: node.proofs.of(view),
   }
 }
 

@@ -60,11 +60,11 @@ describe('embedded registers', () => {
         outcome => outcomes.push(outcome.kind),
       )
     ask(1)
-    world.clock.runUntil(world.clock.monotonicMs() + 1000)
+    world.clock.advance(1000)
     world.crash(world.node('n2'))
     world.crash(world.node('n3'))
     ask(2)
-    world.clock.runUntil(world.clock.monotonicMs() + 1000)
+    world.clock.advance(1000)
     expect(outcomes).toEqual(['unknown', 'not-applied'])
   })
 
@@ -84,9 +84,9 @@ describe('embedded registers', () => {
     const collect = (v: number) =>
       collectRegister(proposer, key, v, world.clock.monotonicMs() + 1000, outcome => outcomes.push(outcome))
     collect(version - 1)
-    world.clock.runUntil(world.clock.monotonicMs() + 2000)
+    world.clock.advance(2000)
     collect(version)
-    world.clock.runUntil(world.clock.monotonicMs() + 2000)
+    world.clock.advance(2000)
     expect(outcomes).toEqual(['not-deleted', 'collected'])
     for (const id of ['n1', 'n2', 'n3'])
       expect(world.node(id).store.status().memtableEntries).toBe(before - 1)
@@ -102,7 +102,7 @@ describe('embedded registers', () => {
       world,
       registers.compareAndSet('k' as ByteString, 0, Uint8Array.of(1), 'x'.padStart(16) as OperationId),
     )
-    world.clock.runUntil(world.clock.monotonicMs() + 100)
+    world.clock.advance(100)
     const handed = () => ['n1', 'n2', 'n3'].map(id => world.node(id).store.handed)
     const before = handed()
     await drive(world, registers.read('k' as ByteString))
@@ -150,7 +150,7 @@ describe('change of acceptors', () => {
       expect(await read(world, 'n2')).toBe(7)
     }
     world.wipe(world.node('n5'))
-    world.clock.runUntil(world.clock.monotonicMs() + 10)
+    world.clock.advance(10)
     expect((await change('n6', ['n4', 'n5', 'n6'])).kind).toBe('done')
     world.crash(world.node('n4'))
     expect(await read(world, 'n6')).toBe(7)
@@ -204,7 +204,7 @@ describe('change of acceptors', () => {
     )
     expect(collected).toBe('collected')
     world.restart(world.node('n3'))
-    world.clock.runUntil(world.clock.monotonicMs() + 10)
+    world.clock.advance(10)
     expect(world.node('n3').host.config?.epoch).toBe(1)
     await changeTo('n1', 'n2', 'n3')
     world.crash(world.node('n2'))

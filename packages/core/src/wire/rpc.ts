@@ -8,12 +8,12 @@
  * nothing either. A call to oneself does not pass the transport. Deadlines are kept in coarse buckets: one timer serves thousands of calls.
  *
  * Invariants: each (call, peer) gets exactly one outcome: a reply, the peer's error, UNREACHABLE, or
- * DEADLINE; none after `close`. A malformed body is answered with BAD_FRAME and harms nothing else. A
+ * DEADLINE; after `close` CANCELLED or, where nobody waits any more, none. A malformed body is answered with BAD_FRAME and harms nothing else. A
  * request whose sender has stopped waiting is dropped before any work.
  */
 
 import { assert } from '../base/assert.ts'
-import { isQuorateError, QuorateError } from '../base/errors.ts'
+import { isQuorateError, type Outcome, QuorateError } from '../base/errors.ts'
 import type { PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -60,6 +60,11 @@ export interface RpcOptions {
   readonly firstCallId?: number
   /** May this peer send what members send each other? Default: anyone may. */
   readonly isMember?: (peer: PeerId) => boolean
+  /**
+   * Calls after `close`, and those open at it, end with CANCELLED and this message. Default: they have no
+   * outcome; a node that stops owes nobody one, and must not fail while it stops.
+   */
+  readonly closedError?: string
 }
 
 /** First call ids are drawn below this. */
@@ -85,6 +90,7 @@ export class Rpc {
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
   readonly #self: PeerId | undefined
   readonly #isMember: (peer: PeerId) => boolean
+  readonly #closedError: string | undefined
   #nextId: number
   #closed = false
 
@@ -92,6 +98,7 @@ export class Rpc {
     this.#transport = transport
     this.#self = options.self
     this.#isMember = options.isMember ?? (() => true)
+    this.#closedError = options.closedError
     this.#nextId = 1 + (options.firstCallId ?? 0)
     this.#clock = clock
     this.deadlines = new Deadlines(clock)
@@ -122,8 +129,7 @@ export class Rpc {
     onReply: OnReply<Reply>,
   ): void {
     if (peers.length === 0) return
-    // None after close: a node that stops owes nobody an outcome, and must not fail while it stops.
-    if (this.#closed) return
+    if (this.#closed) return this.#endClosed(peers, onReply as OnReply<unknown>, 'not-applied')
     const id = this.#nextId++
     const writer = this.#writer
     writer.u8(KIND_REQUEST)
@@ -175,7 +181,20 @@ export class Rpc {
   close(): void {
     this.#closed = true
     this.deadlines.stop()
+    const pending = [...this.#pending.values()]
     this.#pending.clear()
+    for (const { peers, open, onReply } of pending)
+      this.#endClosed(
+        peers.filter((_, position) => open[position]),
+        onReply,
+        'unknown',
+      )
+  }
+
+  #endClosed(peers: readonly PeerId[], onReply: OnReply<unknown>, outcome: Outcome): void {
+    const message = this.#closedError
+    if (message === undefined) return
+    for (const peer of peers) onReply(peer, undefined, new QuorateError('CANCELLED', message, { outcome }))
   }
 
   get inFlight(): number {

@@ -9,10 +9,11 @@
  * Reference: Chu, "MDB: A Memory-Mapped Database and Backend for OpenLDAP" (2011).
  */
 
-import { mkdir, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { type ByteString, DiskError, type ScanOptions, type Table, type TableWrite } from '@quorate/core'
 import { open, type RootDatabase } from 'lmdb'
+import { makeDirectory } from './make-directory.ts'
 
 const MAP_FULL = -30792
 /** Less room than this, and a write that was cut short is taken for a full disk. */
@@ -28,7 +29,7 @@ export class LmdbTable implements Table {
   readonly #directory: string
 
   static async open(directory: string, options: LmdbTableOptions = {}): Promise<LmdbTable> {
-    await mkdir(directory, { recursive: true })
+    await makeDirectory(directory)
     const database = open<Buffer, Buffer>({
       path: directory,
       noSubdir: false,

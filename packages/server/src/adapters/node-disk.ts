@@ -8,7 +8,7 @@
  */
 
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   assert,
@@ -18,6 +18,7 @@ import {
   type DiskErrorKind,
   type DiskFile,
 } from '@quorate/core'
+import { makeDirectory } from './make-directory.ts'
 
 const APPEND = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY
 const OWNER_ONLY = 0o600
@@ -27,7 +28,7 @@ export class NodeDisk implements Disk {
 
   /** Makes the directory when it is missing. */
   static async open(directory: string): Promise<NodeDisk> {
-    await attempt(`making ${directory}`, () => mkdir(directory, { recursive: true }))
+    await attempt(`making ${directory}`, () => makeDirectory(directory))
     return new NodeDisk(directory)
   }
 

@@ -10,7 +10,7 @@ import {
   type StoreLimits,
   utf8,
 } from '@quorate/core'
-import { ManualClock } from '../world/manual-clock.ts'
+import { ManualClock } from '@quorate/core/conformance'
 import { SimDisk } from '../world/sim-disk.ts'
 import { SimTable } from '../world/sim-table.ts'
 import type { StorageFault } from '../world/storage-faults.ts'

@@ -1,7 +1,6 @@
 import { SeededRandom } from '@quorate/core'
-import { clockConformance, diskConformance, tableConformance } from '@quorate/core/conformance'
+import { clockConformance, diskConformance, ManualClock, tableConformance } from '@quorate/core/conformance'
 import { test } from 'vitest'
-import { ManualClock } from './manual-clock.ts'
 import { SimDisk } from './sim-disk.ts'
 import { SimTable } from './sim-table.ts'
 

@@ -8,11 +8,11 @@ import { assert } from '../../base/assert.ts'
 import type { ByteString, Incarnation, NodeId } from '../../base/ids.ts'
 import { randomBelow, randomChance, randomUnit, SeededRandom } from '../../base/prng.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
+import { ManualClock } from '../../ports/testing/manual-clock.ts'
 import { AcceptorHost, beginProposerLife } from '../acceptor-host.ts'
 import { Proposer } from '../proposer.ts'
 import { firstConfig, type RegisterConfig, type Voter } from '../register-config.ts'
 import type { AcceptorClient, AcceptorReply, AcceptorRequest } from '../register-messages.ts'
-import { ManualClock } from './manual-clock.ts'
 import { MemoryStore } from './memory-store.ts'
 
 export interface WorldFaults {
@@ -75,7 +75,7 @@ export class RegisterWorld {
       if (this.#genesis.acceptors.some(voter => voter.node === id)) host.adopt(this.#genesis, () => {})
       this.#startProposer(node)
     }
-    this.clock.runUntil(10)
+    this.clock.advance(10)
   }
 
   node(id: string): WorldNode {

@@ -5,12 +5,17 @@
  * fires inside `setTimer` or `defer`. The wall clock is the monotonic one plus an offset that tests set.
  */
 
-import { assert, type Clock, SortedTree, type Timer } from '@quorate/core'
+import { assert } from '../../base/assert.ts'
+import { SortedTree } from '../../base/sorted-tree.ts'
+import type { Clock, Timer } from '../clock.ts'
 
 /** 2024-07-01, any fixed moment. */
 const WALL_START_MS = 1_719_792_000_000
 /** Turns of the microtask queue given to flows between two steps of the clock. */
 const MICROTASK_TURNS = 40
+
+/** Events of one move of the clock. */
+const EVENTS_MAX = 5_000_000
 
 type TimerKey = [dueMs: number, order: number]
 
@@ -65,11 +70,14 @@ export class ManualClock implements Clock {
     return true
   }
 
-  /** Runs what is due, or moves to the next timer and runs that; false when nothing is pending. */
-  step(): boolean {
+  /** Runs what is due, or moves to the next timer and runs that; false when nothing falls due by `untilMs`, where the clock then stands. */
+  step(untilMs = Number.POSITIVE_INFINITY): boolean {
     if (this.runDue()) return true
     const key = this.#timers.minKey()
-    if (key === undefined) return false
+    if (key === undefined || key[0] > untilMs) {
+      if (Number.isFinite(untilMs)) this.#nowMs = Math.max(this.#nowMs, untilMs)
+      return false
+    }
     this.#nowMs = Math.max(this.#nowMs, key[0])
     return this.runDue()
   }
@@ -77,13 +85,8 @@ export class ManualClock implements Clock {
   /** Moves by `ms`, running everything that falls due on the way, flows between timers not included. */
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms
-    for (;;) {
-      if (this.runDue()) continue
-      const key = this.#timers.minKey()
-      if (key === undefined || key[0] > untilMs) break
-      this.#nowMs = Math.max(this.#nowMs, key[0])
-    }
-    this.#nowMs = untilMs
+    let events = 0
+    while (this.step(untilMs)) assert(++events <= EVENTS_MAX, 'too many events: a loop that does not end')
   }
 
   /** Steps, letting async flows run between steps, until `done` or nothing is left to happen. */
