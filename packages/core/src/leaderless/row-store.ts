@@ -13,6 +13,7 @@
 import { bytesEqual, prefixEnd } from '../base/bytes.ts'
 import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp, TableId } from '../base/ids.ts'
+import { Slab } from '../base/slab.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { type Context, contextMax, mergeContexts } from '../causality/context.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
@@ -67,6 +68,8 @@ export class RowStore {
   readonly #recent: RecentOperations
   readonly #damaged = new Set<ByteString>()
   readonly #tombstones = new TombstoneIndex()
+  /** Cells as they came from peers: they live until the next checkpoint, all of a memtable together. */
+  readonly #kept = new Slab()
   #memoryFrom: Stamp
   /** Called once for each row found damaged. */
   onDamaged: (key: ByteString) => void = () => {}
@@ -175,7 +178,7 @@ export class RowStore {
     this.#hybrid.observe(contextMax(theirs.context), 'a cell from a peer')
     if (before === undefined) {
       // The frame is shared with other messages; what is kept must be a copy.
-      const bytes = incoming.slice()
+      const bytes = this.#kept.copy(incoming)
       if (isTombstone(theirs)) this.#tombstones.add(key)
       const position = this.#commit(view, key, undefined, bytes, [])
       this.#remember(theirs)
