@@ -19,6 +19,7 @@ import type { TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
+import type { Deadline } from '../ports/deadlines.ts'
 import { replicaReadMessage, replicaWriteMessage, type WireReceipt } from '../wire/messages.ts'
 import type { LatencyTracker } from './latency-tracker.ts'
 import type { NodeContext } from './node-context.ts'
@@ -57,6 +58,8 @@ export class ReadFlow {
   #hedged = false
   #answered = false
   #open = 0
+  #end: Deadline | undefined
+  #hedgeTime: Deadline | undefined
 
   constructor(options: ReadFlowOptions) {
     this.#options = options
@@ -89,8 +92,9 @@ export class ReadFlow {
     if (!this.#answered && needed > this.#answers.length) {
       const { deadlines } = this.#node.rpc
       latency.readStarted()
-      deadlines.add(deadline, { expire: () => this.#fail('the deadline passed') })
-      deadlines.add(clock.monotonicMs() + latency.hedgeAfterMs(), { expire: () => this.#hedge() })
+      this.#end = deadlines.add(deadline, { expire: () => this.#fail('the deadline passed') })
+      const hedgeAt = clock.monotonicMs() + latency.hedgeAfterMs()
+      this.#hedgeTime = deadlines.add(hedgeAt, { expire: () => this.#hedge() })
     }
     this.#close()
   }
@@ -177,9 +181,15 @@ export class ReadFlow {
     if (this.#answers.length >= this.#options.needed) this.#conclude()
   }
 
+  #settle(): void {
+    this.#answered = true
+    this.#end?.cancel()
+    this.#hedgeTime?.cancel()
+  }
+
   /** What an answer holds may not decode or merge: then the reader hears it, and nobody else is harmed. */
   #conclude(): void {
-    this.#answered = true
+    this.#settle()
     try {
       this.#merge()
     } catch (error) {
@@ -324,7 +334,7 @@ export class ReadFlow {
 
   #fail(why: string): void {
     if (this.#answered) return
-    this.#answered = true
+    this.#settle()
     this.#node.counters.readsShort++
     const { needed } = this.#options
     const message = `${why}: ${this.#answers.length} of the ${needed} answers asked for`

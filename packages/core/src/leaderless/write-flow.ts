@@ -16,6 +16,7 @@ import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { decodeContextToken, encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
+import type { Deadline } from '../ports/deadlines.ts'
 import { QuorumTally } from '../quorum/quorum-tally.ts'
 import {
   replicaWriteMessage,
@@ -60,6 +61,7 @@ export class WriteFlow {
   #written: Written | undefined
   #asOf = 0 as Stamp
   #answered = false
+  #deadline: Deadline | undefined
 
   constructor(options: WriteFlowOptions) {
     this.#options = options
@@ -85,7 +87,7 @@ export class WriteFlow {
       this.#asOf = written.asOf
       this.#written = written
     }
-    node.rpc.deadlines.add(deadline, this)
+    this.#deadline = node.rpc.deadlines.add(deadline, this)
     const { position, holdBack } = this.#written!
     this.#open++
     // Sent first: a repeated write is durable already, runs its callback at once, and must not look finished.
@@ -273,6 +275,7 @@ export class WriteFlow {
 
   #succeed(): void {
     this.#answered = true
+    this.#deadline?.cancel()
     this.#node.counters.writes++
     const { context, repeated } = this.#written!
     this.#options.respond.ok({ receipt: this.#receipt(), context: encodeContextToken(context), repeated })
@@ -285,6 +288,7 @@ export class WriteFlow {
 
   #fallShort(why: string): void {
     this.#answered = true
+    this.#deadline?.cancel()
     this.#node.counters.writesShort++
     const acked = this.#tally.acked()
     this.#options.respond.fail(
