@@ -55,7 +55,7 @@ export class WriteFlow {
   readonly #hinted: NodeId[] = []
   readonly #attempts: string[] = []
   /** Fallbacks tried or in use. */
-  readonly #used = new Set<NodeId>()
+  readonly #used: NodeId[] = []
   #coordinatesFor: NodeId | undefined
   #open = 0
   #written: Written | undefined
@@ -77,7 +77,8 @@ export class WriteFlow {
     const node = this.#node
     this.#refuseHopeless(partition)
     const context = request.context === undefined ? undefined : decodeContextToken(request.context)
-    const operation = { operation: request.operation, value: request.value?.slice(), context }
+    // The value is a view of the frame: the cell that is made of it is a copy.
+    const operation = { operation: request.operation, value: request.value, context }
     this.#asOf = node.hybrid.peek()
     const isHome = partition.replicas.includes(node.self)
     const standsFor = isHome ? undefined : this.#standsFor()
@@ -109,7 +110,7 @@ export class WriteFlow {
       })
     }
     this.#coordinatesFor = home
-    this.#used.add(this.#node.self)
+    this.#used.push(this.#node.self)
     this.#fallbacks.push({ node: this.#node.self, for: home })
     this.#hinted.push(home)
     return home
@@ -234,9 +235,13 @@ export class WriteFlow {
   #nextFallback(): NodeId | undefined {
     const { preference, replicas } = this.#options.partition
     for (const candidate of preference.slice(replicas.length)) {
-      if (candidate === this.#node.self || this.#used.has(candidate) || this.#node.isSuspected(candidate))
+      if (
+        candidate === this.#node.self ||
+        this.#used.includes(candidate) ||
+        this.#node.isSuspected(candidate)
+      )
         continue
-      this.#used.add(candidate)
+      this.#used.push(candidate)
       return candidate
     }
     return undefined
@@ -307,15 +312,16 @@ export class WriteFlow {
 
   #receipt(): WireReceipt {
     const { view, partition, request } = this.#options
-    const standIns = new Set(this.#fallbacks.map(fallback => fallback.for))
+    const isStoodIn = (home: NodeId): boolean => this.#fallbacks.some(fallback => fallback.for === home)
+    const acked = this.#tally.acked()
     return {
       coordinator: this.#node.self,
       mapVersion: view.map.version,
       needed: this.#needed,
       replicas: partition.replicas.length,
-      homes: this.#tally.acked().filter(home => !standIns.has(home)),
-      fallbacks: [...this.#fallbacks],
-      hinted: [...this.#hinted],
+      homes: this.#fallbacks.length === 0 ? acked : acked.filter(home => !isStoodIn(home)),
+      fallbacks: this.#fallbacks,
+      hinted: this.#hinted,
       repaired: [],
       forwarded: request.hops > 0,
       hedged: false,
