@@ -121,7 +121,7 @@ export class RowStore {
     const before = this.read(key)
     const base = before === undefined ? emptyCell : decodeCell(before)
     if (write.context !== undefined) this.#hybrid.refuseDrift(contextMax(write.context), 'the context')
-    this.#hybrid.observe(contextMax(base.context), 'the stored row')
+    if (before !== undefined) this.#hybrid.observe(contextMax(base.context), 'the stored row')
     if (write.context !== undefined) this.#hybrid.observe(contextMax(write.context), 'the context')
     if (
       this.#recent.has(write.operation) &&
