@@ -14,7 +14,6 @@ import {
   decodeTables,
   describeTable,
   encodeDocument,
-  isQuorateError,
   limits,
   type Message,
   type OperationId,
@@ -34,6 +33,7 @@ import {
 import { Router, type Seed } from './router.ts'
 import type { TableHandle } from './table.ts'
 import { TableClient } from './table-client.ts'
+import { backoffMs, Tries } from './tries.ts'
 
 export interface CallOptions {
   /** The whole life of the call, retries included; default 5 s. */
@@ -54,11 +54,6 @@ export interface ClientParts {
   readonly random: Random
   readonly seeds: readonly Seed[]
 }
-
-const BACKOFF_MIN_MS = 10
-const BACKOFF_MAX_MS = 500
-/** A share of the deadline is kept back so that a second coordinator can be tried. */
-const ATTEMPT_MS = 2_000
 
 export class QuorateClient {
   readonly router: Router
@@ -84,7 +79,7 @@ export class QuorateClient {
         if (this.router.catalog.members.members.length > 0) return
         throw new QuorateError('NOT_READY', 'the cluster is still forming')
       } catch (error) {
-        const waitMs = this.#backoff(attempt)
+        const waitMs = backoffMs(this.#random, attempt)
         if (this.clock.monotonicMs() + waitMs >= deadline) throw error
         await pause(this.clock, waitMs)
       }
@@ -101,13 +96,9 @@ export class QuorateClient {
 
   /** Descriptor of a table, asked for anew when it is not known here. */
   async describe(name: string): Promise<TableDescriptor> {
-    try {
-      return this.router.catalog.named(name).descriptor
-    } catch {
-      // Created since we last asked, perhaps: only a fresh catalog can say that there is none.
-      await this.router.refresh()
-      return this.router.catalog.named(name).descriptor
-    }
+    // When it is not known: created since we last asked, perhaps. Only a fresh catalog can say that there is none.
+    if (this.router.catalog.findNamed(name) === undefined) await this.router.refresh()
+    return this.router.catalog.named(name).descriptor
   }
 
   /** Creates a table by compare-and-set; the same name with the same settings is success. */
@@ -166,74 +157,70 @@ export class QuorateClient {
   ): Promise<Reply> {
     let order: readonly string[] = []
     let at = 0
-    return this.attempt(options, isWrite, async leftMs => {
+    const ask = (leftMs: number, resolve: (reply: Reply) => void, reject: (error: unknown) => void): void => {
       if (at >= order.length) {
         order = this.router.order(partitionOf())
         at = 0
       }
       const peer = order[at++] as PeerId
+      this.rpc.call([peer], message, makeRequest(), leftMs, (_, reply, error) => {
+        if (error === undefined) return resolve(reply as Reply)
+        if (error.code === 'UNREACHABLE' || error.code === 'DEADLINE') this.router.failed(peer)
+        reject(error)
+      })
+    }
+    const tries = new Tries(this.clock, this.#random, options, isWrite)
+    const once = (leftMs: number): Promise<Reply> =>
+      new Promise((resolve, reject) => ask(leftMs, resolve, reject))
+    if (options.signal !== undefined) return this.#try(tries, once)
+    // The first try, which is mostly the only one, goes without a loop's promises.
+    return new Promise((resolve, reject) => {
+      const again = (error: unknown): void => {
+        this.#recover(tries, error)
+          .then(() => this.#try(tries, once))
+          .then(resolve, reject)
+      }
       try {
-        return await this.rpc.request(peer, message, makeRequest(), leftMs)
+        ask(tries.nextMs(), resolve, again)
       } catch (error) {
-        if (isQuorateError(error) && (error.code === 'UNREACHABLE' || error.code === 'DEADLINE'))
-          this.router.failed(peer)
-        throw error
+        again(error)
       }
     })
   }
 
-  /** The retry loop: one deadline, jittered back-off, `unknown` remembered. */
-  async attempt<Reply>(
+  attempt<Reply>(
     options: CallOptions,
     isWrite: boolean,
     once: (leftMs: number) => Promise<Reply>,
   ): Promise<Reply> {
-    const timeoutMs = Math.min(options.timeoutMs ?? limits.requestTimeoutMs, limits.requestTimeoutMaxMs)
-    const deadline = this.clock.monotonicMs() + timeoutMs
-    const attempts: string[] = []
-    let maybeApplied = false
-    // What a node said tells more than that another could not be reached.
-    let told: QuorateError | undefined
-    for (let attempt = 0; ; attempt++) {
-      const leftMs = deadline - this.clock.monotonicMs()
-      if (options.signal?.aborted === true) {
-        const outcome = maybeApplied ? 'unknown' : 'not-applied'
-        throw new QuorateError('CANCELLED', 'the call was aborted', { outcome, attempts })
-      }
+    return this.#try(new Tries(this.clock, this.#random, options, isWrite), once)
+  }
+
+  async #try<Reply>(tries: Tries, once: (leftMs: number) => Promise<Reply>): Promise<Reply> {
+    for (;;) {
+      const leftMs = tries.nextMs()
       try {
-        return await this.#abortable(
-          options.signal,
-          once(Math.max(1, Math.min(leftMs, Math.max(ATTEMPT_MS, timeoutMs / 2)))),
-        )
+        return await this.#abortable(tries.options.signal, once(leftMs))
       } catch (error) {
-        if (!isQuorateError(error)) throw error
-        attempts.push(`${error.code}: ${error.message}`)
-        if (isWrite && error.outcome === 'unknown') maybeApplied = true
-        if (error.code !== 'UNREACHABLE') told = error
-        const outcome = maybeApplied ? 'unknown' : isWrite ? error.outcome : 'not-applied'
-        if (error.code === 'CANCELLED') throw finalError(error, outcome, attempts)
-        if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(attempts)
-        const waitMs = Math.max(this.#backoff(attempt), Number(error.data.retryAfterMs ?? 0))
-        const worthIt = error.retryable || (error.code === 'UNKNOWN_TABLE' && attempt < 3)
-        if (!worthIt || this.clock.monotonicMs() + waitMs >= deadline)
-          throw finalError(told ?? error, outcome, attempts)
-        await pause(this.clock, waitMs)
+        await this.#recover(tries, error)
       }
     }
   }
 
-  async #refreshQuietly(attempts: string[]): Promise<void> {
+  /** Resolves when it is time to try again; rejects with what the call ends with. */
+  async #recover(tries: Tries, cause: unknown): Promise<void> {
+    const error = tries.failed(cause)
+    if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(tries)
+    await pause(this.clock, tries.waitMs(error))
+  }
+
+  async #refreshQuietly(tries: Tries): Promise<void> {
     try {
       await this.router.refresh()
     } catch (error) {
       // The retry that follows reports it; the map in hand may still be right.
-      attempts.push(`refresh: ${error instanceof Error ? error.message : String(error)}`)
+      tries.note(`refresh: ${error instanceof Error ? error.message : String(error)}`)
     }
-  }
-
-  #backoff(attempt: number): number {
-    const cap = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(attempt, 10))
-    return cap * (0.5 + randomUnit(this.#random) / 2)
   }
 
   #abortable<Reply>(signal: AbortSignalLike | undefined, work: Promise<Reply>): Promise<Reply> {
@@ -255,18 +242,4 @@ export class QuorateClient {
     this.rpc.close()
     await this.#transport.close()
   }
-}
-
-function finalError(
-  error: QuorateError,
-  outcome: QuorateError['outcome'],
-  attempts: readonly string[],
-): QuorateError {
-  if (attempts.length === 1 && error.outcome === 'not-applied') return error
-  return new QuorateError(error.code, error.message, {
-    outcome,
-    data: error.data,
-    attempts: [...attempts.slice(0, -1), ...error.attempts].slice(-16),
-    cause: error,
-  })
 }
