@@ -41,9 +41,18 @@ export class KeyOrder {
     this.#runs.push(run)
   }
 
+  #mergeAll(): void {
+    while (this.#runs.length > 1) {
+      const last = this.#runs.pop()!
+      this.#runs.push(mergeRuns(this.#runs.pop()!, last))
+    }
+  }
+
   /** Keys with `from <= key < to`, upwards or downwards. */
   *walk(from: ByteString, to: ByteString | undefined, reverse: boolean): Generator<ByteString> {
     this.#settle()
+    // Several runs cost something at every step; over everything, that is more than merging them.
+    if (from === '' && to === undefined) this.#mergeAll()
     const spans = this.#runs.map(run => new Span(run, from, to))
     for (;;) {
       let next: Span | undefined
