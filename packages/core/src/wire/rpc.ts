@@ -21,6 +21,7 @@ import { type Deadline, Deadlines, type Expiring } from '../ports/deadlines.ts'
 import type { Transport } from '../ports/transport.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
+import { CallTable } from './call-table.ts'
 import { asQuorateError, errorSchema } from './error-schema.ts'
 import { MEMBER_MESSAGES_FROM, type Message } from './messages.ts'
 
@@ -125,7 +126,7 @@ export interface RpcCounters {
 export class Rpc {
   readonly #transport: Transport
   readonly #clock: Clock
-  readonly #pending = new Map<number, Call>()
+  readonly #pending: CallTable<Call>
   readonly deadlines: Deadlines
   readonly #handlers = new Map<
     number,
@@ -135,14 +136,13 @@ export class Rpc {
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
   readonly #self: PeerId | undefined
   readonly #isMember: (peer: PeerId) => boolean
-  #nextId: number
   #closed = false
 
   constructor(transport: Transport, clock: Clock, options: RpcOptions = {}) {
     this.#transport = transport
     this.#self = options.self
     this.#isMember = options.isMember ?? (() => true)
-    this.#nextId = 1 + (options.firstCallId ?? 0)
+    this.#pending = new CallTable(1 + (options.firstCallId ?? 0))
     this.#clock = clock
     this.deadlines = new Deadlines(clock)
     transport.serve({
@@ -174,7 +174,7 @@ export class Rpc {
     if (peers.length === 0) return
     // None after close: a node that stops owes nobody an outcome, and must not fail while it stops.
     if (this.#closed) return
-    const id = this.#nextId++
+    const id = this.#pending.takeId()
     const writer = this.#writer
     writer.begin()
     writer.u8(KIND_REQUEST)
@@ -192,7 +192,7 @@ export class Rpc {
       this.#onExpire,
     )
     call.deadline = this.deadlines.add(this.#clock.monotonicMs() + timeoutMs, call)
-    this.#pending.set(id, call)
+    this.#pending.add(call)
     this.counters.sent += peers.length
     for (const peer of peers) this.#send(peer, frame)
   }
@@ -325,7 +325,7 @@ export class Rpc {
 
   #unreachable(peer: PeerId): void {
     if (this.#closed) return
-    for (const call of [...this.#pending.values()]) {
+    for (const call of this.#pending.all()) {
       if (!call.waitsFor.includes(peer)) continue
       const message = `${peer} cannot be reached; ${call.message.name} may or may not have arrived`
       const error = new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } })
