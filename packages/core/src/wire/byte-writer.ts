@@ -9,8 +9,11 @@
 
 import { assert } from '../base/assert.ts'
 import { utf8, writeByteString } from '../base/bytes.ts'
+import { Slab } from '../base/slab.ts'
 
 const SLAB_BYTES_MAX = 32 * 1024
+/** Writers made for a single message begin with a piece of this. */
+const firstSlabs = new Slab()
 
 export class ByteWriter {
   #bytes: Uint8Array
@@ -19,7 +22,7 @@ export class ByteWriter {
   #at = 0
 
   constructor(firstSlabBytes = 256) {
-    this.#bytes = new Uint8Array(firstSlabBytes)
+    this.#bytes = firstSlabs.allocate(firstSlabBytes)
   }
 
   get length(): number {
@@ -122,7 +125,8 @@ export class ByteWriter {
 
   /** What was written, which this writer never touches again; the next message begins. */
   take(): Uint8Array {
-    const out = new Uint8Array(this.#bytes.buffer, this.#start, this.#at - this.#start)
+    const { buffer, byteOffset } = this.#bytes
+    const out = new Uint8Array(buffer, byteOffset + this.#start, this.#at - this.#start)
     this.#start = this.#at
     return out
   }
