@@ -38,6 +38,11 @@ export interface ReadFlowOptions {
   readonly onDone: () => void
 }
 
+interface Candidate {
+  readonly node: NodeId
+  readonly fallback: boolean
+}
+
 interface Answer {
   readonly node: NodeId
   readonly fallback: boolean
@@ -50,7 +55,9 @@ export class ReadFlow {
   readonly #options: ReadFlowOptions
   readonly #node: NodeContext
   readonly #answers: Answer[] = []
-  readonly #candidates: { node: NodeId; fallback: boolean }[]
+  /** Asked first when it is a home that is ready, and for one answer the only one. */
+  readonly #own: Candidate | undefined
+  #others: readonly Candidate[] | undefined
   readonly #attempts: string[] = []
   readonly #repaired: NodeId[] = []
   #asked = 0
@@ -64,22 +71,30 @@ export class ReadFlow {
   constructor(options: ReadFlowOptions) {
     this.#options = options
     this.#node = options.context
-    this.#candidates = this.#order()
+    const { self } = this.#node
+    const { view, partition } = options
+    const isReadyHome = partition.replicas.includes(self) && this.#node.isReady(view, partition)
+    this.#own = isReadyHome ? { node: self, fallback: false } : undefined
   }
 
-  /** Self first, then homes that seem alive, then suspected homes, then fallbacks. */
-  #order(): { node: NodeId; fallback: boolean }[] {
+  /** The replica to ask as number `at`. */
+  #candidate(at: number): Candidate | undefined {
+    if (this.#own !== undefined && at === 0) return this.#own
+    this.#others ??= this.#order()
+    return this.#others[this.#own === undefined ? at : at - 1]
+  }
+
+  /** Beside this node: homes that seem alive, then suspected homes, then fallbacks. */
+  #order(): Candidate[] {
     const { partition, view } = this.#options
-    const { self } = this.#node
-    const homes = partition.replicas.filter(home => home !== self)
+    const homes = partition.replicas.filter(home => home !== this.#node.self)
     const alive = homes.filter(home => !this.#node.isSuspected(home))
-    const suspected = homes.filter(home => this.#node.isSuspected(home))
-    const own = partition.replicas.includes(self) && this.#node.isReady(view, partition) ? [self] : []
+    const suspected = homes.filter(home => !alive.includes(home))
     const fallbacks = view.descriptor.replication.sloppy
       ? partition.preference.slice(partition.replicas.length).filter(node => !this.#node.isSuspected(node))
       : []
     return [
-      ...[...own, ...alive, ...suspected].map(node => ({ node, fallback: false })),
+      ...[...alive, ...suspected].map(node => ({ node, fallback: false })),
       ...fallbacks.map(node => ({ node, fallback: true })),
     ]
   }
@@ -102,7 +117,7 @@ export class ReadFlow {
   /** Asks further replicas until `count` answers are here or on their way. */
   #askUntil(count: number): void {
     while (this.#answers.length + this.#outstanding < count) {
-      const next = this.#candidates[this.#asked]
+      const next = this.#candidate(this.#asked)
       if (next === undefined) {
         if (this.#outstanding === 0) this.#fail('no further replica could be asked')
         return
@@ -165,7 +180,7 @@ export class ReadFlow {
   }
 
   #hedge(): void {
-    if (this.#answered || this.#candidates[this.#asked] === undefined) return
+    if (this.#answered || this.#candidate(this.#asked) === undefined) return
     if (!this.#options.latency.take()) {
       this.#node.counters.hedgesWithheld++
       return
