@@ -32,10 +32,10 @@ import {
   tableDocument,
   u64ToString,
 } from '@quorate/core'
-import { Attempts } from './attempts.ts'
 import { Router, type Seed } from './router.ts'
 import type { TableHandle } from './table.ts'
 import { TableClient } from './table-client.ts'
+import { backoffMs, Tries } from './tries.ts'
 
 export interface CallOptions {
   /** The whole life of the call, retries included; default 5 s. */
@@ -57,15 +57,8 @@ export interface ClientParts {
   readonly seeds: readonly Seed[]
 }
 
-const BACKOFF_MIN_MS = 10
-const BACKOFF_MAX_MS = 500
-/** A share of the deadline is kept back so that a second coordinator can be tried. */
-const ATTEMPT_MS = 2_000
-
 /** Tells more of the node than of the request: others are asked first for a while. */
 const NODE_TROUBLE: ReadonlySet<string> = new Set(['UNREACHABLE', 'DEADLINE', 'STORE_FULL'])
-/** Another node may know the table already, or have room for the row: worth a few tries, not the whole deadline. */
-const MAY_BE_LOCAL: ReadonlySet<string> = new Set(['UNKNOWN_TABLE', 'STORE_FULL'])
 
 export class QuorateClient {
   readonly router: Router
@@ -91,7 +84,7 @@ export class QuorateClient {
         if (this.router.catalog.members.members.length > 0) return
         throw new QuorateError('NOT_READY', 'the cluster is still forming')
       } catch (error) {
-        const waitMs = this.#backoff(attempt)
+        const waitMs = backoffMs(this.#random, attempt)
         if (isQuorateError(error) && error.code === 'CANCELLED') throw error
         if (this.clock.monotonicMs() + waitMs >= deadline) throw error
         await pause(this.clock, waitMs)
@@ -111,13 +104,9 @@ export class QuorateClient {
 
   /** Descriptor of a table, asked for anew when it is not known here. */
   async describe(name: string): Promise<TableDescriptor> {
-    try {
-      return this.router.catalog.named(name).descriptor
-    } catch {
-      // Created since we last asked, perhaps: only a fresh catalog can say that there is none.
-      await this.router.refresh()
-      return this.router.catalog.named(name).descriptor
-    }
+    // When it is not known: created since we last asked, perhaps. Only a fresh catalog can say that there is none.
+    if (this.router.catalog.findNamed(name) === undefined) await this.router.refresh()
+    return this.router.catalog.named(name).descriptor
   }
 
   /** Creates a table by compare-and-set; the same name with the same settings is success. */
@@ -185,66 +174,68 @@ export class QuorateClient {
       }
       return order[at++] as PeerId
     }
-    return this.attempt(options, isWrite, next, (peer, leftMs) =>
-      this.rpc.request(peer, message, makeRequest(), leftMs),
-    )
+    const tries = new Tries(this.clock, this.#random, options, isWrite)
+    const ask = (leftMs: number, resolve: (reply: Reply) => void, reject: (error: unknown) => void): void => {
+      this.rpc.call([tries.next(next)], message, makeRequest(), leftMs, (_, reply, error) => {
+        if (error === undefined) resolve(reply as Reply)
+        else reject(error)
+      })
+    }
+    const once = (leftMs: number): Promise<Reply> =>
+      new Promise((resolve, reject) => ask(leftMs, resolve, reject))
+    if (options.signal !== undefined) return this.#try(tries, once)
+    // The first try, which is mostly the only one, goes without a loop's promises.
+    return new Promise((resolve, reject) => {
+      const again = (error: unknown): void => {
+        this.#recover(tries, error)
+          .then(() => this.#try(tries, once))
+          .then(resolve, reject)
+      }
+      try {
+        ask(tries.nextMs(), resolve, again)
+      } catch (error) {
+        again(error)
+      }
+    })
   }
 
-  /** The retry loop: one deadline, jittered back-off, `unknown` remembered. */
-  async attempt<Reply>(
+  /** Asks one peer after the other until one answers, the error is final, or the deadline passes. */
+  attempt<Reply>(
     options: CallOptions,
     isWrite: boolean,
     next: () => PeerId,
     ask: (peer: PeerId, leftMs: number) => Promise<Reply>,
   ): Promise<Reply> {
-    const timeoutMs = Math.min(options.timeoutMs ?? limits.requestTimeoutMs, limits.requestTimeoutMaxMs)
-    const deadline = this.clock.monotonicMs() + timeoutMs
-    const attempts = new Attempts()
-    let maybeApplied = false
-    // What a node said tells more than that another could not be reached.
-    let told: QuorateError | undefined
-    for (let attempt = 0; ; attempt++) {
-      const leftMs = deadline - this.clock.monotonicMs()
-      if (options.signal?.aborted === true) {
-        const outcome = maybeApplied ? 'unknown' : 'not-applied'
-        const aborted = new QuorateError('CANCELLED', 'the call was aborted', { outcome })
-        throw finalError(aborted, outcome, attempts)
-      }
-      let peer: PeerId | undefined
+    const tries = new Tries(this.clock, this.#random, options, isWrite)
+    return this.#try(tries, leftMs => ask(tries.next(next), leftMs))
+  }
+
+  async #try<Reply>(tries: Tries, once: (leftMs: number) => Promise<Reply>): Promise<Reply> {
+    for (;;) {
+      const leftMs = tries.nextMs()
       try {
-        peer = next()
-        const askMs = Math.max(1, Math.min(leftMs, Math.max(ATTEMPT_MS, timeoutMs / 2)))
-        return await this.#abortable(options.signal, ask(peer, askMs))
+        return await this.#abortable(tries.options.signal, once(leftMs))
       } catch (error) {
-        if (!isQuorateError(error)) throw error
-        attempts.add(peer, error)
-        if (peer !== undefined && NODE_TROUBLE.has(error.code)) this.router.failed(peer)
-        if (isWrite && error.outcome === 'unknown') maybeApplied = true
-        if (error.code !== 'UNREACHABLE') told = error
-        const outcome = maybeApplied ? 'unknown' : isWrite ? error.outcome : 'not-applied'
-        if (error.code === 'CANCELLED') throw finalError(error, outcome, attempts)
-        if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(attempts)
-        const waitMs = Math.max(this.#backoff(attempt), Number(error.data.retryAfterMs ?? 0))
-        const worthIt = error.retryable || (MAY_BE_LOCAL.has(error.code) && attempt < 3)
-        if (!worthIt || this.clock.monotonicMs() + waitMs >= deadline)
-          throw finalError(told ?? error, outcome, attempts)
-        await pause(this.clock, waitMs)
+        await this.#recover(tries, error)
       }
     }
   }
 
-  async #refreshQuietly(attempts: Attempts): Promise<void> {
+  /** Resolves when it is time to try again; rejects with what the call ends with. */
+  async #recover(tries: Tries, cause: unknown): Promise<void> {
+    const error = tries.failed(cause)
+    if (tries.peer !== undefined && NODE_TROUBLE.has(error.code)) this.router.failed(tries.peer)
+    if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(tries)
+    await pause(this.clock, tries.waitMs(error))
+  }
+
+  async #refreshQuietly(tries: Tries): Promise<void> {
     try {
       await this.router.refresh()
     } catch (error) {
       // The retry that follows reports it; the map in hand may still be right.
-      attempts.add(undefined, error)
+      tries.note(error)
     }
-  }
-
-  #backoff(attempt: number): number {
-    const cap = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(attempt, 10))
-    return cap * (0.5 + randomUnit(this.#random) / 2)
   }
 
   #abortable<Reply>(signal: AbortSignalLike | undefined, work: Promise<Reply>): Promise<Reply> {
@@ -266,14 +257,4 @@ export class QuorateClient {
     this.rpc.close()
     await this.#transport.close()
   }
-}
-
-function finalError(error: QuorateError, outcome: QuorateError['outcome'], attempts: Attempts): QuorateError {
-  if (attempts.count === 1 && error.outcome === 'not-applied') return error
-  return new QuorateError(error.code, error.message, {
-    outcome,
-    data: error.data,
-    attempts: attempts.lines(error),
-    cause: error,
-  })
 }

@@ -44,14 +44,7 @@ export function makeReceipt(
   return {
     coordinator: wire.coordinator,
     mapVersion: wire.mapVersion,
-    answered: [
-      ...wire.homes.map(node => ({ node: node as string, role: 'home' as const })),
-      ...wire.fallbacks.map(({ node, for: home }) => ({
-        node: node as string,
-        role: 'fallback' as const,
-        for: home as string,
-      })),
-    ],
+    answered: answersOf(wire),
     needed: wire.needed,
     replicas: n,
     copies,
@@ -62,6 +55,19 @@ export function makeReceipt(
     overlap,
     guarantee: guaranteeOf(kind, wire, copies, n, other, overlap),
   }
+}
+
+function answersOf(wire: WireReceipt): Receipt['answered'] {
+  const homes = wire.homes.map(node => ({ node: node as string, role: 'home' as const }))
+  if (wire.fallbacks.length === 0) return homes
+  return [
+    ...homes,
+    ...wire.fallbacks.map(({ node, for: home }) => ({
+      node: node as string,
+      role: 'fallback' as const,
+      for: home as string,
+    })),
+  ]
 }
 
 function guaranteeOf(

@@ -65,7 +65,8 @@ export class Router {
   order(partition: Partition): NodeId[] {
     const homes = randomShuffle(this.#random, partition.replicas)
     const others = partition.preference.slice(partition.replicas.length)
-    const all = [...homes, ...others]
+    const all = others.length === 0 ? homes : [...homes, ...others]
+    if (this.#avoid.size === 0) return all
     return [...all.filter(node => !this.isAvoided(node)), ...all.filter(node => this.isAvoided(node))]
   }
 

@@ -15,6 +15,7 @@ import {
   type Partition,
   prefixEnd,
   QuorateError,
+  type ReadReply,
   rangeMessage,
   readMessage,
   rowKey,
@@ -29,7 +30,14 @@ import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
 import { aboutRow, rowText } from './row-name.ts'
-import { type EncodedKey, encodeRowKey, type KeyInput, type Row, type TableHandle } from './table.ts'
+import {
+  type EncodedKey,
+  encodeRowKey,
+  type KeyInput,
+  type Row,
+  type RowValidator,
+  type TableHandle,
+} from './table.ts'
 
 /** What a read saw of a row; give it back with the write that builds on it. Opaque. */
 export type ContextToken = Uint8Array
@@ -101,8 +109,16 @@ export class TableClient<T extends object> {
   }
 
   async #view(): Promise<TableView> {
+    await this.#client.describe(this.#handle.name)
+    return this.#knownView()!
+  }
+
+  /** The table as it is known here; undefined when it must be asked for. */
+  #knownView(): TableView | undefined {
     const { name, partition, sort } = this.#handle
-    const { id, key } = await this.#client.describe(name)
+    const view = this.#client.router.catalog.findNamed(name)
+    if (view === undefined) return undefined
+    const { key } = view.descriptor
     if (key.partition !== partition || key.sort !== sort) {
       const given = sort === undefined ? partition : `${partition}, ${sort}`
       const real = key.sort === undefined ? key.partition : `${key.partition}, ${key.sort}`
@@ -111,26 +127,31 @@ export class TableClient<T extends object> {
         `table "${name}" has the key (${real}); this program was written for (${given})`,
       )
     }
-    return this.#client.router.catalog.view(id)
+    return view
   }
 
   #current(id: number): TableView {
     return this.#client.router.catalog.view(id)
   }
 
+  #key(input: KeyInput): EncodedKey {
+    return encodeRowKey(this.#handle as TableHandle<never>, input)
+  }
+
+  async #validate(row: T, schema: RowValidator<T>): Promise<void> {
+    const checked = await schema['~standard'].validate(row)
+    if (checked.issues === undefined) return
+    const message = checked.issues.map(issue => issue.message).join('; ')
+    throw new QuorateError('BAD_REQUEST', `the row is not valid: ${message}`)
+  }
+
   async put(row: T, options: PutOptions = {}): Promise<PutResult> {
     const { schema } = this.#handle
-    if (schema !== undefined) {
-      const checked = await schema['~standard'].validate(row)
-      if (checked.issues !== undefined) {
-        throw new QuorateError(
-          'BAD_REQUEST',
-          `the row is not valid: ${checked.issues.map(issue => issue.message).join('; ')}`,
-        )
-      }
-    }
-    const key = encodeRowKey(this.#handle as TableHandle<never>, row as unknown as Row)
-    return this.#write(key, this.#encode(row, key), options)
+    if (schema !== undefined) await this.#validate(row, schema)
+    const key = this.#key(row as unknown as Row)
+    const value = this.#encode(row, key)
+    const view = this.#knownView() ?? (await this.#view())
+    return this.#write(view, key, value, options)
   }
 
   #encode(row: T, key: EncodedKey): Uint8Array {
@@ -142,64 +163,81 @@ export class TableClient<T extends object> {
   }
 
   async delete(key: KeyInput, options: PutOptions = {}): Promise<PutResult> {
-    return this.#write(encodeRowKey(this.#handle as TableHandle<never>, key), undefined, options)
+    const encoded = this.#key(key)
+    const view = this.#knownView() ?? (await this.#view())
+    return this.#write(view, encoded, undefined, options)
   }
 
-  async #write(key: EncodedKey, value: Uint8Array | undefined, options: PutOptions): Promise<PutResult> {
-    const { descriptor } = await this.#view()
-    const token = tokenOf(key.partitionKey)
+  async #write(
+    view: TableView,
+    key: EncodedKey,
+    value: Uint8Array | undefined,
+    options: PutOptions,
+  ): Promise<PutResult> {
+    const { id, name, replication } = view.descriptor
+    const { partitionKey, sortKey } = key
+    const token = tokenOf(partitionKey)
     const operation = options.operation ?? this.#client.newOperation()
     const level = levelByte(options.w, 'w')
     const context = options.context
     if (context !== undefined) decodeContextToken(context)
+    const strict = options.strict ?? false
     const sent = this.#client.send(
       writeMessage,
-      () => this.#current(descriptor.id).map.locate(token),
+      () => this.#current(id).map.locate(token),
       () => ({
-        table: descriptor.id as number,
-        mapVersion: this.#current(descriptor.id).map.version,
-        ...key,
+        table: id as number,
+        mapVersion: this.#current(id).map.version,
+        partitionKey,
+        sortKey,
         level,
         hops: 0,
         operation,
         value,
         context,
-        strict: options.strict ?? false,
+        strict,
       }),
       options,
       true,
     )
-    const reply = await sent.catch((error: unknown) => {
+    try {
+      const reply = await sent
+      const receipt = makeReceipt('write', reply.receipt, replication)
+      return { context: new Uint8Array(reply.context), receipt, repeated: reply.repeated }
+    } catch (error) {
       const isBound = isQuorateError(error) && BOUNDS_OF_ROWS.has(error.code)
-      throw withOperation(isBound ? aboutRow(error, descriptor.name, rowText(key)) : error, operation)
-    })
-    const receipt = makeReceipt('write', reply.receipt, descriptor.replication)
-    return { context: new Uint8Array(reply.context), receipt, repeated: reply.repeated }
+      throw withOperation(isBound ? aboutRow(error, name, rowText(key)) : error, operation)
+    }
   }
 
   async get(key: KeyInput, options: GetOptions<T> = {}): Promise<GetResult<T>> {
-    const encoded = encodeRowKey(this.#handle as TableHandle<never>, key)
-    const { descriptor } = await this.#view()
-    const token = tokenOf(encoded.partitionKey)
+    const encoded = this.#key(key)
+    const view = this.#knownView() ?? (await this.#view())
+    const reply = await this.#read(view, encoded, options)
+    const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
+    const row = decodeRow<T>(reply.values, reply.context, receipt)
+    if (options.resolve === undefined || row.siblings.length < 2) return row
+    return { ...row, value: options.resolve(row.siblings) }
+  }
+
+  #read(view: TableView, { partitionKey, sortKey }: EncodedKey, options: GetOptions<T>): Promise<ReadReply> {
+    const { id } = view.descriptor
+    const token = tokenOf(partitionKey)
     const level = levelByte(options.r ?? (options.read === 'any' ? 'one' : options.read), 'r')
-    const reply = await this.#client.send(
+    return this.#client.send(
       readMessage,
-      () => this.#current(descriptor.id).map.locate(token),
+      () => this.#current(id).map.locate(token),
       () => ({
-        table: descriptor.id as number,
-        mapVersion: this.#current(descriptor.id).map.version,
-        ...encoded,
+        table: id as number,
+        mapVersion: this.#current(id).map.version,
+        partitionKey,
+        sortKey,
         level,
         hops: 0,
       }),
       options,
       false,
     )
-    const receipt = makeReceipt('read', reply.receipt, descriptor.replication)
-    const row = decodeRow<T>(reply.values, reply.context, receipt)
-    const resolved =
-      options.resolve !== undefined && row.siblings.length > 1 ? options.resolve(row.siblings) : row.value
-    return { ...row, value: resolved }
   }
 
   /**

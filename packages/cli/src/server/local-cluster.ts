@@ -39,6 +39,11 @@ export interface LocalClusterOptions {
   readonly onLost?: (node: LocalNode, why: string) => void
 }
 
+/**
+ * Room for young objects, in MiB, twice what Node gives: rows on their way into a memtable survive each
+ * collection of the young, so fewer of those are less work. Taken as needed: an idle node stays small.
+ */
+const YOUNG_SPACE = '--max-semi-space-size=32'
 const ENTRY = fileURLToPath(new URL('./local-node.js', import.meta.url))
 
 export class LocalCluster {
@@ -112,7 +117,10 @@ export class LocalCluster {
         members: this.nodes.map(({ id: member, address, http }) => ({ id: member, address, http })),
       },
     }
-    const child = fork(ENTRY, [JSON.stringify(settings)], { stdio: ['ignore', log, log, 'ipc'] })
+    const child = fork(ENTRY, [JSON.stringify(settings)], {
+      stdio: ['ignore', log, log, 'ipc'],
+      execArgv: [...process.execArgv, YOUNG_SPACE],
+    })
     closeSync(log)
     node.process = child
     child.on('exit', (code, signal) => {

@@ -10,8 +10,15 @@ import { assert } from './assert.ts'
 import type { ByteString } from './ids.ts'
 
 const CHUNK = 4096
+/** Lists of codes by length: keys and ids are short and many, and `apply` takes a list faster than bytes. */
+const CODES = Array.from({ length: 65 }, (_, length) => new Array<number>(length).fill(0))
 
 export function bytesToString(bytes: Uint8Array, from = 0, to = bytes.length): ByteString {
+  const codes = CODES[to - from]
+  if (codes !== undefined) {
+    for (let i = 0; i < codes.length; i++) codes[i] = bytes[from + i]!
+    return String.fromCharCode.apply(null, codes) as ByteString
+  }
   if (to - from <= CHUNK) {
     return String.fromCharCode.apply(null, bytes.subarray(from, to) as unknown as number[]) as ByteString
   }
@@ -40,6 +47,7 @@ export function byteString(...codes: number[]): ByteString {
 }
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
   return true

@@ -64,9 +64,11 @@ function encodeUnbounded(value: KeyValue): string {
   }
 }
 
+/** Most keys are plain ASCII: then the text is its own bytes. */
+const isAscii = (text: string): boolean => /^[\x01-\x7f]*$/.test(text)
+
 function utf8Bytes(text: string): string {
-  // Most keys are plain ASCII: then the text is its own bytes.
-  if (/^[\x01-\x7f]*$/.test(text)) return text
+  if (isAscii(text)) return text
   if (/\p{Surrogate}/u.test(text))
     throw badKey('a key string must be well-formed Unicode (it has a lone surrogate)')
   return bytesToString(utf8.encode(text))
@@ -127,6 +129,7 @@ export function decodeKeyAt(bytes: string, at: number): [KeyValue, number] {
     case TYPE_BYTES: {
       const [raw, next] = unescapeZeros(bytes, at + 1)
       if (type === TYPE_BYTES) return [stringToBytes(raw), next]
+      if (isAscii(raw)) return [raw, next]
       try {
         return [utf8.decode(stringToBytes(raw)), next]
       } catch {

@@ -75,7 +75,7 @@ export function randomShuffle<T>(random: Random, items: readonly T[]): T[] {
 }
 
 export function randomByteString(random: Random, length: number): string {
-  let out = ''
-  for (let i = 0; i < length; i++) out += String.fromCharCode(random.uint32() & 255)
-  return out
+  const codes: number[] = []
+  for (let i = 0; i < length; i++) codes.push(random.uint32() & 255)
+  return String.fromCharCode.apply(null, codes)
 }

@@ -78,9 +78,13 @@ export class Catalog {
     return found
   }
 
-  named(name: string): TableView {
+  findNamed(name: string): TableView | undefined {
     const id = this.#byName.get(name)
-    const found = id === undefined ? undefined : this.#views.get(id)
+    return id === undefined ? undefined : this.#views.get(id)
+  }
+
+  named(name: string): TableView {
+    const found = this.findNamed(name)
     if (found === undefined) {
       throw new QuorateError('UNKNOWN_TABLE', `there is no table "${name}"`, { data: { table: name } })
     }

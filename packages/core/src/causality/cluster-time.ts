@@ -39,9 +39,10 @@ export class ClusterTime {
   }
 
   now(): number {
-    const own = this.#wallMs() - this.#monotonicMs()
+    const monotonicMs = this.#monotonicMs()
+    const own = this.#wallMs() - monotonicMs
     if (Math.abs(own - this.#anchorOffsetMs) <= STEP_MAX_MS) this.#anchorOffsetMs = own
-    return this.#monotonicMs() + this.#anchorOffsetMs
+    return monotonicMs + this.#anchorOffsetMs
   }
 
   get heardPeers(): number {

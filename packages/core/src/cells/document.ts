@@ -36,7 +36,8 @@ export function encodeDocument(
       { data: { field, valueBytes: bytes.length, limitBytes: bytesMax } },
     )
   }
-  return new Uint8Array(bytes)
+  // A view of the packer's buffer, which never writes there again; but as the plain type (see plainBytes).
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** Decodes and holds to the same rules as `encodeDocument`: for what comes from outside. */
@@ -104,7 +105,8 @@ function checkDocument(value: unknown, depth: number, path: string): void {
         `${path} is a ${prototype.constructor?.name ?? 'class'} object: documents hold plain data`,
       )
     }
-    for (const [key, item] of Object.entries(value)) checkDocument(item, depth + 1, `${path}.${key}`)
+    const map = value as Record<string, unknown>
+    for (const key of Object.keys(map)) checkDocument(map[key], depth + 1, `${path}.${key}`)
   }
 }
 

@@ -19,6 +19,7 @@ import type { TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
+import type { Deadline } from '../ports/deadlines.ts'
 import { replicaReadMessage, replicaWriteMessage, type WireReceipt } from '../wire/messages.ts'
 import type { LatencyTracker } from './latency-tracker.ts'
 import type { NodeContext } from './node-context.ts'
@@ -37,6 +38,11 @@ export interface ReadFlowOptions {
   readonly onDone: () => void
 }
 
+interface Candidate {
+  readonly node: NodeId
+  readonly fallback: boolean
+}
+
 interface Answer {
   readonly node: NodeId
   readonly fallback: boolean
@@ -49,7 +55,9 @@ export class ReadFlow {
   readonly #options: ReadFlowOptions
   readonly #node: NodeContext
   readonly #answers: Answer[] = []
-  readonly #candidates: { node: NodeId; fallback: boolean }[]
+  /** Asked first when it is a home that is ready, and for one answer the only one. */
+  readonly #own: Candidate | undefined
+  #others: readonly Candidate[] | undefined
   readonly #attempts: string[] = []
   readonly #repaired: NodeId[] = []
   #asked = 0
@@ -57,26 +65,36 @@ export class ReadFlow {
   #hedged = false
   #answered = false
   #open = 0
+  #end: Deadline | undefined
+  #hedgeTime: Deadline | undefined
 
   constructor(options: ReadFlowOptions) {
     this.#options = options
     this.#node = options.context
-    this.#candidates = this.#order()
+    const { self } = this.#node
+    const { view, partition } = options
+    const isReadyHome = partition.replicas.includes(self) && this.#node.isReady(view, partition)
+    this.#own = isReadyHome ? { node: self, fallback: false } : undefined
   }
 
-  /** Self first, then homes that seem alive, then suspected homes, then fallbacks. */
-  #order(): { node: NodeId; fallback: boolean }[] {
+  /** The replica to ask as number `at`. */
+  #candidate(at: number): Candidate | undefined {
+    if (this.#own !== undefined && at === 0) return this.#own
+    this.#others ??= this.#order()
+    return this.#others[this.#own === undefined ? at : at - 1]
+  }
+
+  /** Beside this node: homes that seem alive, then suspected homes, then fallbacks. */
+  #order(): Candidate[] {
     const { partition, view } = this.#options
-    const { self } = this.#node
-    const homes = partition.replicas.filter(home => home !== self)
+    const homes = partition.replicas.filter(home => home !== this.#node.self)
     const alive = homes.filter(home => !this.#node.isSuspected(home))
-    const suspected = homes.filter(home => this.#node.isSuspected(home))
-    const own = partition.replicas.includes(self) && this.#node.isReady(view, partition) ? [self] : []
+    const suspected = homes.filter(home => !alive.includes(home))
     const fallbacks = view.descriptor.replication.sloppy
       ? partition.preference.slice(partition.replicas.length).filter(node => !this.#node.isSuspected(node))
       : []
     return [
-      ...[...own, ...alive, ...suspected].map(node => ({ node, fallback: false })),
+      ...[...alive, ...suspected].map(node => ({ node, fallback: false })),
       ...fallbacks.map(node => ({ node, fallback: true })),
     ]
   }
@@ -89,8 +107,9 @@ export class ReadFlow {
     if (!this.#answered && needed > this.#answers.length) {
       const { deadlines } = this.#node.rpc
       latency.readStarted()
-      deadlines.add(deadline, { expire: () => this.#fail('the deadline passed') })
-      deadlines.add(clock.monotonicMs() + latency.hedgeAfterMs(), { expire: () => this.#hedge() })
+      this.#end = deadlines.add(deadline, { expire: () => this.#fail('the deadline passed') })
+      const hedgeAt = clock.monotonicMs() + latency.hedgeAfterMs()
+      this.#hedgeTime = deadlines.add(hedgeAt, { expire: () => this.#hedge() })
     }
     this.#close()
   }
@@ -98,7 +117,7 @@ export class ReadFlow {
   /** Asks further replicas until `count` answers are here or on their way. */
   #askUntil(count: number): void {
     while (this.#answers.length + this.#outstanding < count) {
-      const next = this.#candidates[this.#asked]
+      const next = this.#candidate(this.#asked)
       if (next === undefined) {
         if (this.#outstanding === 0) this.#fail('no further replica could be asked')
         return
@@ -161,7 +180,7 @@ export class ReadFlow {
   }
 
   #hedge(): void {
-    if (this.#answered || this.#candidates[this.#asked] === undefined) return
+    if (this.#answered || this.#candidate(this.#asked) === undefined) return
     if (!this.#options.latency.take()) {
       this.#node.counters.hedgesWithheld++
       return
@@ -177,9 +196,15 @@ export class ReadFlow {
     if (this.#answers.length >= this.#options.needed) this.#conclude()
   }
 
+  #settle(): void {
+    this.#answered = true
+    this.#end?.cancel()
+    this.#hedgeTime?.cancel()
+  }
+
   /** What an answer holds may not decode or merge: then the reader hears it, and nobody else is harmed. */
   #conclude(): void {
-    this.#answered = true
+    this.#settle()
     try {
       this.#merge()
     } catch (error) {
@@ -324,7 +349,7 @@ export class ReadFlow {
 
   #fail(why: string): void {
     if (this.#answered) return
-    this.#answered = true
+    this.#settle()
     this.#node.counters.readsShort++
     const { needed } = this.#options
     const message = `${why}: ${this.#answers.length} of the ${needed} answers asked for`

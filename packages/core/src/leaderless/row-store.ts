@@ -13,6 +13,7 @@
 import { bytesEqual, prefixEnd } from '../base/bytes.ts'
 import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp, TableId } from '../base/ids.ts'
+import { Slab } from '../base/slab.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { contextMax } from '../causality/context.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
@@ -69,6 +70,8 @@ export class RowStore {
   readonly #recent: RecentOperations
   readonly #damaged = new Set<ByteString>()
   readonly #collectable = new CollectableIndex()
+  /** Cells as they came from peers: they live until the next checkpoint, all of a memtable together. */
+  readonly #kept = new Slab()
   #memoryFrom: Stamp
   /** Called once for each row found damaged. */
   onDamaged: (key: ByteString) => void = () => {}
@@ -121,7 +124,7 @@ export class RowStore {
     const base = before === undefined ? emptyCell : decodeCell(before)
     const told = write.seen === undefined ? undefined : contextMax(write.seen.context)
     if (told !== undefined) this.#hybrid.refuseDrift(told, 'the context')
-    this.#hybrid.observe(contextMax(base.context), 'the stored row')
+    if (before !== undefined) this.#hybrid.observe(contextMax(base.context), 'the stored row')
     if (told !== undefined) this.#hybrid.observe(told, 'the context')
     if (
       this.#recent.has(write.operation) &&
@@ -165,7 +168,7 @@ export class RowStore {
     this.#hybrid.observe(contextMax(theirs.context), 'a cell from a peer')
     if (before === undefined) {
       // The frame is shared with other messages; what is kept must be a copy.
-      const bytes = incoming.slice()
+      const bytes = this.#kept.copy(incoming)
       if (isCollectable(theirs)) this.#collectable.add(key)
       const position = this.#commit(view, key, undefined, bytes, [])
       this.#remember(theirs)

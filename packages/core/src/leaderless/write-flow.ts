@@ -16,6 +16,7 @@ import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { decodeContextToken, encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
+import type { Deadline } from '../ports/deadlines.ts'
 import { QuorumTally } from '../quorum/quorum-tally.ts'
 import {
   replicaWriteMessage,
@@ -54,12 +55,13 @@ export class WriteFlow {
   readonly #hinted: NodeId[] = []
   readonly #attempts: string[] = []
   /** Fallbacks tried or in use. */
-  readonly #used = new Set<NodeId>()
+  readonly #used: NodeId[] = []
   #coordinatesFor: NodeId | undefined
   #open = 0
   #written: Written | undefined
   #asOf = 0 as Stamp
   #answered = false
+  #deadline: Deadline | undefined
 
   constructor(options: WriteFlowOptions) {
     this.#options = options
@@ -75,7 +77,8 @@ export class WriteFlow {
     const node = this.#node
     this.#refuseHopeless(partition)
     const seen = request.context === undefined ? undefined : decodeContextToken(request.context)
-    const operation = { operation: request.operation, value: request.value?.slice(), seen }
+    // The value is a view of the frame: the cell that is made of it is a copy.
+    const operation = { operation: request.operation, value: request.value, seen }
     this.#asOf = node.hybrid.peek()
     const isHome = partition.replicas.includes(node.self)
     const standsFor = isHome ? undefined : this.#standsFor()
@@ -85,7 +88,7 @@ export class WriteFlow {
       this.#asOf = written.asOf
       this.#written = written
     }
-    node.rpc.deadlines.add(deadline, this)
+    this.#deadline = node.rpc.deadlines.add(deadline, this)
     const { position, holdBack } = this.#written!
     this.#open++
     // Sent first: a repeated write is durable already, runs its callback at once, and must not look finished.
@@ -107,7 +110,7 @@ export class WriteFlow {
       })
     }
     this.#coordinatesFor = home
-    this.#used.add(this.#node.self)
+    this.#used.push(this.#node.self)
     this.#fallbacks.push({ node: this.#node.self, for: home })
     this.#hinted.push(home)
     return home
@@ -232,9 +235,13 @@ export class WriteFlow {
   #nextFallback(): NodeId | undefined {
     const { preference, replicas } = this.#options.partition
     for (const candidate of preference.slice(replicas.length)) {
-      if (candidate === this.#node.self || this.#used.has(candidate) || this.#node.isSuspected(candidate))
+      if (
+        candidate === this.#node.self ||
+        this.#used.includes(candidate) ||
+        this.#node.isSuspected(candidate)
+      )
         continue
-      this.#used.add(candidate)
+      this.#used.push(candidate)
       return candidate
     }
     return undefined
@@ -273,6 +280,7 @@ export class WriteFlow {
 
   #succeed(): void {
     this.#answered = true
+    this.#deadline?.cancel()
     this.#node.counters.writes++
     const { seen, repeated } = this.#written!
     this.#options.respond.ok({ receipt: this.#receipt(), context: encodeContextToken(seen), repeated })
@@ -285,6 +293,7 @@ export class WriteFlow {
 
   #fallShort(why: string): void {
     this.#answered = true
+    this.#deadline?.cancel()
     this.#node.counters.writesShort++
     const acked = this.#tally.acked()
     this.#options.respond.fail(
@@ -303,15 +312,16 @@ export class WriteFlow {
 
   #receipt(): WireReceipt {
     const { view, partition, request } = this.#options
-    const standIns = new Set(this.#fallbacks.map(fallback => fallback.for))
+    const isStoodIn = (home: NodeId): boolean => this.#fallbacks.some(fallback => fallback.for === home)
+    const acked = this.#tally.acked()
     return {
       coordinator: this.#node.self,
       mapVersion: view.map.version,
       needed: this.#needed,
       replicas: partition.replicas.length,
-      homes: this.#tally.acked().filter(home => !standIns.has(home)),
-      fallbacks: [...this.#fallbacks],
-      hinted: [...this.#hinted],
+      homes: this.#fallbacks.length === 0 ? acked : acked.filter(home => !isStoodIn(home)),
+      fallbacks: this.#fallbacks,
+      hinted: this.#hinted,
       repaired: [],
       forwarded: request.hops > 0,
       hedged: false,

@@ -4,10 +4,11 @@ import { bytesToBase64 } from '../base/base64.ts'
 import { stringToHex } from '../base/bytes.ts'
 import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
 import { stampCounter, stampMs } from '../causality/hybrid-clock.ts'
-import { type Cell, liveValues } from '../cells/cell.ts'
+import { type Cell, emptyCell, liveValues } from '../cells/cell.ts'
 import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
 import { type Document, decodeDocument } from '../cells/document.ts'
+import { seenOf } from '../cells/superseded.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { rowKey, rowToken, tokenOf } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
@@ -98,7 +99,7 @@ export async function explainRow(
     merged: {
       values,
       conflict: values.length > 1,
-      context: bytesToBase64(encodeContextToken(merged?.context ?? [])),
+      context: bytesToBase64(encodeContextToken(seenOf(merged ?? emptyCell))),
     },
     why: reasons(
       view.descriptor.conflict.kind,

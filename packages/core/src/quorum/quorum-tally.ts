@@ -13,6 +13,7 @@
 import { assert } from '../base/assert.ts'
 
 export interface ReplicaSet<Member extends string = string> {
+  /** Distinct. */
   readonly members: readonly Member[]
   /** 0 <= needed; above the number of members the set is impossible from the start. */
   readonly needed: number
@@ -22,77 +23,74 @@ export type TallyState = 'pending' | 'reached' | 'impossible'
 
 export const majorityOf = (count: number): number => Math.floor(count / 2) + 1
 
+/** Sets are small, so lists are searched: a tally is made for every write. */
 export class QuorumTally<Member extends string = string> {
-  readonly #sets: readonly { readonly members: ReadonlySet<Member>; readonly needed: number }[]
-  readonly #answers = new Map<Member, boolean>()
+  readonly #sets: readonly ReplicaSet<Member>[]
+  readonly #acked: Member[] = []
+  readonly #failed: Member[] = []
 
   constructor(sets: readonly ReplicaSet<Member>[]) {
     assert(sets.length > 0, 'a tally needs at least one replica set')
-    for (const set of sets) {
-      assert(
-        Number.isInteger(set.needed) && set.needed >= 0,
-        'needed must be a non-negative integer',
-        set.needed,
-      )
+    for (const { members, needed } of sets) {
+      assert(Number.isInteger(needed) && needed >= 0, 'needed must be a non-negative integer', needed)
+      for (let i = 0; i < members.length; i++)
+        assert(!members.includes(members[i]!, i + 1), 'members are distinct', members)
     }
-    this.#sets = sets.map(set => ({ members: new Set(set.members), needed: set.needed }))
+    this.#sets = sets
   }
 
   /** Counts once per member; true when this changed something. Strangers are ignored. */
   ack(member: Member): boolean {
-    if (!this.#isMember(member) || this.#answers.get(member) === true) return false
-    this.#answers.set(member, true)
+    if (!this.#isMember(member) || this.#acked.includes(member)) return false
+    const failed = this.#failed.indexOf(member)
+    if (failed >= 0) this.#failed.splice(failed, 1)
+    this.#acked.push(member)
     return true
   }
 
   /** The member will not acknowledge (refused, timed out, gone). */
   fail(member: Member): boolean {
-    if (!this.#isMember(member) || this.#answers.has(member)) return false
-    this.#answers.set(member, false)
+    if (!this.#isMember(member) || this.#acked.includes(member) || this.#failed.includes(member)) return false
+    this.#failed.push(member)
     return true
   }
 
   state(): TallyState {
     let reached = true
-    for (const set of this.#sets) {
-      const { acked, failed } = this.#count(set.members)
-      if (set.members.size - failed < set.needed) return 'impossible'
-      if (acked < set.needed) reached = false
+    for (const { members, needed } of this.#sets) {
+      if (members.length - countIn(members, this.#failed) < needed) return 'impossible'
+      if (countIn(members, this.#acked) < needed) reached = false
     }
     return reached ? 'reached' : 'pending'
   }
 
-  /** Distinct members that acknowledged, over all sets. */
-  acked(): Member[] {
-    return [...this.#answers].filter(([, ok]) => ok).map(([member]) => member)
+  /** Distinct members that acknowledged, over all sets, in that order. */
+  acked(): readonly Member[] {
+    return this.#acked
   }
 
   /** Drawn for people: `reached: [a✓ b✓ c·] 2/2 & [c· d✗ e✓] 1/2`. */
   describe(): string {
-    const drawn = this.#sets.map(set => {
-      const marks = [...set.members].map(member => `${member}${this.#mark(member)}`).join(' ')
-      return `[${marks}] ${this.#count(set.members).acked}/${set.needed}`
+    const drawn = this.#sets.map(({ members, needed }) => {
+      const marks = members.map(member => `${member}${this.#mark(member)}`).join(' ')
+      return `[${marks}] ${countIn(members, this.#acked)}/${needed}`
     })
     return `${this.state()}: ${drawn.join(' & ')}`
   }
 
   #mark(member: Member): string {
-    const answer = this.#answers.get(member)
-    return answer === undefined ? '·' : answer ? '✓' : '✗'
+    if (this.#acked.includes(member)) return '✓'
+    return this.#failed.includes(member) ? '✗' : '·'
   }
 
   #isMember(member: Member): boolean {
-    return this.#sets.some(set => set.members.has(member))
+    for (const { members } of this.#sets) if (members.includes(member)) return true
+    return false
   }
+}
 
-  #count(members: ReadonlySet<Member>): { acked: number; failed: number } {
-    let acked = 0
-    let failed = 0
-    for (const member of members) {
-      const answer = this.#answers.get(member)
-      if (answer === true) acked++
-      else if (answer === false) failed++
-    }
-    return { acked, failed }
-  }
+function countIn<Member>(members: readonly Member[], answered: readonly Member[]): number {
+  let count = 0
+  for (const member of answered) if (members.includes(member)) count++
+  return count
 }

@@ -12,6 +12,7 @@
  */
 
 import type { ByteString, Incarnation } from '../base/ids.ts'
+import { Slab } from '../base/slab.ts'
 import type { Table, TableWrite } from '../ports/table.ts'
 import type { Memtable } from './memtable.ts'
 import { sealValue } from './sealed-value.ts'
@@ -41,6 +42,7 @@ export async function writeCheckpoint(options: CheckpointOptions): Promise<boole
     creating: false,
     draining,
   })
+  const slab = new Slab()
   let batch: TableWrite[] = []
   let bytes = 0
   let draining = false
@@ -52,7 +54,7 @@ export async function writeCheckpoint(options: CheckpointOptions): Promise<boole
       batch = []
       bytes = 0
     }
-    batch.push({ key, value: value === undefined ? undefined : sealValue(key, value) })
+    batch.push({ key, value: value === undefined ? undefined : sealValue(key, value, slab) })
     bytes += key.length + (value?.length ?? 0)
   }
   batch.push(...options.extras, writeStoreRecord(record(options.nextFirstSegment, false)))

@@ -1,13 +1,11 @@
 /**
  * What was committed since the last checkpoint: from key to value or tombstone, with the position of the
- * batch that wrote it. Point reads go through a hash map (most look for keys that are not here, and a
- * walk down a tree of long strings is what they would pay); order comes from a B+ tree, touched only by
- * keys it has not seen. Both hold the same entries.
+ * batch that wrote it. Point reads go through a hash map; order is made when someone asks for it
+ * (`key-order.ts`). Both hold the same keys.
  */
 
 import type { ByteString } from '../base/ids.ts'
-import { compareStrings } from '../base/ids.ts'
-import { SortedTree } from '../base/sorted-tree.ts'
+import { KeyOrder } from './key-order.ts'
 import type { Position } from './store-face.ts'
 
 export interface MemtableEntry {
@@ -16,12 +14,12 @@ export interface MemtableEntry {
   position: Position
 }
 
-/** Heap of one entry beside its key and value: map and tree slots, entry, array header. An estimate. */
+/** Heap of one entry beside its key and value: slots in map and order, entry, array header. An estimate. */
 const ENTRY_BYTES = 160
 
 export class Memtable {
   readonly #byKey = new Map<ByteString, MemtableEntry>()
-  readonly #tree = new SortedTree<ByteString, MemtableEntry>(undefined, compareStrings, 64)
+  readonly #order = new KeyOrder()
   #bytes = 0
   /** Counts changes; a walk that finds another value has been interleaved with a write. */
   #changes = 0
@@ -48,7 +46,7 @@ export class Memtable {
     if (entry === undefined) {
       const fresh = { value, position }
       this.#byKey.set(key, fresh)
-      this.#tree.set(key, fresh)
+      this.#order.add(key)
       this.#bytes += ENTRY_BYTES + key.length + (value?.length ?? 0)
       return
     }
@@ -63,17 +61,6 @@ export class Memtable {
     to: ByteString | undefined,
     reverse: boolean,
   ): IterableIterator<[ByteString, MemtableEntry]> {
-    if (this.#byKey.size === 0) return
-    if (reverse) {
-      for (const pair of this.#tree.entriesReversed(to, undefined, true)) {
-        if (pair[0] < from) return
-        yield pair
-      }
-      return
-    }
-    for (const pair of this.#tree.entries(from)) {
-      if (to !== undefined && pair[0] >= to) return
-      yield pair
-    }
+    for (const key of this.#order.walk(from, to, reverse)) yield [key, this.#byKey.get(key)!]
   }
 }

@@ -5,12 +5,14 @@
 
 import { crc32c, crc32cOfString } from '../base/crc32c.ts'
 import type { ByteString } from '../base/ids.ts'
+import type { Slab } from '../base/slab.ts'
 
 const CRC_BYTES = 4
 
-export function sealValue(key: ByteString, value: Uint8Array): Uint8Array {
+/** `slab`: where many sealed values that are soon done with may share room. */
+export function sealValue(key: ByteString, value: Uint8Array, slab?: Slab): Uint8Array {
   const length = value.length
-  const sealed = new Uint8Array(length + CRC_BYTES)
+  const sealed = slab?.allocate(length + CRC_BYTES) ?? new Uint8Array(length + CRC_BYTES)
   sealed.set(value)
   const crc = crc32c(value, 0, length, crc32cOfString(key))
   sealed[length] = crc

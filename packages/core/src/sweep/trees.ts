@@ -22,13 +22,16 @@ import { FAN_OUT, MerkleTree, sumDigests, type TreeNode } from './merkle-tree.ts
 
 /** Leaves on one page on disk. */
 const PAGE_LEAVES = 256
+/** Pages of one tree at most. */
+const PAGES_MAX = limits.sweepLeavesMax / PAGE_LEAVES
 
 interface TableTrees {
   readonly map: PartitionMap
   readonly leafCount: number
   /** By partition index; undefined until a row arrives: an empty tree costs nothing. */
   readonly trees: (MerkleTree | undefined)[]
-  readonly dirtyPages: Set<string>
+  /** Partition index × PAGES_MAX + page. */
+  readonly dirtyPages: Set<number>
 }
 
 export interface ReplayedChange {
@@ -46,6 +49,8 @@ export function leavesPerPartition(partitions: number): number {
     leaves *= FAN_OUT
   return leaves
 }
+
+const pageNumber = (index: number, leaf: number): number => index * PAGES_MAX + Math.floor(leaf / PAGE_LEAVES)
 
 const emptyNode: TreeNode = { digest: [0, 0, 0, 0], rows: 0 }
 
@@ -86,7 +91,7 @@ export class Trees {
     const tree = this.#tree(trees, index)
     if (before !== undefined) tree.apply(token, before, -1)
     if (after !== undefined) tree.apply(token, after, 1)
-    trees.dirtyPages.add(`${index}/${Math.floor(tree.leafOf(token) / PAGE_LEAVES)}`)
+    trees.dirtyPages.add(pageNumber(index, tree.leafOf(token)))
   }
 
   /** Counts the leaf of a row anew, from the rows; true when the tree was wrong. */
@@ -102,7 +107,7 @@ export class Trees {
     const trees = this.#tables.get(table)!
     const tree = this.#tree(trees, index)
     const changed = tree.setLeaf(leaf, sumDigests(this.#leafDigests(table, tree, leaf)))
-    if (changed) trees.dirtyPages.add(`${index}/${Math.floor(leaf / PAGE_LEAVES)}`)
+    if (changed) trees.dirtyPages.add(pageNumber(index, leaf))
     return changed
   }
 
@@ -142,7 +147,7 @@ export class Trees {
       const found = digests.get(at)
       if (found === undefined && tree.isEmptyLeaf(at)) continue
       if (!tree.setLeaf(at, sumDigests(found ?? []))) continue
-      trees.dirtyPages.add(`${index}/${Math.floor(at / PAGE_LEAVES)}`)
+      trees.dirtyPages.add(pageNumber(index, at))
       wrong++
     }
     return { wrong, cells, nextLeaf }
@@ -231,8 +236,9 @@ export class Trees {
   takePages(): TableWrite[] {
     const writes: TableWrite[] = []
     for (const table of this.#tables.values()) {
-      for (const name of table.dirtyPages) {
-        const [index, page] = name.split('/').map(Number) as [number, number]
+      for (const dirty of table.dirtyPages) {
+        const index = Math.floor(dirty / PAGES_MAX)
+        const page = dirty % PAGES_MAX
         const tree = table.trees[index]
         if (tree === undefined) continue
         const to = Math.min((page + 1) * PAGE_LEAVES, tree.leafCount)

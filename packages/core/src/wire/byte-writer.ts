@@ -1,29 +1,50 @@
 /**
- * Writes primitive values into one growing buffer. Big-endian, so that bytes read as they are written.
+ * Writes primitive values, one message after the other. Big-endian, so that bytes read as they are written.
  * `varint` is LEB128 of a non-negative safe integer; `stamp` is seven bytes (53 bits).
+ *
+ * Messages are written side by side into slabs and handed out as views of them: a buffer of its own for
+ * each would cost a copy and an allocation outside the heap. A view keeps its whole slab alive, so what is
+ * kept for long and alone should be copied. A writer that is used again and again earns larger slabs.
  */
 
 import { assert } from '../base/assert.ts'
 import { utf8, writeByteString } from '../base/bytes.ts'
+import { Slab } from '../base/slab.ts'
+
+const SLAB_BYTES_MAX = 32 * 1024
+/** Writers made for a single message begin with a piece of this. */
+const firstSlabs = new Slab()
 
 export class ByteWriter {
   #bytes: Uint8Array
+  /** Where the message being written starts: what lies before has been handed out. */
+  #start = 0
   #at = 0
 
-  constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity)
+  constructor(firstSlabBytes = 256) {
+    this.#bytes = firstSlabs.allocate(firstSlabBytes)
   }
 
   get length(): number {
-    return this.#at
+    return this.#at - this.#start
   }
 
   #room(bytes: number): void {
-    const needed = this.#at + bytes
-    if (needed <= this.#bytes.length) return
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
-    grown.set(this.#bytes.subarray(0, this.#at))
-    this.#bytes = grown
+    if (this.#at + bytes <= this.#bytes.length) return
+    const written = this.#bytes.subarray(this.#start, this.#at)
+    const needed = written.length + bytes
+    // The quarter more bounds the copies of a message that grows past a slab in small steps.
+    const slabBytes = Math.min(this.#bytes.length * 2, SLAB_BYTES_MAX)
+    const fresh = new Uint8Array(Math.max(slabBytes, needed + (needed >>> 2)))
+    fresh.set(written)
+    this.#bytes = fresh
+    this.#start = 0
+    this.#at = written.length
+  }
+
+  /** A new message; one that failed half-way is forgotten. */
+  begin(): void {
+    this.#at = this.#start
   }
 
   u8(value: number): void {
@@ -93,19 +114,20 @@ export class ByteWriter {
     this.bytes(utf8.encode(value))
   }
 
-  /** Overwrites four bytes written earlier (a length that was not known yet). */
+  /** Overwrites four bytes of this message (a length that was not known yet). */
   patchU32(at: number, value: number): void {
-    assert(at + 4 <= this.#at, 'patch inside what was written')
+    assert(at + 4 <= this.length, 'patch inside what was written')
     const end = this.#at
-    this.#at = at
+    this.#at = this.#start + at
     this.u32(value)
     this.#at = end
   }
 
-  /** A copy of what was written. */
+  /** What was written, which this writer never touches again; the next message begins. */
   take(): Uint8Array {
-    const out = this.#bytes.slice(0, this.#at)
-    this.#at = 0
+    const { buffer, byteOffset } = this.#bytes
+    const out = new Uint8Array(buffer, byteOffset + this.#start, this.#at - this.#start)
+    this.#start = this.#at
     return out
   }
 }

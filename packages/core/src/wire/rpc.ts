@@ -17,10 +17,11 @@ import { isQuorateError, type Outcome, QuorateError } from '../base/errors.ts'
 import type { PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Clock } from '../ports/clock.ts'
-import { Deadlines } from '../ports/deadlines.ts'
+import { type Deadline, Deadlines, type Expiring } from '../ports/deadlines.ts'
 import type { Transport } from '../ports/transport.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
+import { CallTable } from './call-table.ts'
 import { asQuorateError, errorSchema } from './error-schema.ts'
 import { MEMBER_MESSAGES_FROM, type Message } from './messages.ts'
 
@@ -44,14 +45,64 @@ export type Handler<Request, Reply> = (
   deadline: number,
 ) => void
 
-interface PendingCall {
+/** A call and the peers it still waits for. */
+class Call implements Expiring {
+  readonly id: number
   readonly message: Message<unknown, unknown>
-  readonly peers: readonly PeerId[]
-  /** Peers not answered yet, by position. */
-  readonly open: boolean[]
-  openCount: number
+  readonly waitsFor: PeerId[]
   readonly onReply: OnReply<unknown>
+  readonly #onExpire: (call: Call) => void
+  deadline: Deadline | undefined
+
+  constructor(
+    id: number,
+    message: Message<unknown, unknown>,
+    peers: readonly PeerId[],
+    onReply: OnReply<unknown>,
+    onExpire: (call: Call) => void,
+  ) {
+    this.id = id
+    this.message = message
+    this.waitsFor = peers.slice()
+    this.onReply = onReply
+    this.#onExpire = onExpire
+  }
+
+  expire(): void {
+    this.#onExpire(this)
+  }
 }
+
+/** The answer to one request: where it goes, and how it is written. */
+class Answer implements Respond<unknown> {
+  readonly #send: SendAnswer
+  readonly #to: PeerId
+  readonly #id: number
+  readonly #message: Message<unknown, unknown>
+
+  constructor(send: SendAnswer, to: PeerId, id: number, message: Message<unknown, unknown>) {
+    this.#send = send
+    this.#to = to
+    this.#id = id
+    this.#message = message
+  }
+
+  ok(reply: unknown): void {
+    this.#send(this.#to, this.#id, this.#message, reply, undefined)
+  }
+
+  fail(error: unknown): void {
+    this.#send(this.#to, this.#id, undefined, undefined, asQuorateError(error))
+  }
+}
+
+type SendAnswer = (
+  to: PeerId,
+  id: number,
+  message: Message<unknown, unknown> | undefined,
+  reply: unknown,
+  error: QuorateError | undefined,
+) => void
 
 export interface RpcOptions {
   /** Calls to this peer are answered by the handlers here. */
@@ -80,18 +131,17 @@ export interface RpcCounters {
 export class Rpc {
   readonly #transport: Transport
   readonly #clock: Clock
-  readonly #pending = new Map<number, PendingCall>()
+  readonly #pending: CallTable<Call>
   readonly deadlines: Deadlines
   readonly #handlers = new Map<
     number,
     { message: Message<unknown, unknown>; handler: Handler<unknown, unknown> }
   >()
-  readonly #writer = new ByteWriter(4096)
+  readonly #writer = new ByteWriter(32 * 1024)
   readonly counters: RpcCounters = { sent: 0, received: 0, badFrames: 0, expired: 0 }
   readonly #self: PeerId | undefined
   readonly #isMember: (peer: PeerId) => boolean
   readonly #closedError: string | undefined
-  #nextId: number
   #closed = false
 
   constructor(transport: Transport, clock: Clock, options: RpcOptions = {}) {
@@ -99,7 +149,7 @@ export class Rpc {
     this.#self = options.self
     this.#isMember = options.isMember ?? (() => true)
     this.#closedError = options.closedError
-    this.#nextId = 1 + (options.firstCallId ?? 0)
+    this.#pending = new CallTable(1 + (options.firstCallId ?? 0))
     this.#clock = clock
     this.deadlines = new Deadlines(clock)
     transport.serve({
@@ -130,8 +180,9 @@ export class Rpc {
   ): void {
     if (peers.length === 0) return
     if (this.#closed) return this.#endClosed(peers, onReply as OnReply<unknown>, 'not-applied')
-    const id = this.#nextId++
+    const id = this.#pending.takeId()
     const writer = this.#writer
+    writer.begin()
     writer.u8(KIND_REQUEST)
     writer.varint(id)
     writer.u8(message.type)
@@ -139,14 +190,15 @@ export class Rpc {
     message.request.write(writer, request)
     const frame = writer.take()
     if (frame.length > limits.frameBytesMax) throw tooLarge(message.name, frame.length)
-    this.#pending.set(id, {
-      message: message as Message<unknown, unknown>,
+    const call = new Call(
+      id,
+      message as Message<unknown, unknown>,
       peers,
-      open: peers.map(() => true),
-      openCount: peers.length,
-      onReply: onReply as OnReply<unknown>,
-    })
-    this.deadlines.add(this.#clock.monotonicMs() + timeoutMs, { expire: () => this.#expire(id) })
+      onReply as OnReply<unknown>,
+      this.#onExpire,
+    )
+    call.deadline = this.deadlines.add(this.#clock.monotonicMs() + timeoutMs, call)
+    this.#pending.add(call)
     this.counters.sent += peers.length
     for (const peer of peers) this.#send(peer, frame)
   }
@@ -169,6 +221,7 @@ export class Rpc {
   tell<Request>(peer: PeerId, message: Message<Request, unknown>, request: Request): void {
     if (this.#closed) return
     const writer = this.#writer
+    writer.begin()
     writer.u8(KIND_ONE_WAY)
     writer.varint(0)
     writer.u8(message.type)
@@ -181,14 +234,9 @@ export class Rpc {
   close(): void {
     this.#closed = true
     this.deadlines.stop()
-    const pending = [...this.#pending.values()]
+    const pending = this.#pending.all()
     this.#pending.clear()
-    for (const { peers, open, onReply } of pending)
-      this.#endClosed(
-        peers.filter((_, position) => open[position]),
-        onReply,
-        'unknown',
-      )
+    for (const { waitsFor, onReply } of pending) this.#endClosed(waitsFor.splice(0), onReply, 'unknown')
   }
 
   #endClosed(peers: readonly PeerId[], onReply: OnReply<unknown>, outcome: Outcome): void {
@@ -238,12 +286,7 @@ export class Rpc {
     const request = entry.message.request.read(reader)
     reader.end()
     const respond: Respond<unknown> =
-      kind === KIND_ONE_WAY
-        ? silent
-        : {
-            ok: reply => this.#answer(from, id, entry.message, reply, undefined),
-            fail: error => this.#answer(from, id, undefined, undefined, asQuorateError(error)),
-          }
+      kind === KIND_ONE_WAY ? silent : new Answer(this.#answer, from, id, entry.message)
     const deadline = this.#clock.monotonicMs() + Math.min(waitMs, limits.requestTimeoutMaxMs)
     try {
       entry.handler(request, respond, from, deadline)
@@ -253,15 +296,10 @@ export class Rpc {
     }
   }
 
-  #answer(
-    to: PeerId,
-    id: number,
-    message: Message<unknown, unknown> | undefined,
-    reply: unknown,
-    error: QuorateError | undefined,
-  ): void {
+  readonly #answer: SendAnswer = (to, id, message, reply, error) => {
     if (this.#closed) return
     const writer = this.#writer
+    writer.begin()
     writer.u8(error === undefined ? KIND_REPLY : KIND_ERROR)
     writer.varint(id)
     if (error === undefined) message!.reply.write(writer, reply)
@@ -273,8 +311,7 @@ export class Rpc {
 
   #reply(from: PeerId, kind: number, id: number, reader: ByteReader): void {
     const call = this.#pending.get(id)
-    const position = call === undefined ? -1 : call.peers.indexOf(from)
-    if (call === undefined || position < 0 || !call.open[position]) return
+    if (call === undefined || !call.waitsFor.includes(from)) return
     let reply: unknown
     let error: QuorateError | undefined
     try {
@@ -290,50 +327,37 @@ export class Rpc {
         cause,
       })
     }
-    this.#settle(id, call, position, reply, error)
+    this.#settle(call, from, reply, error)
   }
 
-  #settle(
-    id: number,
-    call: PendingCall,
-    position: number,
-    reply: unknown,
-    error: QuorateError | undefined,
-  ): void {
-    call.open[position] = false
-    if (--call.openCount === 0) this.#pending.delete(id)
-    call.onReply(call.peers[position]!, reply, error)
+  #settle(call: Call, peer: PeerId, reply: unknown, error: QuorateError | undefined): void {
+    const position = call.waitsFor.indexOf(peer)
+    // Heard of meanwhile: what another outcome led to may have brought this one.
+    if (position < 0) return
+    call.waitsFor.splice(position, 1)
+    if (call.waitsFor.length === 0) {
+      this.#pending.delete(call.id)
+      call.deadline?.cancel()
+    }
+    call.onReply(peer, reply, error)
   }
 
   #unreachable(peer: PeerId): void {
     if (this.#closed) return
-    for (const [id, call] of [...this.#pending]) {
-      const position = call.peers.indexOf(peer)
-      if (position >= 0 && call.open[position]) {
-        const message = `${peer} cannot be reached; ${call.message.name} may or may not have arrived`
-        this.#settle(
-          id,
-          call,
-          position,
-          undefined,
-          new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } }),
-        )
-      }
+    for (const call of this.#pending.all()) {
+      if (!call.waitsFor.includes(peer)) continue
+      const message = `${peer} cannot be reached; ${call.message.name} may or may not have arrived`
+      const error = new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } })
+      this.#settle(call, peer, undefined, error)
     }
   }
 
-  #expire(id: number): void {
-    const call = this.#pending.get(id)
-    if (call === undefined) return
+  readonly #onExpire = (call: Call): void => {
     this.counters.expired++
-    for (let position = 0; position < call.peers.length; position++) {
-      if (!call.open[position]) continue
-      const message = `${call.peers[position]} did not answer ${call.message.name} in time`
-      const error = new QuorateError('DEADLINE', message, {
-        outcome: 'unknown',
-        data: { peer: call.peers[position]! },
-      })
-      this.#settle(id, call, position, undefined, error)
+    for (const peer of call.waitsFor.slice()) {
+      const message = `${peer} did not answer ${call.message.name} in time`
+      const error = new QuorateError('DEADLINE', message, { outcome: 'unknown', data: { peer } })
+      this.#settle(call, peer, undefined, error)
     }
   }
 }

@@ -11,7 +11,14 @@
 
 import { statfs } from 'node:fs/promises'
 import { constants } from 'node:os'
-import { type ByteString, DiskError, type ScanOptions, type Table, type TableWrite } from '@quorate/core'
+import {
+  type ByteString,
+  DiskError,
+  type ScanOptions,
+  type Table,
+  type TableWrite,
+  writeByteString,
+} from '@quorate/core'
 import { open, type RootDatabase } from 'lmdb'
 import { makeDirectory } from './make-directory.ts'
 
@@ -24,30 +31,44 @@ export interface LmdbTableOptions {
   readonly mapBytes?: number
 }
 
+/** Left to itself the engine begins a walk elsewhere. */
+const FIRST_KEY = '\0' as ByteString
+
+/** Straight into the engine's own buffer. It takes a RangeError for "too long for what is left of it". */
+const keyEncoder = {
+  writeKey(key: ByteString, target: Buffer, start: number): number {
+    if (start + key.length > target.length) throw new RangeError('the key does not fit the buffer')
+    return writeByteString(target, start, key)
+  },
+  readKey(source: Buffer, start: number, end: number): ByteString {
+    return source.toString('latin1', start, end) as ByteString
+  },
+}
+
 export class LmdbTable implements Table {
-  readonly #database: RootDatabase<Buffer, Buffer>
+  readonly #database: RootDatabase<Buffer, ByteString>
   readonly #directory: string
 
   static async open(directory: string, options: LmdbTableOptions = {}): Promise<LmdbTable> {
     await makeDirectory(directory)
-    const database = open<Buffer, Buffer>({
+    const database = open<Buffer, ByteString>({
       path: directory,
       noSubdir: false,
       encoding: 'binary',
-      keyEncoding: 'binary',
+      keyEncoder,
       overlappingSync: false,
       ...(options.mapBytes === undefined ? {} : { mapSize: options.mapBytes }),
     })
     return new LmdbTable(database, directory)
   }
 
-  private constructor(database: RootDatabase<Buffer, Buffer>, directory: string) {
+  private constructor(database: RootDatabase<Buffer, ByteString>, directory: string) {
     this.#directory = directory
     this.#database = database
   }
 
   get(key: ByteString): Uint8Array | undefined {
-    const value = this.#database.get(Buffer.from(key, 'latin1'))
+    const value = this.#database.get(key)
     return value === undefined ? undefined : plain(value)
   }
 
@@ -62,7 +83,7 @@ export class LmdbTable implements Table {
       ...(options.limit === undefined ? {} : { limit: options.limit }),
       ...(options.reverse === true ? downwards(from, to) : upwards(from, to)),
     })
-    for (const { key, value } of range) yield [key.toString('latin1') as ByteString, plain(value)]
+    for (const { key, value } of range) yield [key, plain(value)]
   }
 
   async write(batch: readonly TableWrite[]): Promise<void> {
@@ -70,9 +91,8 @@ export class LmdbTable implements Table {
     try {
       await database.transaction(() => {
         for (const { key, value } of batch) {
-          const name = Buffer.from(key, 'latin1')
-          if (value === undefined) database.removeSync(name)
-          else database.putSync(name, Buffer.from(value.buffer, value.byteOffset, value.length))
+          if (value === undefined) database.removeSync(key)
+          else database.putSync(key, Buffer.from(value.buffer, value.byteOffset, value.length))
         }
       })
     } catch (cause) {
@@ -125,17 +145,18 @@ async function commitError(cause: unknown): Promise<unknown> {
   }
 }
 
-function upwards(from: ByteString, to: ByteString | undefined): { start?: Buffer; end?: Buffer } {
+function upwards(from: ByteString, to: ByteString | undefined): { start: ByteString; end?: ByteString } {
   return {
-    ...(from === '' ? {} : { start: Buffer.from(from, 'latin1') }),
-    ...(to === undefined ? {} : { end: Buffer.from(to, 'latin1') }),
+    start: from === '' ? FIRST_KEY : from,
+    ...(to === undefined ? {} : { end: to }),
   }
 }
 
 function downwards(from: ByteString, to: ByteString | undefined) {
   return {
     reverse: true,
-    ...(to === undefined ? {} : { start: Buffer.from(to, 'latin1'), exclusiveStart: true }),
-    ...(from === '' ? {} : { end: Buffer.from(from, 'latin1'), inclusiveEnd: true }),
+    ...(to === undefined ? {} : { start: to, exclusiveStart: true }),
+    end: from === '' ? FIRST_KEY : from,
+    inclusiveEnd: true,
   }
 }
