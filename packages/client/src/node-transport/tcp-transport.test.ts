@@ -112,6 +112,25 @@ describe('what comes over a connection', () => {
     expect(done()).toBe(true)
   }
 
+  it('says that nothing was sent when there was no connection, and only then', async () => {
+    const told: (boolean | undefined)[] = []
+    const { transport: other, port, frames } = await listening()
+    const sender = new TcpTransport({
+      identity: { node: nodeId('n2'), incarnation: noIncarnation, cluster: '' },
+    })
+    open.push(sender)
+    sender.serve({ frame: () => {}, unreachable: (_, nothingSent) => told.push(nothingSent) })
+    sender.route('n1' as PeerId, `127.0.0.1:${port}`)
+    sender.send('n1' as PeerId, new Uint8Array([1]))
+    await until(() => frames.length === 1)
+    await other.close()
+    await until(() => told.length === 1)
+    for (let i = 0; i < 3; i++) sender.send('n1' as PeerId, new Uint8Array([2]))
+    await until(() => told.length >= 2)
+    expect(told[0]).toBe(false)
+    expect(new Set(told.slice(1))).toEqual(new Set([true]))
+  })
+
   it('another protocol version is refused by name', async () => {
     const { port, refused } = await listening()
     const socket = await dial(port)

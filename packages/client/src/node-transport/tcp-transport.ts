@@ -134,7 +134,9 @@ export class TcpTransport implements Transport {
 
   #unreachableSoon(peer: PeerId): void {
     setImmediate(() => {
-      if (!this.#closed) this.#receiver?.unreachable(peer)
+      if (this.#closed) return
+      const connections = this.#peers.get(peer)?.connections.size ?? 0
+      this.#receiver?.unreachable(peer, connections === 0)
     })
   }
 
@@ -169,7 +171,7 @@ export class TcpTransport implements Transport {
         if (why !== undefined && !isLoss && !this.#closed) this.#onRefused(id, why)
         peer.dialing = false
         peer.retryAt = Date.now() + REDIAL_MS
-        this.#lost(id, peer, connection)
+        this.#lost(id, peer, connection, !wasMade)
       },
     })
   }
@@ -202,18 +204,19 @@ export class TcpTransport implements Transport {
         if (error !== undefined && error.code !== 'UNREACHABLE')
           this.#onRefused(id ?? `${socket.remoteAddress ?? 'peer'}`, error)
         if (id === undefined) return
-        this.#lost(id, this.#peer(id), connection)
+        this.#lost(id, this.#peer(id), connection, false)
         if (id.startsWith('client#')) this.#peers.delete(id)
       },
     })
   }
 
-  #lost(id: PeerId, peer: Peer, connection: Connection): void {
+  /** What was sent over a connection is reported lost with it: what is open after that has not left. */
+  #lost(id: PeerId, peer: Peer, connection: Connection, nothingSent: boolean): void {
     peer.connections.delete(connection)
     if (peer.connections.size > 0) return
     peer.queue = []
     peer.queuedBytes = 0
-    if (!this.#closed) this.#receiver?.unreachable(id)
+    if (!this.#closed) this.#receiver?.unreachable(id, nothingSent)
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Documents: null, boolean, number, bigint, string, bytes, list, map, set. Encoded as MessagePack by
  * `msgpackr`, without records (whose meaning would depend on earlier messages). The data path carries
- * them as bytes; only clients and merge functions look inside.
+ * them as bytes; only clients and merge functions look inside. Minus zero is kept as zero.
  */
 
 import { Packr } from 'msgpackr'
@@ -106,7 +106,10 @@ function checkDocument(value: unknown, depth: number, path: string): void {
       )
     }
     const map = value as Record<string, unknown>
-    for (const key of Object.keys(map)) checkDocument(map[key], depth + 1, `${path}.${key}`)
+    for (const key of Object.keys(map)) {
+      if (key === '__proto__') throw new QuorateError('BAD_REQUEST', `${path} has a field named __proto__`)
+      checkDocument(map[key], depth + 1, `${path}.${key}`)
+    }
   }
 }
 

@@ -21,6 +21,9 @@ export interface Transport {
 
 export interface FrameReceiver {
   frame(from: PeerId, frame: Uint8Array): void
-  /** The connection to this peer is lost or refused: requests in flight to it will get no answer. */
-  unreachable(peer: PeerId): void
+  /**
+   * The connection to this peer is lost or refused: requests in flight to it will get no answer.
+   * `nothingSent`: there was none, and no frame that is not reported lost yet has left. Never a guess.
+   */
+  unreachable(peer: PeerId, nothingSent?: boolean): void
 }

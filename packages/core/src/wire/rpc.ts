@@ -154,7 +154,7 @@ export class Rpc {
     this.deadlines = new Deadlines(clock)
     transport.serve({
       frame: (from, frame) => this.#frame(from, frame),
-      unreachable: peer => this.#unreachable(peer),
+      unreachable: (peer, nothingSent) => this.#unreachable(peer, nothingSent ?? false),
     })
   }
 
@@ -342,12 +342,14 @@ export class Rpc {
     call.onReply(peer, reply, error)
   }
 
-  #unreachable(peer: PeerId): void {
+  #unreachable(peer: PeerId, nothingSent: boolean): void {
     if (this.#closed) return
+    const outcome = nothingSent ? 'not-applied' : 'unknown'
     for (const call of this.#pending.all()) {
       if (!call.waitsFor.includes(peer)) continue
-      const message = `${peer} cannot be reached; ${call.message.name} may or may not have arrived`
-      const error = new QuorateError('UNREACHABLE', message, { outcome: 'unknown', data: { peer } })
+      const arrived = nothingSent ? 'was not sent' : 'may or may not have arrived'
+      const message = `${peer} cannot be reached; ${call.message.name} ${arrived}`
+      const error = new QuorateError('UNREACHABLE', message, { outcome, data: { peer } })
       this.#settle(call, peer, undefined, error)
     }
   }
