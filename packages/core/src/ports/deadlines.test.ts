@@ -63,3 +63,23 @@ it('a deadline added while others run is not lost, and none runs after stop', ()
   pass(500)
   expect(chained).toBe(1)
 })
+
+it('what is cancelled does not run, from within another of the same bucket neither', () => {
+  const { clock, pass } = handClock()
+  const deadlines = new Deadlines(clock)
+  const ran: number[] = []
+  const all = [0, 1, 2, 3].map(number =>
+    deadlines.add(15, {
+      expire: () => {
+        ran.push(number)
+        for (const deadline of all) deadline.cancel()
+      },
+    }),
+  )
+  const early = deadlines.add(15, { expire: () => ran.push(-1) })
+  early.cancel()
+  early.cancel()
+  pass(100)
+  expect(ran).toHaveLength(1)
+  expect(ran).not.toContain(-1)
+})

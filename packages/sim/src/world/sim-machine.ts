@@ -105,7 +105,8 @@ export class SimMachine {
       table: this.table.mount(),
       transport: network.attach(this.peer, this.time),
     }
-    const alive = (): boolean => this.life === life && this.state !== 'down'
+    // A store may end its process, and be found damaged, while the node is still being opened.
+    const alive = (): boolean => this.life === life && (this.state === 'opening' || this.state === 'up')
     const hooks = {
       storeLimits,
       onFatal: (error: QuorateError) => {
