@@ -277,6 +277,7 @@ export class LogWriter {
       incarnation,
       number: this.#segment,
       previousEnd: this.#previousEnd,
+      emptyBefore: emptyAtEnd(this.#closed),
     })
   }
 
@@ -320,4 +321,10 @@ export class LogWriter {
     this.#waiting = this.#waiting.filter(waiter => !due.includes(waiter))
     for (const waiter of due) waiter.resolve()
   }
+}
+
+/** Closed segments since the last one with a record that counts: all they held was carried over. */
+function emptyAtEnd(closed: readonly ClosedSegment[]): number {
+  const full = closed.findLastIndex(segment => segment.validEnd > SEGMENT_HEADER_BYTES)
+  return closed.length - 1 - full
 }

@@ -12,8 +12,9 @@
  * segment is void and the old record still counts.
  *
  * When that record was the only one of its segment, that segment may be gone altogether after the next power
- * cut, name, header and all. Its successor says that it ends right after its header: such a segment may be
- * missing or unreadable, and the one before it is then judged as a last one (its tail was carried over, too).
+ * cut, name, header and all; and so may several in a row, when one process after the other died at its first
+ * write. Their successor says how many before it hold nothing that counts (`emptyBefore`): those may be missing
+ * or unreadable, and the one before them is then judged as a last one (its tail was carried over, too).
  *
  * Reference: Rebello et al., "Can Applications Recover from fsync Failures?" (USENIX ATC 2020).
  */
@@ -83,8 +84,9 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered> {
   for (let index = 0; index < numbers.length; index++) {
     const [number, expected] = [numbers[index]!, firstSegment + index]
     if (number === expected) continue
+    const later = numbers.slice(index)
     numbers.splice(index, 0, expected)
-    if (number !== expected + 1 || !(await isSaidToBeEmpty(options, numbers, index))) {
+    if (!(await isSaidToBeEmpty(options, expected, later))) {
       throw logMissing(segmentName(expected), `${segmentName(number)} is there`)
     }
   }
@@ -177,7 +179,7 @@ async function load(
   })
   const header = readSegmentHeader(bytes)
   const place = { incarnation: options.incarnation, number }
-  if (header === undefined && !last && (await isSaidToBeEmpty(options, numbers, index))) {
+  if (header === undefined && !last && (await isSaidToBeEmpty(options, number, numbers.slice(index + 1)))) {
     return { number, bytes: nothing, header }
   }
   if (header === undefined) {
@@ -199,12 +201,20 @@ async function load(
   return isVoid ? undefined : { number, bytes, header }
 }
 
-/** Does the segment after the one at `index` hold a record, and say that this one ends right after its header? */
+/** Does the next segment that can be read say that `number` holds nothing? It holds a record, or it would be void. */
 async function isSaidToBeEmpty(
-  options: RecoveryOptions,
-  numbers: readonly number[],
-  index: number,
+  { disk, incarnation }: RecoveryOptions,
+  number: number,
+  later: readonly number[],
 ): Promise<boolean> {
-  const next = await load(options, numbers, index + 1)
-  return next?.header?.previousEnd === SEGMENT_HEADER_BYTES
+  for (const candidate of later) {
+    const bytes = await disk.read(segmentName(candidate)).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error
+      return nothing
+    })
+    const header = readSegmentHeader(bytes)
+    if (header === undefined || header.number !== candidate || header.incarnation !== incarnation) continue
+    return header.emptyBefore >= candidate - number
+  }
+  return false
 }

@@ -14,7 +14,7 @@
  * of it is never zero by nature nor by one flip; a byte like that also ends the record, for the sake of
  * its last, perhaps very short, piece.
  *
- *   segment header   magic 8 | version u32 | incarnation 8 | number u64 | previous valid end u64 | crc u32
+ *   segment header   magic 8 | version u32 | incarnation 8 | number u64 | previous valid end u64 | empty before u32 | crc u32
  *   record header    'R' | payload length u32 | zero pieces u32 | lone pieces u32 | payload crc u32 | header crc u32 | 'Q'
  *   record           header | payload | 'Q', the last byte counted with the payload by its checksum and pieces
  *
@@ -28,12 +28,12 @@ import { writeByteString } from '../base/bytes.ts'
 import { crc32c } from '../base/crc32c.ts'
 import type { Incarnation } from '../base/ids.ts'
 
-export const SEGMENT_HEADER_BYTES = 40
+export const SEGMENT_HEADER_BYTES = 44
 export const RECORD_HEADER_BYTES = 22
 export const RECORD_TRAILER_BYTES = 1
 /** The unit a disk writes whole or not at all. Smaller than most disks' own, so never too coarse. */
 export const SECTOR_BYTES = 512
-export const SEGMENT_VERSION = 1
+export const SEGMENT_VERSION = 2
 
 const MAGIC = 'QUORWAL\n'
 const RECORD_START = 0x52
@@ -45,6 +45,8 @@ export interface SegmentHeader {
   readonly number: number
   /** Where the records of segment `number - 1` end; bytes after it are the rest of a write nobody was told of. */
   readonly previousEnd: number
+  /** So many segments right before this one hold nothing that counts, and may be missing or unreadable. */
+  readonly emptyBefore: number
 }
 
 export interface RecordHeader {
@@ -91,19 +93,21 @@ export function writeSegmentHeader(target: Uint8Array, at: number, header: Segme
   writeByteString(target, at + 12, header.incarnation)
   writeU64(target, at + 20, header.number)
   writeU64(target, at + 28, header.previousEnd)
-  writeU32(target, at + 36, crc32c(target, at, at + 36))
+  writeU32(target, at + 36, header.emptyBefore)
+  writeU32(target, at + 40, crc32c(target, at, at + 40))
 }
 
 /** The header at the start of `bytes`, or undefined when it is short, foreign or fails its checksum. */
 export function readSegmentHeader(bytes: Uint8Array): SegmentHeader | undefined {
   if (bytes.length < SEGMENT_HEADER_BYTES) return undefined
   for (let i = 0; i < MAGIC.length; i++) if (bytes[i] !== MAGIC.charCodeAt(i)) return undefined
-  if (readU32(bytes, 36) !== crc32c(bytes, 0, 36)) return undefined
+  if (readU32(bytes, 40) !== crc32c(bytes, 0, 40)) return undefined
   return {
     version: readU32(bytes, 8),
     incarnation: String.fromCharCode(...bytes.subarray(12, 20)) as Incarnation,
     number: readU64(bytes, 20),
     previousEnd: readU64(bytes, 28),
+    emptyBefore: readU32(bytes, 36),
   }
 }
 

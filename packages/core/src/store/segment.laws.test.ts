@@ -42,7 +42,13 @@ const bitCount = (byte: number): number => [...byte.toString(2)].filter(digit =>
 /** A segment with one record per group, as the log writer lays it out. */
 function segmentOf(records: readonly (readonly { key: ByteString; value: Uint8Array | undefined }[][])[]) {
   const header = new Uint8Array(SEGMENT_HEADER_BYTES)
-  writeSegmentHeader(header, 0, { version: SEGMENT_VERSION, incarnation, number: 7, previousEnd: 123 })
+  writeSegmentHeader(header, 0, {
+    version: SEGMENT_VERSION,
+    incarnation,
+    number: 7,
+    previousEnd: 123,
+    emptyBefore: 2,
+  })
   const ends = [SEGMENT_HEADER_BYTES]
   let bytes = header
   for (const batches of records) {
@@ -70,7 +76,13 @@ describe('a segment', () => {
     fc.assert(
       fc.property(groups, records => {
         const { bytes } = segmentOf(records)
-        expect(readSegmentHeader(bytes)).toEqual({ version: 1, incarnation, number: 7, previousEnd: 123 })
+        expect(readSegmentHeader(bytes)).toEqual({
+          version: SEGMENT_VERSION,
+          incarnation,
+          number: 7,
+          previousEnd: 123,
+          emptyBefore: 2,
+        })
         const reading = readSegment(bytes, place, undefined)
         expect(reading.end).toEqual({ kind: 'clean', validEnd: bytes.length })
         expect(reading.records.map(({ from, to }) => decodeBatches(bytes.subarray(from, to)))).toEqual(

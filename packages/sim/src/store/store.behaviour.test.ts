@@ -250,6 +250,23 @@ describe('a failed append or sync', () => {
     }
   })
 
+  test('processes that died one after the other at their first write, and then the power, leave no gap', async () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const rig = new StorageRig(300 + seed)
+      const store = await rig.open()
+      await rig.clock.drive(durable(store, store.commit([put('a', '1')])))
+      rig.processKill()
+      for (let deaths = 0; deaths < 1 + (seed % 4); deaths++) {
+        rig.disk.failNextSync()
+        await expect(rig.open()).rejects.toMatchObject({ code: 'STORE_FAILED' })
+        rig.processKill()
+      }
+      expect(contents(await rig.open())).toEqual([['ra', '1']])
+      rig.powerCut()
+      expect(contents(await rig.open())).toEqual([['ra', '1']])
+    }
+  })
+
   test('a table write that fails ends the store', async () => {
     const rig = new StorageRig(15)
     const store = await rig.open()

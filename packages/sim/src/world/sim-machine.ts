@@ -117,7 +117,7 @@ export class SimMachine {
     Node.open(world, config, hooks).then(
       node => {
         // Opened, and yet found damaged on the way: the process has ended already.
-        if (!alive() || this.state !== 'opening') return
+        if (!alive()) return
         this.node = node
         this.state = 'up'
         this.#options.onUp(this)
