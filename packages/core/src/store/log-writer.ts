@@ -2,9 +2,10 @@
  * Group commit: many batches, one append, one sync.
  *
  * Problem: a sync costs a thousand times what a batch costs. Mechanism: batches gather in a buffer;
- * the first of a burst schedules a write at the end of the tick; while that write runs the next group
- * forms in a second buffer. One group is in flight at a time, so an unsynced tail is never more than
- * one record, which is what lets recovery tell a torn write from damage (`segment-judge.ts`).
+ * the first of a burst schedules a write at the end of the turn. While that write runs the next group
+ * forms in a second buffer, to the end of the turn in which the write is found done: what that turn
+ * brings costs no sync of its own. One group is in flight at a time, so an unsynced tail is never more
+ * than one record, which is what lets recovery tell a torn write from damage (`segment-judge.ts`).
  *
  * A segment comes into being with its first record: header and record are one append. When nothing
  * waits to be written but a new segment is due, its first record is empty.
@@ -56,9 +57,9 @@ export interface LogWriterOptions {
   readonly closed: readonly ClosedSegment[]
   /** The group up to `position` is being sealed. True asks for a new segment after it. */
   onSeal(position: Position, segmentBytes: number): boolean
-  /** The group up to `position` is durable. The next write, if one is due, starts after this returns. */
+  /** The group up to `position` is durable. The next write, if one is due, starts at the end of this turn. */
   onDurable(position: Position): void
-  /** Runs after the next write has been started: the place for callbacks. */
+  /** The place for callbacks: what they write joins the next group. */
   onReleased(): void
   /** The segment asked for begins with this number; it is not on disk yet. */
   onRotate(segment: number): void
@@ -231,7 +232,7 @@ export class LogWriter {
     }
     this.#busy = false
     this.#options.onDurable(position)
-    this.#pump()
+    this.#schedule()
     this.#wake()
     this.#options.onReleased()
   }
