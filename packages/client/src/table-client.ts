@@ -4,13 +4,11 @@ import {
   type ByteString,
   decodeContextToken,
   decodeDocument,
-  encodeContextToken,
   encodeDocument,
   encodeKey,
   isQuorateError,
+  joinContextTokens,
   type KeyValue,
-  mergeSeen,
-  nothingSeen,
   type OperationId,
   type Partition,
   prefixEnd,
@@ -369,5 +367,5 @@ function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array, receip
 
 /** One context that has seen what each of several has. */
 export function joinContexts(tokens: readonly ContextToken[]): ContextToken {
-  return encodeContextToken(tokens.map(token => decodeContextToken(token)).reduce(mergeSeen, nothingSeen))
+  return joinContextTokens(tokens)
 }

@@ -231,6 +231,7 @@ function tuningOf(settings: ServerSettings): NodeConfig['tuning'] {
     sweepIntervalMs: settings.sweepIntervalMs ?? defaultTuning.sweepIntervalMs,
     scrubIntervalMs: settings.scrubIntervalMs ?? defaultTuning.scrubIntervalMs,
     collectIntervalMs: settings.collectIntervalMs ?? defaultTuning.collectIntervalMs,
+    lateWriteMs: defaultTuning.lateWriteMs,
   }
 }
 

@@ -131,6 +131,26 @@ describe('what comes over a connection', () => {
     expect(new Set(told.slice(1))).toEqual(new Set([true]))
   })
 
+  it('says it of no frame that waits for a dial, which may yet send it', async () => {
+    const told: (boolean | undefined)[] = []
+    const sender = new TcpTransport({
+      identity: { node: nodeId('n2'), incarnation: noIncarnation, cluster: '' },
+    })
+    open.push(sender)
+    sender.serve({ frame: () => {}, unreachable: (_, nothingSent) => told.push(nothingSent) })
+    const free = await freePort()
+    sender.route('n1' as PeerId, `127.0.0.1:${free}`)
+    sender.send('n1' as PeerId, Uint8Array.of(0))
+    await until(() => told.length === 1)
+    const { port, frames } = await listening()
+    // Refused a moment ago: dropped, to be told of soon. Then a dial begins before that is told.
+    sender.send('n1' as PeerId, Uint8Array.of(1))
+    sender.route('n1' as PeerId, `127.0.0.1:${port}`)
+    sender.send('n1' as PeerId, Uint8Array.of(2))
+    await until(() => frames.length === 1)
+    expect(told).toEqual([true, false])
+  })
+
   it('another protocol version is refused by name', async () => {
     const { port, refused } = await listening()
     const socket = await dial(port)

@@ -109,7 +109,8 @@ export class TcpTransport implements Transport {
       if (connection.bufferedBytes + frame.length <= limits.sendBufferBytesMax) connection.send(frame)
       return
     }
-    if (peer.address === undefined || Date.now() < peer.retryAt) return this.#unreachableSoon(to)
+    const mayDial = peer.dialing || performance.now() >= peer.retryAt
+    if (peer.address === undefined || !mayDial) return this.#unreachableSoon(to)
     if (peer.queuedBytes + frame.length > limits.sendBufferBytesMax) return
     peer.queue.push(frame)
     peer.queuedBytes += frame.length
@@ -135,8 +136,10 @@ export class TcpTransport implements Transport {
   #unreachableSoon(peer: PeerId): void {
     setImmediate(() => {
       if (this.#closed) return
-      const connections = this.#peers.get(peer)?.connections.size ?? 0
-      this.#receiver?.unreachable(peer, connections === 0)
+      // It is said of all that is open to this peer: also of what waits for a dial begun since, and will be sent.
+      const known = this.#peers.get(peer)
+      const isIdle = known === undefined || (known.connections.size === 0 && !known.dialing)
+      this.#receiver?.unreachable(peer, isIdle)
     })
   }
 
@@ -170,7 +173,7 @@ export class TcpTransport implements Transport {
         const isLoss = wasMade && why?.code === 'UNREACHABLE'
         if (why !== undefined && !isLoss && !this.#closed) this.#onRefused(id, why)
         peer.dialing = false
-        peer.retryAt = Date.now() + REDIAL_MS
+        peer.retryAt = performance.now() + REDIAL_MS
         this.#lost(id, peer, connection, !wasMade)
       },
     })

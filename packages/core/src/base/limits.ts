@@ -78,6 +78,8 @@ export const limits = {
   scrubCellsPerSecond: 5_000,
   /** Tombstones proposed for collection in one round of one partition. */
   collectablePerRound: 1_000,
+  /** Bytes of cells in one such round: it rewrites them in one batch on every home. */
+  collectableBytesPerRound: 4 * MiB,
 
   /** Rows in one page of a query or scan, and its bytes. */
   pageRowsMax: 1_000,

@@ -122,6 +122,30 @@ export function extendOwn(context: Context, actor: Incarnation, stamp: Stamp, me
   return out
 }
 
+/** All of `context` but these stamps, which lie in it. */
+export function contextWithout(
+  context: Context,
+  dots: readonly { readonly actor: Incarnation; readonly stamp: Stamp }[],
+): Context {
+  if (dots.length === 0) return context
+  const out: ActorHistory[] = []
+  for (const { actor, intervals } of context) {
+    const left: number[] = []
+    for (let i = 0; i < intervals.length; i += 2) {
+      let from = intervals[i]!
+      const to = intervals[i + 1]!
+      const holes = dots.filter(dot => dot.actor === actor && dot.stamp >= from && dot.stamp <= to)
+      for (const stamp of holes.map(dot => dot.stamp).sort((a, b) => a - b)) {
+        if (from < stamp) left.push(from, stamp - 1)
+        from = stamp + 1
+      }
+      if (from <= to) left.push(from, to)
+    }
+    if (left.length > 0) out.push({ actor, intervals: left })
+  }
+  return out
+}
+
 /** True when everything in `inner` is in `outer`. */
 export function contextCovers(outer: Context, inner: Context): boolean {
   for (const history of inner) {

@@ -39,6 +39,7 @@ export function writeContext(out: ByteWriter, context: readonly ActorHistory[]):
 }
 
 function writeCell(out: ByteWriter, cell: Cell): void {
+  out.begin()
   out.u8(FORMAT)
   writeContext(out, cell.context)
   out.varint(cell.values.length)

@@ -7,9 +7,9 @@
  */
 
 import type { OperationId, Stamp } from '../base/ids.ts'
-import { mergeContexts } from '../causality/context.ts'
+import { contextHas, contextWithout, mergeContexts } from '../causality/context.ts'
 import type { Cell, CellValue, Dot } from './cell.ts'
-import { nothingSeen, type Seen, uniteOperations } from './superseded.ts'
+import { nothingSeen, type Seen, sortedOperations, uniteOperations } from './superseded.ts'
 
 export interface WriteOperation {
   readonly operation: OperationId
@@ -19,15 +19,23 @@ export interface WriteOperation {
   readonly seen: Seen | undefined
 }
 
-/** What its writer has seen once the write is applied: it, and all that it said it had seen. */
-export function seenAfter(write: WriteOperation, dot: Dot | undefined): Seen {
+/**
+ * What its writer has seen once the write is applied: all that `cell` reflects, but for the values that stand
+ * beside it and that it has not said it had seen. (What is superseded it need not have seen: someone had.)
+ * So a chain of writes, each with the context of the one before, carries no more than the cell does.
+ */
+export function seenAfter(write: WriteOperation, cell: Cell): Seen {
   const { context, operations } = write.seen ?? nothingSeen
+  const isSeen = (value: CellValue): boolean =>
+    value.operation === write.operation ||
+    contextHas(context, value.actor, value.stamp) ||
+    operations.includes(value.operation)
+  const own = write.value === undefined ? [] : [write]
+  const known = sortedOperations([...cell.values.filter(isSeen), ...own])
+  const unseen = cell.values.filter(value => !isSeen(value))
   return {
-    context:
-      dot === undefined
-        ? context
-        : mergeContexts(context, [{ actor: dot.actor, intervals: [dot.stamp, dot.stamp] }]),
-    operations: write.value === undefined ? operations : uniteOperations(operations, [write.operation]),
+    context: mergeContexts(context, contextWithout(cell.context, unseen)),
+    operations: uniteOperations(cell.superseded, known),
   }
 }
 

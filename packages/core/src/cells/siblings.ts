@@ -28,8 +28,9 @@ export const siblingsRule: ConflictRule = {
     const seen = write.seen ?? (write.value === undefined ? seenOf(base) : nothingSeen)
     const replaces = (value: CellValue): boolean =>
       contextHas(seen.context, value.actor, value.stamp) || seen.operations.includes(value.operation)
-    const values = base.values.filter(value => !replaces(value))
     const superseded = supersede(base, base.values.filter(replaces), seen)
+    // Also where the writer had seen only another name of the value.
+    const values = base.values.filter(value => !replaces(value) && !superseded.includes(value.operation))
     if (write.value !== undefined) values.push({ ...dot, operation: write.operation, value: write.value })
     const context = extendOwn(mergeContexts(base.context, seen.context), dot.actor, dot.stamp, memoryFrom)
     const cell = { context, values, superseded }

@@ -11,7 +11,9 @@
  * the coordinator of the delete may never have held the value.
  *
  * Bounds: a cell keeps the newest `limits.supersededMax` (operation ids begin with the time they were made),
- * the same ones whatever the order of merging, so that replicas of a busy row stay byte-equal; the collector empties the set by evidence, once every home has the same bytes and nothing older can arrive
+ * the same ones whatever the order of merging, so that replicas of a busy row stay byte-equal. Past that bound a
+ * value may be dropped in one order of merging and not in another; replicas still converge, since whoever dropped
+ * it covers its dot. The collector empties the set by evidence, once every home has the same bytes and nothing older can arrive
  * (`sweep/collector.ts`). Rule `lww` keeps none: there the later stamp wins, and the loser is in the ledger.
  */
 

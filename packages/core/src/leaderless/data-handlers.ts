@@ -247,7 +247,7 @@ export class DataHandlers {
       onResult: (cell: Cell | undefined, receipt) => {
         guarded(respond, () => {
           const values = cell === undefined ? [] : view.rule.read(cell)
-          respond.ok({ receipt, values, context: encodeContextToken(seenOf(cell ?? emptyCell)) })
+          respond.ok({ receipt, values, context: encodeContextToken(seenOf(cell ?? emptyCell), key) })
         })
       },
       onError: error => respond.fail(error),

@@ -48,7 +48,7 @@ export function writeAsFallback(
     bytes,
     position,
     changed: true,
-    seen: seenAfter(write, result.dot),
+    seen: seenAfter(write, result.cell),
     repeated: result.repeated,
     holdBack: baseInFlight || result.discarded.length > 0,
     asOf,

@@ -11,6 +11,7 @@ import { bytesEqual, prefixEnd, stringToU64, u64ToString } from '../base/bytes.t
 import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import { Slab } from '../base/slab.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { CellValue } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
@@ -47,6 +48,9 @@ export class HintStore {
   readonly #counters: Counters
   readonly #totals = new Map<NodeId, HintTotals>()
   onStored: (target: NodeId) => void = () => {}
+
+  /** Hints for the memtable: see `RowStore`. */
+  readonly #kept = new Slab()
 
   constructor(store: Store, catalog: Catalog, ledger: Ledger, counters: Counters) {
     this.#store = store
@@ -120,7 +124,7 @@ export class HintStore {
       this.#counters.hintsDropped++
       return undefined
     }
-    const value = encodeHint(hint)
+    const value = this.#kept.copy(encodeHint(hint))
     batch.push(
       { key: hintKey(target, key), value },
       { key: orderKey(target, hint.since, key), value: new Uint8Array(0) },

@@ -155,7 +155,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       .map(row => ({
         key: row.key,
         values: view.rule.read(row.cell),
-        context: encodeContextToken(seenOf(row.cell)),
+        context: encodeContextToken(seenOf(row.cell), row.key),
       }))
       .filter(row => row.values.length > 0),
     resume: more && last !== undefined ? (request.reverse ? last : ((last + '\0') as ByteString)) : undefined,

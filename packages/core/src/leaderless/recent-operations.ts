@@ -1,29 +1,30 @@
 /**
- * Operation ids this node has seen go by lately, superseded ones included. A retry that arrives after
- * another write has replaced the first try is answered from here instead of being applied again as a
- * phantom sibling. Two generations, swapped when the young one is full: bounded, no timers.
+ * Operations this node has seen go by lately, superseded ones included: of which row each was. A retry that
+ * arrives after another write has replaced the first try is answered from here instead of being applied again
+ * as a phantom sibling. An id that is used for another row names another operation. Two generations, swapped
+ * when the young one is full: bounded, no timers.
  */
 
-import type { OperationId } from '../base/ids.ts'
+import type { ByteString, OperationId } from '../base/ids.ts'
 
 export class RecentOperations {
   readonly #perGeneration: number
-  #young = new Set<OperationId>()
-  #old = new Set<OperationId>()
+  #young = new Map<OperationId, ByteString>()
+  #old = new Map<OperationId, ByteString>()
 
   constructor(perGeneration = 16_384) {
     this.#perGeneration = perGeneration
   }
 
-  add(operation: OperationId): void {
-    this.#young.add(operation)
+  add(operation: OperationId, row: ByteString): void {
+    this.#young.set(operation, row)
     if (this.#young.size >= this.#perGeneration) {
       this.#old = this.#young
-      this.#young = new Set()
+      this.#young = new Map()
     }
   }
 
-  has(operation: OperationId): boolean {
-    return this.#young.has(operation) || this.#old.has(operation)
+  has(operation: OperationId, row: ByteString): boolean {
+    return this.#young.get(operation) === row || this.#old.get(operation) === row
   }
 }

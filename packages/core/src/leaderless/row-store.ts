@@ -13,6 +13,7 @@
 import { bytesEqual, prefixEnd } from '../base/bytes.ts'
 import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp, TableId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 import { Slab } from '../base/slab.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { contextMax } from '../causality/context.ts'
@@ -70,7 +71,10 @@ export class RowStore {
   readonly #recent: RecentOperations
   readonly #damaged = new Set<ByteString>()
   readonly #collectable = new CollectableIndex()
-  /** Cells as they came from peers: they live until the next checkpoint, all of a memtable together. */
+  /**
+   * Cells for the memtable, which live until the next checkpoint, all together. As they are encoded, or came in a
+   * frame, they share room with others that are soon forgotten, and would keep that alive.
+   */
   readonly #kept = new Slab()
   #memoryFrom: Stamp
   /** Called once for each row found damaged. */
@@ -127,19 +131,19 @@ export class RowStore {
     if (before !== undefined) this.#hybrid.observe(contextMax(base.context), 'the stored row')
     if (told !== undefined) this.#hybrid.observe(told, 'the context')
     if (
-      this.#recent.has(write.operation) &&
+      this.#recent.has(write.operation, key) &&
       !base.values.some(value => value.operation === write.operation)
     ) {
-      return this.#repeated(key, before ?? encodeCell(base), seenAfter(write, undefined))
+      return this.#repeated(key, before ?? encodeCell(base), seenAfter(write, base))
     }
     const dot = { actor: this.#store.incarnation, stamp: this.#hybrid.mint() }
     const result = view.rule.write(base, write, dot, this.#memoryFrom)
-    const seen = seenAfter(write, result.dot)
+    const seen = seenAfter(write, result.cell)
     if (result.repeated) return this.#repeated(key, before!, seen)
-    const bytes = encodeBounded(result.cell, key)
+    const bytes = this.#kept.copy(encodeBounded(result.cell, key))
     const baseInFlight = view.rule.discards && this.#store.positionOf(key) > 0
     const position = this.#commit(view, key, before, bytes, result.discarded)
-    this.#recent.add(write.operation)
+    this.#recent.add(write.operation, key)
     if (isCollectable(result.cell)) this.#collectable.add(key)
     return {
       bytes,
@@ -167,34 +171,34 @@ export class RowStore {
     const theirs = decodeCell(incoming)
     this.#hybrid.observe(contextMax(theirs.context), 'a cell from a peer')
     if (before === undefined) {
-      // The frame is shared with other messages; what is kept must be a copy.
-      const bytes = this.#kept.copy(incoming)
       if (isCollectable(theirs)) this.#collectable.add(key)
+      const bytes = this.#kept.copy(incoming)
       const position = this.#commit(view, key, undefined, bytes, [])
-      this.#remember(theirs)
+      this.#remember(key, theirs)
       return { bytes, position, changed: true }
     }
     const merged = view.rule.merge(decodeCell(before), theirs)
-    const bytes = encodeCell(merged.cell)
-    if (bytesEqual(bytes, before) && merged.discarded.length === 0) {
-      this.#remember(theirs)
+    const encoded = encodeCell(merged.cell)
+    if (bytesEqual(encoded, before) && merged.discarded.length === 0) {
+      this.#remember(key, theirs)
       return { bytes: before, position: this.#store.positionOf(key), changed: false }
     }
     if (isCollectable(merged.cell)) this.#collectable.add(key)
+    const bytes = this.#kept.copy(encoded)
     const position = this.#commit(view, key, before, bytes, merged.discarded)
-    this.#remember(theirs)
+    this.#remember(key, theirs)
     return { bytes, position, changed: true }
   }
 
   /** Only what the store has taken: an operation remembered and not stored would be acknowledged as repeated. */
-  #remember(cell: Cell): void {
-    for (const value of cell.values) this.#recent.add(value.operation)
+  #remember(key: ByteString, cell: Cell): void {
+    for (const value of cell.values) this.#recent.add(value.operation, key)
   }
 
   /** Merges what all replicas know into a damaged row and lifts the mark, in one batch. */
   heal(view: TableView, key: ByteString, copies: readonly Uint8Array[]): Position {
     const stored = this.#store.get(key)
-    let cell: Cell = stored === undefined || stored === DAMAGED ? emptyCell : decodeCell(stored)
+    let cell = stored === undefined || stored === DAMAGED ? emptyCell : cellOrNothing(stored)
     const discarded: CellValue[] = []
     for (const copy of copies) {
       const merged = view.rule.merge(cell, decodeCell(copy))
@@ -211,9 +215,31 @@ export class RowStore {
     return position
   }
 
-  /** Keys of rows with something to collect here; a hint, checked again before it counts. */
-  collectable(table: TableId, partition: Partition, limit: number): ByteString[] {
-    return this.#collectable.inRange(tokenRange(table, partition.start, partition.end), limit)
+  /**
+   * The next rows of a partition with something to collect here, so many and so many bytes at the most; each
+   * call goes on where the last one ended, so that rows that never can be collected do not keep others.
+   */
+  nextCollectable(table: TableId, partition: Partition): ByteString[] {
+    const range = tokenRange(table, partition.start, partition.end)
+    const out: ByteString[] = []
+    let bytes = 0
+    for (const key of this.#collectable.next(range, limits.collectablePerRound)) {
+      const stored = this.#store.get(key)
+      if (stored === DAMAGED || this.#damaged.has(key)) continue
+      if (stored === undefined || !isCollectable(cellOrNothing(stored))) this.#collectable.delete(key)
+      else if (out.length > 0 && bytes + stored.length > limits.collectableBytesPerRound) break
+      else {
+        out.push(key)
+        bytes += stored.length
+      }
+    }
+    this.#collectable.endedAt(range, out.at(-1))
+    return out
+  }
+
+  /** Another home leads the collection of this partition: nothing need be kept for it here. */
+  leaveCollection(table: TableId, partition: Partition): void {
+    this.#collectable.clear(tokenRange(table, partition.start, partition.end))
   }
 
   /** Called by the scrub for what it re-reads, since the index does not outlive the process. */
@@ -254,6 +280,16 @@ export class RowStore {
         digestCell(key, after),
       )
     return position
+  }
+}
+
+/** What is whole by its checksum and yet no cell is as unknown as what is damaged. */
+function cellOrNothing(stored: Uint8Array): Cell {
+  try {
+    return decodeCell(stored)
+  } catch (error) {
+    if (!isQuorateError(error)) throw error
+    return emptyCell
   }
 }
 

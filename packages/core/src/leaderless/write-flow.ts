@@ -14,7 +14,7 @@ import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
-import { decodeContextToken, encodeContextToken } from '../cells/context-token.ts'
+import { decodeTokenOfRow, encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Deadline } from '../ports/deadlines.ts'
 import { QuorumTally } from '../quorum/quorum-tally.ts'
@@ -76,7 +76,7 @@ export class WriteFlow {
     const { view, key, request, partition, deadline } = this.#options
     const node = this.#node
     this.#refuseHopeless(partition)
-    const seen = request.context === undefined ? undefined : decodeContextToken(request.context)
+    const seen = request.context === undefined ? undefined : decodeTokenOfRow(request.context, key)
     // The value is a view of the frame: the cell that is made of it is a copy.
     const operation = { operation: request.operation, value: request.value, seen }
     this.#asOf = node.hybrid.peek()
@@ -148,7 +148,7 @@ export class WriteFlow {
       cell: this.#written!.bytes,
       asOf: this.#asOf,
     }
-    this.#node.rpc.call(alive, replicaWriteMessage, message, limits.replicaTimeoutMs, (from, _, error) => {
+    const onReply = (from: PeerId, error: QuorateError | undefined): void => {
       const home = from as string as NodeId
       if (error === undefined) this.#tally.ack(home)
       else if (error.code === 'FENCED') this.#sendAgain(home)
@@ -157,7 +157,18 @@ export class WriteFlow {
         this.#standIn(home)
       }
       this.#settled()
-    })
+    }
+    try {
+      this.#node.rpc.call(alive, replicaWriteMessage, message, limits.replicaTimeoutMs, (from, _, error) =>
+        onReply(from, error),
+      )
+    } catch (error) {
+      // Merged past what travels: it is applied here, and no other home can be told of it.
+      if (!isQuorateError(error)) throw error
+      for (const home of alive) this.#tally.fail(home as string as NodeId)
+      this.#attempts.push(`${alive.join(', ')}: ${error.code}`)
+      this.#open -= alive.length
+    }
   }
 
   /** A collection raised its fence between our read and its arrival: what we hold now is newer than the cut. */
@@ -283,7 +294,8 @@ export class WriteFlow {
     this.#deadline?.cancel()
     this.#node.counters.writes++
     const { seen, repeated } = this.#written!
-    this.#options.respond.ok({ receipt: this.#receipt(), context: encodeContextToken(seen), repeated })
+    const context = encodeContextToken(seen, this.#options.key)
+    this.#options.respond.ok({ receipt: this.#receipt(), context, repeated })
   }
 
   /** The deadline passed. */

@@ -99,7 +99,7 @@ export async function explainRow(
     merged: {
       values,
       conflict: values.length > 1,
-      context: bytesToBase64(encodeContextToken(seenOf(merged ?? emptyCell))),
+      context: bytesToBase64(encodeContextToken(seenOf(merged ?? emptyCell), key)),
     },
     why: reasons(
       view.descriptor.conflict.kind,

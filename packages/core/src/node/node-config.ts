@@ -1,5 +1,6 @@
 import { QuorateError } from '../base/errors.ts'
 import type { NodeId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 
 /** A member as the configuration names it before the cluster exists. */
 export interface InitialMember {
@@ -17,6 +18,8 @@ export interface NodeTuning {
   readonly sweepIntervalMs: number
   readonly sweepRecheckMs: number
   readonly collectIntervalMs: number
+  /** How long clients may go on trying one write, with the clocks' drift: nothing younger is collected. */
+  readonly lateWriteMs: number
   readonly scrubIntervalMs: number
   /** 16 allocated, or 256 random. */
   readonly tokensPerNode: number
@@ -28,6 +31,7 @@ export const defaultTuning: NodeTuning = {
   sweepIntervalMs: 30_000,
   sweepRecheckMs: 500,
   collectIntervalMs: 60_000,
+  lateWriteMs: limits.requestTimeoutMaxMs + limits.clockDriftMaxMs,
   scrubIntervalMs: 3_600_000,
   tokensPerNode: 16,
   randomTokens: false,

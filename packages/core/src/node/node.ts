@@ -198,7 +198,7 @@ export class Node {
     })
     serveCatalog(this.context, this.coordination)
     serveSweeps(this.context, this.trees)
-    serveCollection(this.context)
+    serveCollection(this.context, this.config.tuning.lateWriteMs)
   }
 
   #start(): void {

@@ -4,7 +4,8 @@
  * A tombstone may go, and a cell may forget which operations it superseded, when nothing that could still
  * arrive holds an older state of the row. Cells travel with `asOf`: the clock of the store they were read from, at the time they were read. One round for one
  * partition:
- *   1. report: every home says, for the candidates, the exact digest of what it durably has. Only rows that
+ *   1. report: every home says, for the candidates, the exact digest of what it durably has, unless it is so
+ *      new that a client may still try again what it reflects: a second try is a new write. Only rows that
  *      are the *same on all N homes* go on.
  *   2. clocks: only then every member of the cluster (a dead one blocks) tells its clock. The cut is their
  *      maximum: whatever was read anywhere before a home had that cell has asOf <= cut.
@@ -19,8 +20,10 @@
 
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, PeerId, Stamp } from '../base/ids.ts'
-import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
+import { contextMax } from '../causality/context.ts'
+import { stampSpan } from '../causality/hybrid-clock.ts'
+import type { Cell } from '../cells/cell.ts'
 import { type Digest, decodeCell, describeDigest, digestCell, encodeCell } from '../cells/cell-codec.ts'
 import { afterCollection, isCollectable } from '../cells/collectable.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
@@ -66,8 +69,9 @@ export class Collector {
       for (const view of this.#node.catalog.views()) {
         for (const partition of view.map.partitions) {
           // The first home leads, so that rounds do not race for nothing; safety does not rest on it.
-          if (this.#stopped || partition.replicas[0] !== this.#node.self) continue
-          await this.round(view, partition)
+          if (this.#stopped) return
+          if (partition.replicas[0] === this.#node.self) await this.round(view, partition)
+          else this.#node.rows.leaveCollection(view.descriptor.id, partition)
         }
       }
     }
@@ -75,7 +79,7 @@ export class Collector {
 
   /** One round; returns how many rows were collected at every home, 0 when something blocked it. */
   async round(view: TableView, partition: Partition): Promise<number> {
-    const keys = this.#node.rows.collectable(view.descriptor.id, partition, limits.collectablePerRound)
+    const keys = this.#node.rows.nextCollectable(view.descriptor.id, partition)
     if (keys.length === 0) return 0
     const address = { table: view.descriptor.id, mapVersion: view.map.version, partition: partition.index }
     try {
@@ -110,6 +114,11 @@ export class Collector {
   }
 }
 
+/** Nothing that this cell reflects is still being tried by a client: a second try would be a new write. */
+function isSettled(cell: Cell, now: Stamp, lateWriteMs: number): boolean {
+  return now - contextMax(cell.context) >= stampSpan(lateWriteMs)
+}
+
 /** Rows reported with one and the same digest by every home. Pure. */
 export function agreedByAll(reports: readonly (readonly Candidate[])[]): Candidate[] {
   const votes = new Map<string, { candidate: Candidate; count: number }>()
@@ -124,7 +133,8 @@ export function agreedByAll(reports: readonly (readonly Candidate[])[]): Candida
   return [...votes.values()].filter(vote => vote.count === reports.length).map(vote => vote.candidate)
 }
 
-export function serveCollection(node: NodeContext): void {
+/** `lateWriteMs`: a write may still be tried again, and come anew, this long after it was first applied. */
+export function serveCollection(node: NodeContext, lateWriteMs: number): void {
   const { rpc, catalog, fences, store, hybrid, hints, rows, counters } = node
 
   const partitionOf = (request: {
@@ -148,7 +158,9 @@ export function serveCollection(node: NodeContext): void {
     for (const key of request.candidates) {
       const stored = store.get(key)
       if (stored === undefined || stored === DAMAGED || rows.damagedKeys.has(key)) continue
-      if (isCollectable(decodeCell(stored))) found.push({ key, digest: digestCell(key, stored) })
+      const cell = decodeCell(stored)
+      if (isCollectable(cell) && isSettled(cell, hybrid.peek(), lateWriteMs))
+        found.push({ key, digest: digestCell(key, stored) })
     }
     store.whenDurable(store.handed, () => respond.ok({ rows: found }))
   })

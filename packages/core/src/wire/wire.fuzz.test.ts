@@ -46,7 +46,7 @@ const writeRequest = {
   hops: 0,
   operation: '0123456789abcdef',
   value: encodeDocument({ id: 'k', n: 1 }),
-  context: encodeContextToken({ context, operations: [] }),
+  context: encodeContextToken({ context, operations: [] }, 'r-key' as never),
   strict: false,
 } as never
 
@@ -171,7 +171,12 @@ describe('frames from anyone', () => {
 describe('cells, tokens and documents from anyone', () => {
   const decodes: [string, Uint8Array, (bytes: Uint8Array) => unknown, readonly string[]][] = [
     ['cells', cell, decodeCell, ['BAD_FRAME']],
-    ['context tokens', encodeContextToken({ context, operations: [] }), decodeContextToken, ['BAD_CONTEXT']],
+    [
+      'context tokens',
+      encodeContextToken({ context, operations: [] }, 'r-key' as never),
+      decodeContextToken,
+      ['BAD_CONTEXT'],
+    ],
     [
       'documents',
       encodeDocument({ a: [1, 2n ** 60n, new Set(['x'])], b: { c: new Uint8Array(3) } }),

@@ -181,7 +181,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'cells/siblings.js',
-        find: 'base.values.filter(value => !replaces(value))',
+        find: 'base.values.filter(value => !replaces(value) && !superseded.includes(value.operation))',
         replace: '[]',
       },
     ],
@@ -280,7 +280,7 @@ export const mutants: readonly Mutant[] = [
       nodes: 3,
       roles: ['deletes'],
       replication: { n: 3, r: 2, w: 2, sloppy: false },
-      tuning: { sweepIntervalMs: 20_000, collectIntervalMs: 300 },
+      tuning: { sweepIntervalMs: 20_000, collectIntervalMs: 300, lateWriteMs: 0 },
     },
   },
   {
@@ -361,7 +361,7 @@ export const mutants: readonly Mutant[] = [
       nodes: 3,
       roles: ['deletes'],
       replication: { n: 3, r: 2, w: 2, sloppy: false },
-      tuning: { sweepIntervalMs: 400, sweepRecheckMs: 20, collectIntervalMs: 100 },
+      tuning: { sweepIntervalMs: 400, sweepRecheckMs: 20, collectIntervalMs: 100, lateWriteMs: 0 },
     },
   },
   {

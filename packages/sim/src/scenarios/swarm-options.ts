@@ -63,6 +63,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
       sweepIntervalMs: randomPick(random, [500, 2_000, 6_000]),
       sweepRecheckMs: randomPick(random, [50, 300]),
       collectIntervalMs: randomPick(random, [700, 3_000, 10_000]),
+      lateWriteMs: randomPick(random, [200, 1_000, 5_000]),
       scrubIntervalMs: randomPick(random, [4_000, 12_000]),
       tokensPerNode: randomPick(random, [1, 2, 4]),
       randomTokens: randomChance(random, 0.8),

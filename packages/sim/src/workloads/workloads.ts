@@ -4,7 +4,7 @@
  */
 
 import type { Level } from '@quorate/client/pure'
-import { encodeContextToken, randomBelow, randomChance, randomPick } from '@quorate/core'
+import { joinContextTokens, randomBelow, randomChance, randomPick } from '@quorate/core'
 import type { Actor, Basis, WriteChoice } from './actor.ts'
 
 export type TableRole = 'sets' | 'carts' | 'lww' | 'union' | 'deletes' | 'monotonic'
@@ -21,7 +21,7 @@ export interface WorkTable {
 }
 
 /** A context that has seen nothing: under `lww` the write then claims to replace nothing. */
-const nothingSeen: Basis = { token: encodeContextToken({ context: [], operations: [] }), seen: new Set() }
+const nothingSeen: Basis = { token: joinContextTokens([]), seen: new Set() }
 
 export function step(actor: Actor, table: WorkTable): Promise<unknown> {
   return randomChance(actor.random, SCANS) ? scan(actor, table) : steps[table.role](actor, table)
