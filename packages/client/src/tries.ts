@@ -19,8 +19,7 @@ const BACKOFF_MIN_MS = 10
 const BACKOFF_MAX_MS = 500
 /** A share of the deadline is kept back so that a second coordinator can be tried. */
 const ATTEMPT_MS = 2_000
-/** Another node may know the table already, or have room for the row: worth a few tries, not the whole deadline. */
-const MAY_BE_LOCAL: ReadonlySet<string> = new Set(['UNKNOWN_TABLE', 'STORE_FULL'])
+/** With a full disk: another home may have room, which is worth a few tries and not the whole deadline. */
 const TRIES_ELSEWHERE_MAX = 3
 
 /** Milliseconds before try `attempt` is made again. */
@@ -89,7 +88,11 @@ export class Tries {
   waitMs(error: QuorateError): number {
     const attempt = this.#count++
     const waitMs = Math.max(backoffMs(this.#random, attempt), Number(error.data.retryAfterMs ?? 0))
-    const worthIt = error.retryable || (MAY_BE_LOCAL.has(error.code) && attempt < TRIES_ELSEWHERE_MAX)
+    const { code } = error
+    // Who is asked is asked for a table that this client knows: a node that does not is behind, and will hear of it.
+    const isBehind = code === 'UNKNOWN_TABLE' && this.peer !== undefined
+    const isFull = code === 'STORE_FULL' && attempt < TRIES_ELSEWHERE_MAX
+    const worthIt = error.retryable || isBehind || isFull
     if (worthIt && this.#clock.monotonicMs() + waitMs < this.#deadline) return waitMs
     throw this.#final(this.#best ?? error, error)
   }
