@@ -128,10 +128,12 @@ export async function runPrompt(cluster: LocalCluster, terminal: Terminal, examp
     const [name = '', ...words] = line.split(/\s+/)
     if (name === '') return false
     if (name === 'quit' || name === 'exit') return true
-    const command = COMMANDS[name]
+    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
     try {
-      if (command === undefined) terminal.out.write(`${helpLines(style, example).join('\n')}\n`)
-      else await command.run(words, line.slice(name.length).trim(), prompt)
+      if (command === undefined) {
+        const unknown = name === 'help' ? [] : [`there is no command "${name}" here; there are:`]
+        terminal.out.write(`${[...unknown, ...helpLines(style, example)].join('\n')}\n`)
+      } else await command.run(words, line.slice(name.length).trim(), prompt)
     } catch (error) {
       terminal.error.write(`${describeFailure(error, terminal.error.style).join('\n')}\n`)
     } finally {
