@@ -15,7 +15,7 @@ export const limits = {
   siblingsMax: 64,
   /** Seen intervals of one cell: actors × restarts that wrote this row. */
   intervalsMax: 4096,
-  /** Superseded operations a write keeps in its cell (16 bytes each), newest first: see cells/superseded.ts. */
+  /** Superseded operations that a cell keeps (16 bytes each), the newest: see cells/superseded.ts. */
   supersededMax: 64,
   /** A row with so many is worth a collector's rewrite; fewer stay until the row goes or gathers more. */
   supersededKept: 4,

@@ -41,8 +41,6 @@ export function seenAfter(write: WriteOperation, cell: Cell): Seen {
 
 export interface WriteResult {
   readonly cell: Cell
-  /** The write's dot; that of the first try when its value is already here; none when it is superseded here. */
-  readonly dot: Dot | undefined
   readonly repeated: boolean
   /** Values that this write discarded without their having been seen by it: they go to the ledger. */
   readonly discarded: readonly CellValue[]

@@ -20,14 +20,14 @@ export const lwwRule: ConflictRule = {
 
   /** Without a context the write is taken to replace what its coordinator sees. */
   write(base: Cell = emptyCell, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult {
-    const earlier = base.values.find(value => value.operation === write.operation)
-    if (earlier !== undefined) return { cell: base, dot: earlier, repeated: true, discarded: [] }
+    if (base.values.some(value => value.operation === write.operation))
+      return { cell: base, repeated: true, discarded: [] }
 
     const seen = write.seen?.context ?? base.context
     const discarded = base.values.filter(value => !contextHas(seen, value.actor, value.stamp))
     const context = extendOwn(mergeContexts(base.context, seen), dot.actor, dot.stamp, memoryFrom)
     const values = [{ ...dot, operation: write.operation, value: write.value }]
-    return { cell: { ...base, context, values }, dot, repeated: false, discarded }
+    return { cell: { ...base, context, values }, repeated: false, discarded }
   },
 
   merge(a: Cell, b: Cell): MergeResult {

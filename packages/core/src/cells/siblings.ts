@@ -20,9 +20,9 @@ export const siblingsRule: ConflictRule = {
   discards: false,
 
   write(base: Cell = emptyCell, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult {
-    const earlier = base.values.find(value => value.operation === write.operation)
-    if (earlier !== undefined || base.superseded.includes(write.operation)) {
-      return { cell: base, dot: earlier, repeated: true, discarded: nothing }
+    const isHere = base.values.some(value => value.operation === write.operation)
+    if (isHere || base.superseded.includes(write.operation)) {
+      return { cell: base, repeated: true, discarded: nothing }
     }
     if (write.seen?.operations.includes(write.operation)) refuseOwnContext()
     const seen = write.seen ?? (write.value === undefined ? seenOf(base) : nothingSeen)
@@ -35,7 +35,7 @@ export const siblingsRule: ConflictRule = {
     const context = extendOwn(mergeContexts(base.context, seen.context), dot.actor, dot.stamp, memoryFrom)
     const cell = { context, values, superseded }
     refuseTooMany(cell)
-    return { cell, dot, repeated: false, discarded: nothing }
+    return { cell, repeated: false, discarded: nothing }
   },
 
   merge(a: Cell, b: Cell): MergeResult {
