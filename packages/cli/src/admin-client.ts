@@ -13,12 +13,18 @@ export type StatusDocument = NodeStatus & {
 
 export interface RingDocument {
   readonly table: string
+  readonly partitioning: string
   readonly mapVersion: number
   readonly partitions: readonly {
-    readonly index: number
-    readonly start: number
-    readonly end: number
+    readonly id: number
+    /** Tokens; null on tables in key order. */
+    readonly start: number | null
+    readonly end: number | null
+    /** Where it starts, in words. */
+    readonly first: string
+    readonly version: number
     readonly share: number
+    readonly move: { readonly stage: string; readonly to: readonly string[] } | null
     readonly replicas: readonly string[]
     readonly fallbacks: readonly string[]
     readonly rows: number

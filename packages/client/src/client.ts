@@ -19,6 +19,7 @@ import {
   type Message,
   type OperationId,
   type Partition,
+  type PartitionMap,
   type PeerId,
   pause,
   QuorateError,
@@ -48,6 +49,12 @@ export interface AbortSignalLike {
   readonly aborted: boolean
   addEventListener(type: 'abort', listener: () => void): void
   removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/** Where a request goes: the partition, and the map that it is of. */
+export interface Place {
+  readonly map: PartitionMap
+  readonly partition: Partition
 }
 
 export interface ClientParts {
@@ -160,23 +167,30 @@ export class QuorateClient {
   /** Sends to the homes of a partition in turn until one answers, the error is final, or the deadline passes. */
   send<Request, Reply>(
     message: Message<Request, Reply>,
-    partitionOf: () => Partition,
-    makeRequest: () => Request,
+    place: () => Place,
+    makeRequest: (partition: Partition) => Request,
     options: CallOptions,
     isWrite: boolean,
   ): Promise<Reply> {
     let order: readonly string[] = []
     let at = 0
+    let { map, partition } = place()
     const next = (): PeerId => {
       if (at >= order.length) {
-        order = this.router.order(partitionOf())
+        order = this.router.order(map, partition)
         at = 0
       }
       return order[at++] as PeerId
     }
     const tries = new Tries(this.clock, this.#random, options, isWrite)
+    tries.onStaleMap = peer => {
+      order = []
+      return this.router.refreshMap(map.table, partition.chunk, peer)
+    }
     const ask = (leftMs: number, resolve: (reply: Reply) => void, reject: (error: unknown) => void): void => {
-      this.rpc.call([tries.next(next)], message, makeRequest(), leftMs, (_, reply, error) => {
+      ;({ map, partition } = place())
+      const request = makeRequest(partition)
+      this.rpc.call([tries.next(next)], message, request, leftMs, (_, reply, error) => {
         if (error === undefined) resolve(reply as Reply)
         else reject(error)
       })
@@ -225,13 +239,17 @@ export class QuorateClient {
   async #recover(tries: Tries, cause: unknown): Promise<void> {
     const error = tries.failed(cause)
     if (tries.peer !== undefined && NODE_TROUBLE.has(error.code)) this.router.failed(tries.peer)
-    if (error.code === 'STALE_MAP' || error.code === 'UNKNOWN_TABLE') await this.#refreshQuietly(tries)
-    await pause(this.clock, tries.waitMs(error))
+    if (error.code === 'UNKNOWN_TABLE') await this.#quietly(tries, () => this.router.refresh())
+    const { peer, onStaleMap } = tries
+    if (error.code === 'STALE_MAP' && peer !== undefined && onStaleMap !== undefined)
+      await this.#quietly(tries, () => onStaleMap(peer))
+    const waitMs = tries.waitMs(error)
+    if (waitMs > 0) await pause(this.clock, waitMs)
   }
 
-  async #refreshQuietly(tries: Tries): Promise<void> {
+  async #quietly(tries: Tries, refresh: () => Promise<void>): Promise<void> {
     try {
-      await this.router.refresh()
+      await refresh()
     } catch (error) {
       // The retry that follows reports it; the map in hand may still be right.
       tries.note(error)

@@ -1,8 +1,8 @@
 /**
  * The client's view of the cluster and its way to a replica.
  *
- * Keeps the catalog (members, tables, maps) up to date: fetched from any node at the start, again when a
- * node answers STALE_MAP or does not know a table. Requests go straight to a home of the row, spread over the homes; one that
+ * Keeps the catalog (members, tables, maps) up to date: fetched from any node at the start, again when a node
+ * does not know a table; when one answers STALE_MAP, the piece of the map that is stale. Requests go straight to a home of the row, spread over the homes; one that
  * failed lately goes to the end of the order.
  */
 
@@ -10,16 +10,20 @@ import {
   Catalog,
   type Clock,
   clusterMessage,
+  decodeChunk,
   decodeMembers,
   decodeTables,
   isQuorateError,
+  mapMessage,
   type NodeId,
   type Partition,
+  type PartitionMap,
   type PeerId,
   QuorateError,
   type Random,
   type Rpc,
   randomShuffle,
+  type TableId,
 } from '@quorate/core'
 import { Attempts } from './attempts.ts'
 
@@ -62,9 +66,9 @@ export class Router {
   }
 
   /** Homes first, spread; then the rest of the preference list (any node accepts any request). */
-  order(partition: Partition): NodeId[] {
+  order(map: PartitionMap, partition: Partition): NodeId[] {
     const homes = randomShuffle(this.#random, partition.replicas)
-    const others = partition.preference.slice(partition.replicas.length)
+    const others = map.preference(partition).slice(partition.replicas.length)
     const all = others.length === 0 ? homes : [...homes, ...others]
     if (this.#avoid.size === 0) return all
     return [...all.filter(node => !this.isAvoided(node)), ...all.filter(node => this.isAvoided(node))]
@@ -76,6 +80,12 @@ export class Router {
       this.#refreshing = undefined
     })
     return this.#refreshing
+  }
+
+  /** Asks the node that knows better (or, when it does not answer, any) for one piece of a map. */
+  async refreshMap(table: TableId, index: number, informant: PeerId): Promise<void> {
+    const { chunk } = await this.#rpc.request(informant, mapMessage, { table, index }, FETCH_MS)
+    if (chunk !== undefined) this.catalog.learn({ chunks: [{ table, index, chunk: decodeChunk(chunk) }] })
   }
 
   async #fetch(): Promise<void> {
@@ -95,7 +105,12 @@ export class Router {
         this.clusterId = reply.clusterId
         const state = decodeMembers(reply.members)
         for (const member of state.members) this.#rpc.route(member.id as string as PeerId, member.address)
-        this.catalog.learn(state, decodeTables(reply.tables))
+        const chunks = reply.maps.map(({ table, index, chunk }) => ({
+          table: table as TableId,
+          index,
+          chunk: decodeChunk(chunk),
+        }))
+        this.catalog.learn({ members: state, tables: decodeTables(reply.tables), chunks })
         return
       } catch (error) {
         if (isQuorateError(error) && error.code === 'CANCELLED') throw error

@@ -9,21 +9,19 @@ import {
   isQuorateError,
   joinContextTokens,
   type KeyValue,
+  keyOfRow,
   type OperationId,
-  type Partition,
   prefixEnd,
   QuorateError,
   type ReadReply,
   rangeMessage,
   readMessage,
-  rowKey,
+  type TableId,
   type TableView,
-  type Token,
-  tokenOf,
-  tokenRange,
+  tablePrefix,
   writeMessage,
 } from '@quorate/core'
-import type { CallOptions, QuorateClient } from './client.ts'
+import type { CallOptions, Place, QuorateClient } from './client.ts'
 import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
@@ -128,8 +126,14 @@ export class TableClient<T extends object> {
     return view
   }
 
-  #current(id: number): TableView {
-    return this.#client.router.catalog.view(id)
+  #placeOf(view: TableView, partitionKey: ByteString, sortKey: ByteString): () => Place {
+    const key = keyOfRow(view, partitionKey, sortKey)
+    return () => this.#placeAt(view.descriptor.id, key)
+  }
+
+  #placeAt(id: TableId, key: ByteString): Place {
+    const { map } = this.#client.router.catalog.view(id)
+    return { map, partition: map.locate(key) }
   }
 
   #key(input: KeyInput): EncodedKey {
@@ -174,7 +178,7 @@ export class TableClient<T extends object> {
   ): Promise<PutResult> {
     const { id, name, replication } = view.descriptor
     const { partitionKey, sortKey } = key
-    const token = tokenOf(partitionKey)
+    const place = this.#placeOf(view, partitionKey, sortKey)
     const operation = options.operation ?? this.#client.newOperation()
     const level = levelByte(options.w, 'w')
     const context = options.context
@@ -182,10 +186,10 @@ export class TableClient<T extends object> {
     const strict = options.strict ?? false
     const sent = this.#client.send(
       writeMessage,
-      () => this.#current(id).map.locate(token),
-      () => ({
+      place,
+      partition => ({
         table: id as number,
-        mapVersion: this.#current(id).map.version,
+        mapVersion: partition.version,
         partitionKey,
         sortKey,
         level,
@@ -220,14 +224,13 @@ export class TableClient<T extends object> {
 
   #read(view: TableView, { partitionKey, sortKey }: EncodedKey, options: GetOptions<T>): Promise<ReadReply> {
     const { id } = view.descriptor
-    const token = tokenOf(partitionKey)
     const level = levelByte(options.r ?? (options.read === 'any' ? 'one' : options.read), 'r')
     return this.#client.send(
       readMessage,
-      () => this.#current(id).map.locate(token),
-      () => ({
+      this.#placeOf(view, partitionKey, sortKey),
+      partition => ({
         table: id as number,
-        mapVersion: this.#current(id).map.version,
+        mapVersion: partition.version,
         partitionKey,
         sortKey,
         level,
@@ -275,34 +278,30 @@ export class TableClient<T extends object> {
     if (value === undefined)
       throw new QuorateError('BAD_REQUEST', `a query of "${name}" needs the partition key "${field}"`)
     const partitionKey = encodeKey(value as KeyValue)
-    const token = tokenOf(partitionKey)
-    const prefix = rowKey(view.descriptor.id, token, partitionKey, '' as ByteString)
+    const prefix = keyOfRow(view, partitionKey, '' as ByteString)
     const from = options.from === undefined ? prefix : ((prefix + encodeKey(options.from)) as ByteString)
     const to =
       options.to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(options.to) + '\0') as ByteString)
     if (from > to)
       throw new QuorateError('BAD_REQUEST', 'the query ends before it starts: "from" is greater than "to"')
-    yield* this.#range(view, token, from, to, options)
+    yield* this.#range(view, from, to, options)
   }
 
-  /** Every row, partition by partition, in no order that means anything to a user. */
+  /** Every row, partition by partition: on range tables in key order, on others in no order of meaning to a user. */
   async *scan(
     options: Omit<RangeOptions, 'from' | 'to' | 'reverse'> = {},
   ): AsyncGenerator<RowResult<T>, void, undefined> {
     const view = await this.#view()
-    let left = options.limit ?? Number.MAX_SAFE_INTEGER
-    for (const { start, end } of view.map.partitions) {
-      const { from, to } = tokenRange(view.descriptor.id, start, end)
-      for await (const row of this.#range(view, start, from, to, { ...options, limit: left })) {
-        yield row
-        if (--left <= 0) return
-      }
-    }
+    const prefix = tablePrefix(view.descriptor.id)
+    yield* this.#range(view, prefix, prefixEnd(prefix)!, options)
   }
 
+  /**
+   * Rows between two store keys, page by page, each page from the partition that has its first key then: a
+   * partition that is cut or goes to other nodes meanwhile loses and repeats nothing.
+   */
   async *#range(
     view: TableView,
-    token: Token,
     from: ByteString,
     to: ByteString,
     options: RangeOptions,
@@ -312,22 +311,21 @@ export class TableClient<T extends object> {
     let [start, end] = [from, to]
     let left = options.limit ?? Number.MAX_SAFE_INTEGER
     const level = levelByte(options.r, 'r')
-    while (left > 0) {
+    while (left > 0 && start < end) {
       const limit = Math.min(left, options.pageSize ?? PAGE_ROWS)
+      // The part of the range in the partition at its near end, as the map is when the page is asked for.
+      let asked = { from: start, to: end }
       const reply = await this.#client.send(
         rangeMessage,
-        (): Partition => this.#current(id).map.locate(token),
-        () => ({
-          table: id as number,
-          mapVersion: this.#current(id).map.version,
-          level,
-          hops: 0,
-          token: token as number,
-          from: start,
-          to: end,
-          reverse,
-          limit,
-        }),
+        () => this.#edge(id, start, end, reverse),
+        partition => {
+          asked = {
+            from: start > partition.from ? start : partition.from,
+            to: end < partition.to ? end : partition.to,
+          }
+          const { version } = partition
+          return { table: id as number, mapVersion: version, level, hops: 0, ...asked, reverse, limit }
+        },
         options,
         false,
       )
@@ -336,10 +334,19 @@ export class TableClient<T extends object> {
         yield decodeRow<T>(row.values, row.context, receipt)
         if (--left <= 0) return
       }
-      if (reply.resume === undefined) return
-      if (reverse) end = reply.resume
-      else start = reply.resume
+      if (reverse) end = reply.resume ?? asked.from
+      else start = reply.resume ?? asked.to
     }
+  }
+
+  /** Where the next page of a range comes from. */
+  #edge(id: TableId, start: ByteString, end: ByteString, reverse: boolean): Place {
+    const place = this.#placeAt(id, reverse ? end : start)
+    if (!reverse || place.partition.from < end) return place
+    // `end` is exclusive, and a boundary: the rows before it are in the partition before.
+    const { map, partition } = place
+    const before = map.partitions[map.partitions.indexOf(partition) - 1]
+    return { map, partition: before ?? partition }
   }
 }
 

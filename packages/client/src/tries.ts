@@ -38,6 +38,8 @@ export class Tries {
   readonly #attempts = new Attempts()
   /** Who was asked last; undefined when nobody could be. */
   peer: PeerId | undefined
+  /** Fetches what the node that answered STALE_MAP knows. */
+  onStaleMap: ((informant: PeerId) => Promise<void>) | undefined
   #count = 0
   #maybeApplied = false
   /** What a node said tells more than that another could not be reached. */
@@ -87,8 +89,10 @@ export class Tries {
   /** How long to wait after `error`. Throws what the call ends with when trying again is of no use, or too late. */
   waitMs(error: QuorateError): number {
     const attempt = this.#count++
-    const waitMs = Math.max(backoffMs(this.#random, attempt), Number(error.data.retryAfterMs ?? 0))
     const { code } = error
+    // The newer map is here now: there is nothing to wait for.
+    const backOffMs = code === 'STALE_MAP' && attempt < 3 ? 0 : backoffMs(this.#random, attempt)
+    const waitMs = Math.max(backOffMs, Number(error.data.retryAfterMs ?? 0))
     // Who is asked is asked for a table that this client knows: a node that does not is behind, and will hear of it.
     const isBehind = code === 'UNKNOWN_TABLE' && this.peer !== undefined
     const isFull = code === 'STORE_FULL' && attempt < TRIES_ELSEWHERE_MAX

@@ -8,6 +8,7 @@ import { documentToJson } from '@quorate/client/pure'
 import {
   type ByteString,
   decodeDocument,
+  describeBoundary,
   describeKey,
   encodeKey,
   explainRow,
@@ -15,10 +16,13 @@ import {
   type KeyValue,
   type Node,
   nodeStatus,
+  type Partition,
+  partitionTokens,
   QuorateError,
   rowKeyParts,
   stampAt,
   stampMs,
+  type TableView,
   tableDocument,
   verifyPartition,
 } from '@quorate/core'
@@ -102,23 +106,25 @@ function serveHealth(app: Hono, { node, tokenFile }: AdminOptions): void {
 /** What can be asked about data and its places. */
 function serveInsight(app: Hono, node: Node): void {
   app.get('/api/v1/ring/:table', context => {
-    const { descriptor, map } = node.catalog.named(context.req.param('table'))
+    const view = node.catalog.named(context.req.param('table'))
+    const { descriptor, map } = view
     return context.json({
       table: descriptor.name,
+      partitioning: descriptor.partitioning.kind,
       mapVersion: map.version,
-      partitions: map.partitions.map(({ index, start, end, replicas, preference }) => ({
-        index,
-        start,
-        end,
-        share: (end - start) / 2 ** 32,
-        replicas,
-        fallbacks: preference.slice(replicas.length),
-        rows: node.trees.node(descriptor.id, index, 0, 0).rows,
-        provenEqual: replicas
-          .filter(home => home !== node.config.id && replicas.includes(node.config.id))
+      partitions: map.partitions.map(partition => ({
+        id: partition.id,
+        ...boundsOf(view, partition),
+        version: partition.version,
+        replicas: partition.replicas,
+        fallbacks: map.preference(partition).slice(partition.replicas.length),
+        move: partition.move === undefined ? null : { stage: partition.move.stage, to: partition.move.to },
+        rows: node.trees.rowsOf(descriptor.id, partition.id),
+        provenEqual: partition.replicas
+          .filter(home => home !== node.config.id && partition.replicas.includes(node.config.id))
           .map(home => ({
             peer: home,
-            atMs: node.sweeper.provenEqual.get(`${descriptor.id}/${index}/${home}`) ?? null,
+            atMs: node.sweeper.provenEqual.get(`${descriptor.id}/${partition.id}/${home}`) ?? null,
           })),
       })),
     })
@@ -168,11 +174,20 @@ function serveInsight(app: Hono, node: Node): void {
   })
 }
 
+/** Where a partition starts, in words, and on hash tables its tokens. */
+function boundsOf(view: TableView, partition: Partition) {
+  if (view.order === 'hashed') {
+    const { start, end } = partitionTokens(partition)
+    return { start, end, first: String(start), share: (end - start) / 2 ** 32 }
+  }
+  const first = describeBoundary(partition.from)
+  return { start: null, end: null, first, share: 1 / view.map.partitions.length }
+}
+
 function serveMaintenance(app: Hono, node: Node): void {
   app.get('/api/v1/verify/:table/:partition', async context => {
     const view = node.catalog.named(context.req.param('table'))
-    const index = Number(context.req.param('partition'))
-    const partition = view.map.partitions[index]
+    const partition = view.map.find(Number(context.req.param('partition')))
     if (partition === undefined)
       throw new QuorateError(
         'NOT_FOUND',

@@ -224,10 +224,9 @@ test('a range beyond its partition is refused', async () => {
         rangeMessage,
         {
           table: id as number,
-          mapVersion: map.version,
+          mapVersion: map.partitions[0]!.version,
           level: 0,
           hops: 0,
-          token: 0,
           from,
           to,
           reverse: false,

@@ -89,7 +89,7 @@ export async function explain(
     columns: [
       { name: 'TABLE', value: item => item.table },
       { name: 'TOKEN', value: item => item.token },
-      { name: 'PARTITION', value: item => item.partition.index },
+      { name: 'PARTITION', value: item => item.partition.id },
       { name: 'HOMES', value: item => item.homes.join(' ') },
       { name: 'VALUES', value: item => item.merged.values.map(valueText).join(' | ') },
       { name: 'WHY', value: item => item.why.join('; ') },

@@ -49,12 +49,12 @@ export async function verify(context: CommandContext, table: string | undefined)
     }
     items.push(total)
     const progress = new Progress(output.terminal.error, `verify ${name}`, 'partitions', partitions.length)
-    await concurrently(partitions, WIDTH, async ({ index }) => {
+    await concurrently(partitions, WIDTH, async ({ id }) => {
       try {
-        add(total, await admin.verify(name, index))
+        add(total, await admin.verify(name, id))
       } catch (error) {
         warnings.push(
-          `${name}, partition ${index} could not be compared: ${error instanceof Error ? error.message : String(error)}`,
+          `${name}, partition ${id} could not be compared: ${error instanceof Error ? error.message : String(error)}`,
         )
       }
       progress.done = progress.done + 1

@@ -58,8 +58,8 @@ async function compareReplicas(
   const admins = adminsOf(cluster)
   const { partitions } = await admins[0]!.ring('cities')
   let turn = 0
-  await concurrently(partitions, 2, async ({ index }) => {
-    const verdict = await admins[turn++ % admins.length]!.verify('cities', index)
+  await concurrently(partitions, 2, async ({ id }) => {
+    const verdict = await admins[turn++ % admins.length]!.verify('cities', id)
     report.rowsCompared += verdict.rows
     report.divergentKeys += verdict.divergent
     for (const text of verdict.examples) example(text)

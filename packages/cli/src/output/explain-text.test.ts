@@ -17,7 +17,7 @@ it('the context is there to be pasted, and only when there is something to repla
     table: 'carts',
     partitionKeyHash: 'x',
     token: 5,
-    partition: { index: 0, start: 0, end: 10, mapVersion: 1 },
+    partition: { id: 0, start: 0, end: 10, mapVersion: 1, moving: undefined },
     homes: ['n1'],
     fallbacks: [],
     replicas: [

@@ -12,9 +12,11 @@ export function explainLines(found: Explanation, key: string, style: Style): str
   return [
     `${style.bold(`${found.table} / ${key}`)}`,
     '',
-    `  hash       ${found.partitionKeyHash} ${arrow} token ${style.bold(wholeNumber(found.token))}`,
-    `  partition  ${style.bold(String(partition.index))} ${style.dim(`tokens ${wholeNumber(partition.start)} to ${wholeNumber(partition.end - 1)}, map version ${partition.mapVersion}`)}`,
-    `  ring       ${ruler(found, style)}`,
+    ...(found.token === undefined
+      ? []
+      : [`  hash       ${found.partitionKeyHash} ${arrow} token ${style.bold(wholeNumber(found.token))}`]),
+    `  partition  ${style.bold(String(partition.id))} ${style.dim(`${tokensText(partition)}map version ${partition.mapVersion}`)}${partition.moving === undefined ? '' : style.yellow(`, moving: ${partition.moving}`)}`,
+    ...(found.token === undefined ? [] : [`  ring       ${ruler(found, style)}`]),
     `  homes      ${style.cyan(found.homes.join(' '))}${found.fallbacks.length === 0 ? '' : style.dim(`, then ${found.fallbacks.join(' ')}`)}`,
     '',
     ...replicaLines(found, style),
@@ -36,11 +38,16 @@ export function writtenAt({ at, counter }: Explanation['replicas'][number]['vers
   return counter === 0 ? time : `${time} (number ${counter + 1} in its millisecond)`
 }
 
-function ruler({ token, partition }: Explanation, style: Style): string {
+function tokensText({ start, end }: Explanation['partition']): string {
+  if (start === undefined || end === undefined) return ''
+  return `tokens ${wholeNumber(start)} to ${wholeNumber(end - 1)}, `
+}
+
+function ruler({ token = 0, partition: { start = 0, end = 0 } }: Explanation, style: Style): string {
   const at = (position: number): number => Math.min(RULER - 1, Math.floor((position / 2 ** 32) * RULER))
   const marks = Array.from({ length: RULER }, (_, i) => {
     if (i === at(token)) return style.green('◆')
-    return i >= at(partition.start) && i <= at(partition.end - 1) ? style.cyan('━') : style.dim('─')
+    return i >= at(start) && i <= at(end - 1) ? style.cyan('━') : style.dim('─')
   })
   return `0 ${marks.join('')} 2³²`
 }

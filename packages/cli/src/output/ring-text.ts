@@ -12,10 +12,14 @@ const ago = (atMs: number | null): string =>
 
 export const shareColumns: readonly Column<PartitionItem>[] = [
   { name: 'TABLE', value: item => item.table },
-  { name: 'PARTITION', value: item => item.index },
-  { name: 'FIRST TOKEN', value: item => item.start },
+  { name: 'PARTITION', value: item => item.id },
+  { name: 'FIRST', value: item => item.first },
   { name: 'SHARE', value: item => `${(item.share * 100).toFixed(2)} %` },
   { name: 'HOMES', value: item => item.replicas.join(' '), paint: (text, _, style) => style.cyan(text) },
+  {
+    name: 'MOVING',
+    value: item => (item.move === null ? '' : `${item.move.stage} → ${item.move.to.join(' ')}`),
+  },
   { name: 'FALLBACKS', value: item => item.fallbacks.join(' ') },
   { name: 'ROWS HERE', value: item => item.rows },
   {
@@ -42,12 +46,12 @@ export function ringLines(ring: RingDocument, style: Style): string[] {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([node, { share, first, partitions }]) => {
       const drawn = style.cyan('━'.repeat(Math.max(1, Math.round((share / most) * BAR))).padEnd(BAR))
-      return `  ${style.bold(node.padEnd(6))} ${drawn} ${(share * 100).toFixed(1).padStart(5)} % of the tokens in ${count(partitions, 'partition')}, first home of ${(first * 100).toFixed(1)} %`
+      return `  ${style.bold(node.padEnd(6))} ${drawn} ${(share * 100).toFixed(1).padStart(5)} % of the copies in ${count(partitions, 'partition')}, first home of ${(first * 100).toFixed(1)} %`
     })
   const columns = shareColumns.filter(column => column.name !== 'TABLE')
   const items = ring.partitions.map(partition => ({ table: ring.table, ...partition }))
   return [
-    `${style.bold(ring.table)}: ${wholeNumber(ring.partitions.length)} partitions, map version ${ring.mapVersion}`,
+    `${style.bold(ring.table)}: ${wholeNumber(ring.partitions.length)} partitions by ${ring.partitioning}, map version ${ring.mapVersion}`,
     ...lines,
     '',
     ...tableLines(columns, items, style),

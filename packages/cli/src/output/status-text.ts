@@ -158,9 +158,6 @@ export function statusHeadline({ items, documents }: ClusterStatus, style: Style
   const overdue = items.reduce((total, item) => total + item.overdue, 0)
   const proofs = overdue === 0 ? '' : ` · ${style.red(`${count(overdue, 'proof')} overdue`)}`
   const waiting = hints === 0 ? 'no hints waiting' : style.yellow(`${count(hints, 'hint')} waiting`)
-  const tables =
-    cluster === undefined
-      ? ''
-      : ` · ${count(cluster.tables.length, 'table')} · ring version ${cluster.mapVersion}`
+  const tables = cluster === undefined ? '' : ` · ${count(cluster.tables.length, 'table')}`
   return `${nodes} · ${waiting}${proofs}${tables}`
 }

@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { isQuorateError } from '../base/errors.ts'
-import { type Incarnation, nodeId, type Token } from '../base/ids.ts'
+import { type Incarnation, nodeId, type Token, tableId } from '../base/ids.ts'
+import { changeChunk, firstChunks, withMove } from '../partitioning/map-chunks.ts'
+import { tokenStart } from '../partitioning/row-key.ts'
 import { Catalog } from './catalog.ts'
 import {
+  decodeChunk,
   decodeMembers,
   decodeTables,
+  encodeChunk,
   encodeMembers,
   encodeTables,
   type MembersState,
@@ -31,6 +35,7 @@ describe('table settings', () => {
       partitioning: { kind: 'ring' },
       replication: { kind: 'leaderless', n: 3, r: 2, w: 2, sloppy: false, readRepair: 'async' },
       conflict: { kind: 'siblings' },
+      chunks: 0,
     })
   })
 
@@ -75,9 +80,9 @@ describe('table settings', () => {
 })
 
 describe('catalog', () => {
-  const members = (version: number, ringVersion = 1): MembersState => ({
+  const members = (version: number): MembersState => ({
     version,
-    ringVersion,
+    removed: [{ id: nodeId('n9'), incarnation: '9'.repeat(8) as Incarnation }],
     members: ['n1', 'n2', 'n3'].map((id, i) => ({
       id: nodeId(id),
       incarnation: `${i}`.repeat(8) as Incarnation,
@@ -87,32 +92,60 @@ describe('catalog', () => {
       region: 'r',
       weight: 1,
       tokens: [i * 1_000_000 + 5] as Token[],
+      state: i === 2 ? ('leaving' as const) : ('active' as const),
     })),
   })
   const tables = (version: number) => ({
     version,
     nextId: 2,
-    tables: [describeTable(1, { name: 't', key: 'id' })],
+    tables: [describeTable(1, { name: 't', key: 'id', chunks: 2 })],
   })
+  const homes = ['n1', 'n2', 'n3'].map(nodeId)
+  const starts = Array.from({ length: 128 }, (_, i) => tokenStart(i * 2 ** 25))
+  const pieces = firstChunks(starts.map(start => ({ start, replicas: homes })))
+  const known = (index: number, chunk = pieces[index]!) => ({ table: tableId(1), index, chunk })
 
   it('members survive being a register value', () => {
     expect(decodeMembers(encodeMembers(members(4)))).toEqual(members(4))
   })
 
-  it('takes only what is newer, and keeps maps whose ring did not move', () => {
+  it('shows a table when its whole map is known', () => {
+    const catalog = new Catalog()
+    catalog.learn({ members: members(1), tables: tables(1), chunks: [known(0)] })
+    expect(catalog.findNamed('t')).toBeUndefined()
+    catalog.learn({ chunks: [known(1)] })
+    expect(catalog.named('t').map.partitions).toHaveLength(128)
+    expect(() => catalog.named('u')).toThrow(/no table "u"/)
+  })
+
+  it('takes only what is newer, and keeps the pieces that did not change', () => {
     const catalog = new Catalog()
     let changes = 0
     catalog.onChange(() => changes++)
-    catalog.learn(members(2), tables(1))
+    catalog.learn({ members: members(2), tables: tables(1), chunks: [known(0), known(1)] })
     const { map } = catalog.named('t')
-    expect(map.partitions[0]!.replicas).toHaveLength(3)
-    catalog.learn(members(1, 9), tables(1))
+    expect(map.version).toBe(1)
+    catalog.learn({ members: members(1), chunks: [known(0)] })
     expect(catalog.members.version).toBe(2)
     expect(changes).toBe(1)
-    catalog.learn(members(3), tables(1))
-    expect(catalog.named('t').map).toBe(map)
-    catalog.learn(members(4, 2), tables(1))
-    expect(catalog.named('t').map.version).toBe(2)
-    expect(() => catalog.named('u')).toThrow(/no table "u"/)
+    const moved = changeChunk(pieces[1]!, entry =>
+      entry.id === 100
+        ? withMove(entry, { task: 't1', session: 2, stage: 'write-both', to: [homes[0]!] })
+        : entry,
+    )!
+    catalog.learn({ chunks: [known(1, moved)] })
+    const after = catalog.named('t').map
+    expect(after.version).toBe(2)
+    expect(after.find(100)).toMatchObject({ version: 2, writeSets: [homes, [homes[0]]] })
+    expect(after.find(99)).toBe(after.partitions[99])
+    expect(after.find(99)!.version).toBe(1)
+    expect(after.partitions[3]).toBe(map.partitions[3])
+  })
+
+  it('pieces survive being register values', () => {
+    const moved = changeChunk(pieces[1]!, entry =>
+      entry.id === 100 ? withMove(entry, { task: 't1', session: 2, stage: 'prepare', to: homes }) : entry,
+    )!
+    expect(decodeChunk(encodeChunk(moved))).toEqual(moved)
   })
 })

@@ -4,26 +4,50 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { NodeId, TableId } from '../base/ids.ts'
+import type { ByteString, NodeId, TableId } from '../base/ids.ts'
 import type { ConflictRule } from '../cells/conflict-rule.ts'
 import { conflictRule } from '../cells/rules.ts'
-import type { PartitionMap } from '../partitioning/partition-map.ts'
-import { ringMap } from '../partitioning/ring.ts'
+import { rendezvousOrder, ringWalk } from '../partitioning/fallback-order.ts'
+import {
+  ChunkedMap,
+  type FallbackOrder,
+  type MapChunk,
+  type PartitionMap,
+} from '../partitioning/partition-map.ts'
+import { placeOf, type RowOrder, rowKey } from '../partitioning/row-key.ts'
 import { type Member, type MembersState, noMembers, noTables, type TablesState } from './cluster-state.ts'
 import type { TableDescriptor } from './table-descriptor.ts'
 
 export interface TableView {
   readonly descriptor: TableDescriptor
   readonly rule: ConflictRule
+  readonly order: RowOrder
   readonly map: PartitionMap
+}
+
+/** A piece of a table's map as the registers have it. */
+export interface KnownChunk {
+  readonly table: TableId
+  readonly index: number
+  readonly chunk: MapChunk
+}
+
+export interface CatalogNews {
+  readonly members?: MembersState
+  readonly tables?: TablesState
+  readonly chunks?: readonly KnownChunk[]
 }
 
 export class Catalog {
   #members: MembersState = noMembers
   #tables: TablesState = noTables
+  readonly #chunks = new Map<TableId, (MapChunk | undefined)[]>()
   readonly #views = new Map<TableId, TableView>()
+  readonly #maps = new Map<TableId, ChunkedMap>()
   readonly #byName = new Map<string, TableId>()
   readonly #listeners: (() => void)[] = []
+  #ringOrder: FallbackOrder = () => []
+  #spreadOrder: FallbackOrder = () => []
 
   get members(): MembersState {
     return this.#members
@@ -37,27 +61,64 @@ export class Catalog {
     this.#listeners.push(listener)
   }
 
-  /** Takes what is newer of the two; older states change nothing. */
-  learn(members: MembersState, tables: TablesState): void {
+  /** Takes what is newer; what is older changes nothing. A table is in view when its whole map is known. */
+  learn({ members = this.#members, tables = this.#tables, chunks = [] }: CatalogNews): void {
     const moved = members.version > this.#members.version
     const defined = tables.version > this.#tables.version
-    if (!moved && !defined) return
-    const ringMoved = moved && members.ringVersion !== this.#members.ringVersion
-    if (moved) this.#members = members
-    if (defined) this.#tables = tables
-    if (ringMoved) this.#views.clear()
-    for (const table of this.#tables.tables) {
-      this.#byName.set(table.name, table.id)
-      if (!this.#views.has(table.id) && this.#members.members.length > 0)
-        this.#views.set(table.id, this.#view(table))
+    if (moved) this.#takeMembers(members)
+    if (defined) {
+      this.#tables = tables
+      for (const { name, id } of tables.tables) this.#byName.set(name, id)
     }
-    for (const listener of this.#listeners) listener()
+    const changed = new Set<TableId>()
+    for (const known of chunks) if (this.#takeChunk(known)) changed.add(known.table)
+    for (const table of this.#tables.tables) {
+      if (moved || changed.has(table.id) || !this.#views.has(table.id)) this.#look(table)
+    }
+    if (moved || defined || changed.size > 0) for (const listener of this.#listeners) listener()
   }
 
-  #view(descriptor: TableDescriptor): TableView {
-    const { ringVersion, members } = this.#members
-    const map = ringMap(descriptor.id, ringVersion, members, descriptor.replication.n)
-    return { descriptor, rule: conflictRule(descriptor.conflict.kind), map }
+  #takeMembers(members: MembersState): void {
+    this.#members = members
+    const active = members.members.filter(member => member.state !== 'staged')
+    this.#ringOrder = ringWalk(active)
+    this.#spreadOrder = rendezvousOrder(active)
+  }
+
+  #takeChunk({ table, index, chunk }: KnownChunk): boolean {
+    const known = this.#chunks.get(table) ?? []
+    if (chunk.version <= (known[index]?.version ?? 0)) return false
+    const after = [...known]
+    after[index] = chunk
+    this.#chunks.set(table, after)
+    return true
+  }
+
+  #look(descriptor: TableDescriptor): void {
+    const { id, chunks: count } = descriptor
+    const known = this.#chunks.get(id) ?? []
+    const chunks = Array.from({ length: count }, (_, index) => known[index]).filter(
+      chunk => chunk !== undefined,
+    )
+    if (chunks.length < count || count === 0) return
+    const order: RowOrder = descriptor.partitioning.kind === 'range' ? 'ordered' : 'hashed'
+    const fallbacks: FallbackOrder = partition =>
+      descriptor.partitioning.kind === 'ring' ? this.#ringOrder(partition) : this.#spreadOrder(partition)
+    const map = new ChunkedMap(id, order === 'hashed', chunks, fallbacks, this.#maps.get(id))
+    this.#maps.set(id, map)
+    this.#views.set(id, { descriptor, rule: conflictRule(descriptor.conflict.kind), order, map })
+  }
+
+  /** A chunk of a table's map, as far as it is known here. */
+  chunk(table: TableId, index: number): MapChunk | undefined {
+    return this.#chunks.get(table)?.[index]
+  }
+
+  /** Every chunk known here. */
+  chunks(): KnownChunk[] {
+    return [...this.#chunks].flatMap(([table, known]) =>
+      known.flatMap((chunk, index) => (chunk === undefined ? [] : [{ table, index, chunk }])),
+    )
   }
 
   member(id: NodeId): Member | undefined {
@@ -91,7 +152,17 @@ export class Catalog {
     return found
   }
 
+  /** Is the map of every table known? */
+  get isComplete(): boolean {
+    return this.#tables.tables.every(table => this.#views.has(table.id))
+  }
+
   views(): readonly TableView[] {
     return [...this.#views.values()]
   }
+}
+
+/** The store key of a row of this table. */
+export function keyOfRow(view: TableView, partitionKey: ByteString, sortKey: ByteString): ByteString {
+  return rowKey(view.descriptor.id, placeOf(view.order, partitionKey), partitionKey, sortKey)
 }

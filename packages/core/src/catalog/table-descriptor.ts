@@ -7,15 +7,19 @@ import { QuorateError } from '../base/errors.ts'
 import { type TableId, tableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { conflictRule } from '../cells/rules.ts'
+import { type Partitioning, partitioningOf } from './partitioning-settings.ts'
+import { bad, count, objectAt } from './settings.ts'
 
 export interface TableDescriptor {
   readonly id: TableId
   readonly name: string
   /** Names of the key fields of a row. */
   readonly key: { readonly partition: string; readonly sort: string | undefined }
-  readonly partitioning: { readonly kind: 'ring' }
+  readonly partitioning: Partitioning
   readonly replication: LeaderlessReplication
   readonly conflict: { readonly kind: string }
+  /** Pieces its partition map is kept in; not a setting. */
+  readonly chunks: number
 }
 
 export interface LeaderlessReplication {
@@ -35,17 +39,22 @@ export interface LeaderlessReplication {
 export interface TableSpecification {
   readonly name: string
   readonly key: string | { readonly partition: string; readonly sort?: string | undefined }
-  readonly partitioning?: { readonly kind: string }
+  readonly partitioning?: { readonly kind: string; readonly [setting: string]: unknown }
   readonly replication?: Partial<Omit<LeaderlessReplication, 'kind'>> & { readonly kind?: string }
   readonly conflict?: { readonly kind: string }
 }
 
-const bad = (field: string, message: string): QuorateError =>
-  new QuorateError('BAD_TABLE', `${field}: ${message}`, { data: { field } })
-
 /** Turns what a user gave into a full descriptor, or says which field is wrong and why. */
 export function describeTable(id: number, given: unknown): TableDescriptor {
-  const spec = objectAt(given, 'table', ['name', 'key', 'partitioning', 'replication', 'conflict', 'id'])
+  const spec = objectAt(given, 'table', [
+    'name',
+    'key',
+    'partitioning',
+    'replication',
+    'conflict',
+    'id',
+    'chunks',
+  ])
   const name = spec.name
   if (typeof name !== 'string' || !/^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/.test(name)) {
     throw bad('name', 'a table name starts with a letter and has up to 64 letters, digits, "_" or "-"')
@@ -57,17 +66,8 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
     partitioning: partitioningOf(spec.partitioning),
     replication: replicationOf(spec.replication),
     conflict: conflictOf(spec.conflict),
+    chunks: typeof spec.chunks === 'number' ? spec.chunks : 0,
   }
-}
-
-function objectAt(value: unknown, field: string, known: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw bad(field, 'must be an object')
-  for (const name of Object.keys(value)) {
-    if (!known.includes(name))
-      throw bad(`${field}.${name}`, `unknown setting; known here: ${known.join(', ')}`)
-  }
-  return value as Record<string, unknown>
 }
 
 function keyOf(given: unknown): TableDescriptor['key'] {
@@ -80,13 +80,6 @@ function keyOf(given: unknown): TableDescriptor['key'] {
     throw bad('key.sort', 'names another field than key.partition')
   }
   return { partition, sort: sort as string | undefined }
-}
-
-function partitioningOf(given: unknown): TableDescriptor['partitioning'] {
-  if (given === undefined) return { kind: 'ring' }
-  const { kind } = objectAt(given, 'partitioning', ['kind'])
-  if (kind !== 'ring') throw bad('partitioning.kind', `"${String(kind)}" is not known; known: ring`)
-  return { kind: 'ring' }
 }
 
 function replicationOf(given: unknown): LeaderlessReplication {
@@ -110,13 +103,6 @@ function replicationOf(given: unknown): LeaderlessReplication {
     )
   }
   return { kind: 'leaderless', n, r, w, sloppy, readRepair }
-}
-
-function count(value: unknown, field: string, min: number, max: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    throw bad(field, `is a whole number from ${min} to ${max}, not ${JSON.stringify(value)}`)
-  }
-  return value
 }
 
 function level(value: unknown, field: string, n: number): number {

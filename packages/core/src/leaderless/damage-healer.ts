@@ -8,7 +8,7 @@
 import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import { rowTable, rowToken } from '../partitioning/row-key.ts'
+import { rowTable } from '../partitioning/row-key.ts'
 import { pause } from '../ports/pause.ts'
 import { replicaReadMessage } from '../wire/messages.ts'
 import type { NodeContext } from './node-context.ts'
@@ -62,9 +62,9 @@ export class DamageHealer {
     const { catalog, rpc, self, rows } = this.#node
     const view = catalog.find(rowTable(key))
     if (view === undefined) return false
-    const partition = view.map.locate(rowToken(key))
+    const partition = view.map.locate(key)
     const others = partition.replicas.filter(home => home !== self)
-    const message = { table: view.descriptor.id, mapVersion: view.map.version, key, fallback: false }
+    const message = { table: view.descriptor.id, mapVersion: partition.version, key, fallback: false }
     const copies = await Promise.all(
       others.map(home =>
         rpc.request(home as string as PeerId, replicaReadMessage, message, limits.replicaTimeoutMs).then(

@@ -1,34 +1,31 @@
 /**
  * The doors of the data path: client requests (coordinated here or handed to a home) and what one replica
- * asks of another. Each checks the map version it was sent with before anything else, and says
- * STALE_MAP with its own, never "not found".
+ * asks of another. Each compares the version of the partition it was sent with before anything else. A sender
+ * that is behind hears STALE_MAP with the newer version, never "not found"; a sender that is ahead waits while
+ * this node catches up. So one request is executed under one version of its partition everywhere.
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, PeerId, Stamp, Token } from '../base/ids.ts'
+import type { ByteString, PeerId } from '../base/ids.ts'
 import { assertEncodedKey } from '../base/key-encoding.ts'
-import { limits } from '../base/limits.ts'
-import type { TableView } from '../catalog/catalog.ts'
+import { keyOfRow, type TableView } from '../catalog/catalog.ts'
 import { type Cell, emptyCell } from '../cells/cell.ts'
-import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
 import { checkEncodedDocument } from '../cells/document.ts'
 import { seenOf } from '../cells/superseded.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import { assertRowKey, rowKey, rowToken, tokenOf, tokenRange } from '../partitioning/row-key.ts'
+import { assertRowKey } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import { asQuorateError } from '../wire/error-schema.ts'
 import {
   inspectMessage,
   type Message,
   type ReadReply,
+  type ReadRequest,
   rangeMessage,
   readMessage,
-  replicaRangeMessage,
-  replicaReadMessage,
-  replicaWriteMessage,
-  storeHintMessage,
   type WriteReply,
+  type WriteRequest,
   writeMessage,
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
@@ -36,8 +33,10 @@ import type { Admission } from './admission.ts'
 import { LatencyTracker } from './latency-tracker.ts'
 import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
-import { localPage, runRange } from './range-flow.ts'
+import { guarded, PartitionDoors, type Routed, refuseOutside } from './partition-doors.ts'
+import { runRange } from './range-flow.ts'
 import { ReadFlow } from './read-flow.ts'
+import { serveReplicas } from './replica-handlers.ts'
 import { WriteFlow } from './write-flow.ts'
 
 const HOPS_MAX = 2
@@ -52,50 +51,18 @@ export interface DataHandlersOptions {
   readonly refuseUnready: () => void
 }
 
-interface Routed {
-  readonly view: TableView
-  readonly partition: Partition
-}
-
 export class DataHandlers {
   readonly #node: NodeContext
   readonly #options: DataHandlersOptions
+  readonly #doors: PartitionDoors
   readonly #latency = new LatencyTracker()
 
   constructor(options: DataHandlersOptions) {
     this.#options = options
     this.#node = options.node
+    this.#doors = new PartitionDoors(options.node, options.onBehind)
     this.#serveClients()
-    this.#serveReplicas()
-  }
-
-  #view(request: { table: number; mapVersion: number }): TableView {
-    const { catalog, counters } = this.#node
-    const view = catalog.find(request.table)
-    if (view === undefined) {
-      this.#options.onBehind()
-      throw new QuorateError(
-        'UNKNOWN_TABLE',
-        `there is no table with id ${request.table} (it may be too new for ${this.#node.self})`,
-        {
-          data: { tableId: request.table },
-        },
-      )
-    }
-    if (request.mapVersion === view.map.version) return view
-    counters.staleMap++
-    if (request.mapVersion > view.map.version) this.#options.onBehind()
-    throw new QuorateError(
-      'STALE_MAP',
-      `the request was made with map version ${request.mapVersion} of "${view.descriptor.name}", this node has ${view.map.version}`,
-      { data: { version: view.map.version, sent: request.mapVersion } },
-    )
-  }
-
-  #route(request: { table: number; mapVersion: number }, token: Token): Routed {
-    this.#options.refuseUnready()
-    const view = this.#view(request)
-    return { view, partition: view.map.locate(token) }
+    serveReplicas(options.node, this.#doors)
   }
 
   #key(view: TableView, request: { partitionKey: ByteString; sortKey: ByteString }): ByteString {
@@ -110,7 +77,7 @@ export class DataHandlers {
         `table "${name}" has the sort key "${key.sort}", but none was given`,
       )
     } else assertEncodedKey(request.sortKey, 'sort key')
-    return rowKey(view.descriptor.id, tokenOf(request.partitionKey), request.partitionKey, request.sortKey)
+    return keyOfRow(view, request.partitionKey, request.sortKey)
   }
 
   #serveClients(): void {
@@ -121,76 +88,105 @@ export class DataHandlers {
   }
 
   #serveWrites(): void {
-    this.#node.rpc.handle(writeMessage, (request, respond, _, deadline) => {
-      const { view, partition } = this.#route(request, tokenOf(request.partitionKey))
-      const key = this.#key(view, request)
+    this.#node.rpc.handle(writeMessage, (request, respond, from, deadline) => {
+      this.#options.refuseUnready()
+      const key = this.#key(this.#doors.view(request.table), request)
       // Rubbish is refused here, once: stored, it would fail every reader of the row.
       if (request.value !== undefined) checkEncodedDocument(request.value, 'value')
-      answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.w, 'w')
-      const coordinate = (to: Respond<WriteReply> = respond): void =>
-        this.#admitted(to, leave =>
-          new WriteFlow({
-            context: this.#node,
-            view,
-            partition,
-            key,
-            request,
-            respond: to,
-            deadline,
-            onDone: leave,
-          }).start(),
-        )
-      const sloppy = view.descriptor.replication.sloppy && !request.strict
-      this.#coordinateOrForward(
-        writeMessage,
-        request,
-        respond,
-        partition,
-        deadline,
-        coordinate,
-        sloppy ? coordinate : undefined,
+      this.#doors.at(request, key, respond, from, routed =>
+        this.#write(routed, key, request, respond, deadline),
       )
     })
+  }
+
+  #write(
+    { view, partition }: Routed,
+    key: ByteString,
+    request: WriteRequest,
+    respond: Respond<WriteReply>,
+    deadline: number,
+  ): void {
+    answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.w, 'w')
+    const coordinate = (to: Respond<WriteReply> = respond): void =>
+      this.#admitted(to, leave =>
+        new WriteFlow({
+          context: this.#node,
+          view,
+          key,
+          request,
+          respond: to,
+          deadline,
+          onDone: leave,
+        }).start(),
+      )
+    const sloppy = view.descriptor.replication.sloppy && !request.strict
+    this.#coordinateOrForward(
+      writeMessage,
+      request,
+      respond,
+      { view, partition },
+      key,
+      deadline,
+      coordinate,
+      sloppy ? coordinate : undefined,
+      (routed, again) => this.#write(routed, key, again, respond, deadline),
+    )
   }
 
   #serveReads(): void {
-    this.#node.rpc.handle(readMessage, (request, respond, _, deadline) => {
-      const { view, partition } = this.#route(request, tokenOf(request.partitionKey))
-      const key = this.#key(view, request)
-      const needed = answersNeeded(
-        request.level,
-        partition.replicas.length,
-        view.descriptor.replication.r,
-        'r',
+    this.#node.rpc.handle(readMessage, (request, respond, from, deadline) => {
+      this.#options.refuseUnready()
+      const key = this.#key(this.#doors.view(request.table), request)
+      this.#doors.at(request, key, respond, from, routed =>
+        this.#readRow(routed, key, request, respond, deadline),
       )
-      const coordinate = (to: Respond<ReadReply> = respond): void =>
-        this.#admitted(to, leave =>
-          this.#read({ view, partition }, key, needed, request.hops, deadline, to, leave),
-        )
-      // Any node can coordinate a read: it needs no store of its own.
-      if (partition.replicas.includes(this.#node.self) || request.hops > 0) coordinate()
-      else
-        this.#coordinateOrForward(readMessage, request, respond, partition, deadline, coordinate, coordinate)
     })
   }
 
+  #readRow(
+    { view, partition }: Routed,
+    key: ByteString,
+    request: ReadRequest,
+    respond: Respond<ReadReply>,
+    deadline: number,
+  ): void {
+    const needed = answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.r, 'r')
+    const coordinate = (to: Respond<ReadReply> = respond): void =>
+      this.#admitted(to, leave => this.#read(view, key, needed, request.hops, deadline, to, leave))
+    // Any node can coordinate a read: it needs no store of its own.
+    if (partition.replicas.includes(this.#node.self) || request.hops > 0) return coordinate()
+    this.#coordinateOrForward(
+      readMessage,
+      request,
+      respond,
+      { view, partition },
+      key,
+      deadline,
+      coordinate,
+      coordinate,
+      (routed, again) => this.#readRow(routed, key, again, respond, deadline),
+    )
+  }
+
   #serveRanges(): void {
-    this.#node.rpc.handle(rangeMessage, (request, respond, _, deadline) => {
-      const { view, partition } = this.#route(request, request.token as Token)
-      refuseOutside(view, partition, request)
-      const needed = answersNeeded(
-        request.level,
-        partition.replicas.length,
-        view.descriptor.replication.r,
-        'r',
-      )
-      this.#admitted(respond, leave => {
-        void runRange({ context: this.#node, view, partition, request, needed, deadline })
-          .then(
-            reply => respond.ok(reply),
-            (error: unknown) => respond.fail(error),
-          )
-          .then(leave)
+    this.#node.rpc.handle(rangeMessage, (request, respond, from, deadline) => {
+      this.#options.refuseUnready()
+      this.#doors.at(request, request.from, respond, from, ({ view, partition }) => {
+        refuseOutside(partition, request)
+        const needed = answersNeeded(
+          request.level,
+          partition.replicas.length,
+          view.descriptor.replication.r,
+          'r',
+        )
+        this.#admitted(respond, leave => {
+          void runRange({ context: this.#node, view, partition, request, needed, deadline })
+            .then(
+              reply => respond.ok(reply),
+              (error: unknown) => respond.fail(error),
+            )
+            .then(leave)
+        })
       })
     })
   }
@@ -198,8 +194,8 @@ export class DataHandlers {
   #serveInspections(): void {
     this.#node.rpc.handle(inspectMessage, (request, respond) => {
       const view = this.#node.catalog.view(request.table)
-      assertRowKey(view.descriptor.id, request.key)
-      const partition = view.map.locate(rowToken(request.key))
+      assertRowKey(view.descriptor.id, view.order, request.key)
+      const partition = view.map.locate(request.key)
       const stored = this.#node.store.get(request.key)
       const damaged = stored === DAMAGED || this.#node.rows.damagedKeys.has(request.key)
       const hints = this.#node.hints
@@ -226,7 +222,7 @@ export class DataHandlers {
   }
 
   #read(
-    routed: Routed,
+    view: TableView,
     key: ByteString,
     needed: number,
     hops: number,
@@ -234,11 +230,9 @@ export class DataHandlers {
     respond: Respond<ReadReply>,
     leave: () => void,
   ): void {
-    const { view, partition } = routed
     new ReadFlow({
       context: this.#node,
       view,
-      partition,
       key,
       needed,
       hops,
@@ -255,15 +249,20 @@ export class DataHandlers {
     }).start()
   }
 
-  /** Homes coordinate; any other node hands the request to a home, and only then may stand in for one. */
-  #coordinateOrForward<Request extends { hops: number }, Reply>(
+  /**
+   * Homes coordinate; any other node hands the request to a home, and only then may stand in for one. When a
+   * home knows a newer version of the partition, this node learns it and begins `anew`.
+   */
+  #coordinateOrForward<Request extends { hops: number; mapVersion: number }, Reply>(
     message: Message<Request, Reply>,
     request: Request,
     respond: Respond<Reply>,
-    partition: Partition,
+    { view, partition }: Routed,
+    key: ByteString,
     deadline: number,
     coordinate: () => void,
     standIn: ((respond: Respond<Reply>) => void) | undefined,
+    anew: (routed: Routed, request: Request) => void,
   ): void {
     const { self, clock, rpc, counters } = this.#node
     if (partition.replicas.includes(self)) return coordinate()
@@ -295,10 +294,15 @@ export class DataHandlers {
         message,
         { ...request, hops: request.hops + 1 },
         timeoutMs,
-        (_, reply, error) => {
+        (peer, reply, error) => {
           if (error === undefined) return respond.ok(reply as Reply)
           attempts.push(`${home}: ${error.code}`)
           maybeApplied ||= error.outcome === 'unknown'
+          if (error.code === 'STALE_MAP' && !maybeApplied) {
+            return void this.#node
+              .catchUp(view.descriptor.id, partition.chunk, peer)
+              .then(() => guarded(honest, () => this.#begin(view, partition, key, request, anew, error)))
+          }
           // The operation id makes a second try safe; only what another home could answer better is tried again.
           if (
             error.code === 'UNREACHABLE' ||
@@ -315,150 +319,19 @@ export class DataHandlers {
     tryNext(0)
   }
 
-  #serveReplicas(): void {
-    this.#serveReplicaWrites()
-    this.#serveReplicaReads()
-    this.#serveHints()
-  }
-
-  #serveReplicaWrites(): void {
-    const { rpc, rows, store, fences, counters } = this.#node
-    rpc.handle(replicaWriteMessage, (request, respond) => {
-      const view = this.#view(request)
-      assertRowKey(view.descriptor.id, request.key)
-      const partition = this.#homePartition(view, request.key)
-      fences.check(view.descriptor.id, partition, request.kind, request.asOf)
-      counters.replicaWrites++
-      if (request.kind === 'hint') counters.hintsReceived++
-      const { position } = rows.merge(view, request.key, request.cell)
-      store.whenDurable(position, () => respond.ok({}))
-    })
-  }
-
-  #serveReplicaReads(): void {
-    const { rpc, rows, store, hybrid, counters } = this.#node
-    rpc.handle(replicaReadMessage, (request, respond) => {
-      const view = this.#view(request)
-      counters.replicaReads++
-      if (request.fallback) return this.#readHints(view, request.key, respond)
-      const partition = this.#homePartition(view, request.key)
-      this.#refuseRebuilding(view, partition)
-      const asOf = hybrid.peek()
-      const cell = rows.read(request.key)
-      const position = rows.positionOf(request.key)
-      if (position === 0) respond.ok({ cell, asOf })
-      else store.whenDurable(position, () => respond.ok({ cell, asOf }))
-    })
-
-    rpc.handle(replicaRangeMessage, (request, respond) => {
-      const view = this.#view(request)
-      const partition = this.#homePartition(view, request.from)
-      refuseOutside(view, partition, request)
-      this.#refuseRebuilding(view, partition)
-      const page = localPage(
-        this.#node,
-        request.from,
-        request.to,
-        request.reverse,
-        Math.min(request.limit, limits.pageRowsMax),
-      )
-      store.whenDurable(store.handed, () => respond.ok(page))
-    })
-  }
-
-  #serveHints(): void {
-    const { rpc, store, fences, hybrid, hints } = this.#node
-    rpc.handle(storeHintMessage, (request, respond) => {
-      const view = this.#view(request)
-      assertRowKey(view.descriptor.id, request.key)
-      const partition = view.map.locate(rowToken(request.key))
-      if (!partition.replicas.includes(request.target)) {
-        throw new QuorateError(
-          'BAD_REQUEST',
-          `${request.target} is no home of the row: nobody would ask for the hint`,
-        )
-      }
-      decodeCell(request.cell)
-      fences.check(view.descriptor.id, partition, 'store-hint', request.asOf)
-      const position = hints.put(
-        request.target,
-        request.key,
-        request.cell.slice(),
-        request.asOf,
-        hybrid.peek(),
-      )
-      if (position === undefined) {
-        throw new QuorateError(
-          'OVERLOADED',
-          `${this.#node.self} holds all the hints it may for ${request.target}`,
-          {
-            data: { retryAfterMs: 1_000 },
-          },
-        )
-      }
-      store.whenDurable(position, () => respond.ok({}))
-    })
-  }
-
-  #homePartition(view: TableView, key: ByteString): Partition {
-    const partition = view.map.locate(rowToken(key))
-    if (!partition.replicas.includes(this.#node.self)) {
-      throw new QuorateError(
-        'NOT_REPLICA',
-        `${this.#node.self} is not a home of this row under map version ${view.map.version}`,
-      )
-    }
-    return partition
-  }
-
-  #refuseRebuilding(view: TableView, partition: Partition): void {
-    if (this.#node.isReady(view, partition)) return
-    throw new QuorateError(
-      'NOT_READY',
-      `${this.#node.self} lost its store and is being rebuilt; it cannot answer reads of this partition yet`,
-    )
-  }
-
-  /** A fallback answers with what it keeps for dead homes. */
-  #readHints(
-    view: TableView,
+  /** Begins a request anew under the version of its partition that is known now; there must be a newer one. */
+  #begin<Request extends { mapVersion: number }>(
+    { descriptor }: TableView,
+    before: Partition,
     key: ByteString,
-    respond: Respond<{ cell: Uint8Array | undefined; asOf: Stamp }>,
+    request: Request,
+    anew: (routed: Routed, request: Request) => void,
+    cause: QuorateError,
   ): void {
-    const { hints, hybrid, ledger, store } = this.#node
-    let asOf = hybrid.peek()
-    let cell: Cell | undefined
-    for (const target of view.map.locate(rowToken(key)).replicas) {
-      const hint = hints.get(target, key)
-      if (hint === undefined) continue
-      asOf = Math.min(asOf, hint.asOf) as typeof asOf
-      const held = decodeCell(hint.cell)
-      if (cell === undefined) {
-        cell = held
-        continue
-      }
-      const merged = view.rule.merge(cell, held)
-      cell = merged.cell
-      // What is answered covers the loser, whose only other record is a hint: the ledger has it first.
-      if (merged.discarded.length > 0) {
-        store.commit(ledger.entries(view.descriptor.id, key, merged.discarded, 'concurrent-loser'))
-      }
-    }
-    store.whenDurable(store.handed, () =>
-      respond.ok({ cell: cell === undefined ? undefined : encodeCell(cell), asOf }),
-    )
-  }
-}
-
-/** A range lies inside one partition: its homes speak for it, and for nothing beyond. */
-function refuseOutside(
-  view: TableView,
-  partition: Partition,
-  request: { readonly from: ByteString; readonly to: ByteString },
-): void {
-  const { from, to } = tokenRange(view.descriptor.id, partition.start, partition.end)
-  if (request.from < from || request.to > to || request.from > request.to) {
-    throw new QuorateError('BAD_REQUEST', 'the range is outside its partition, or ends before it starts')
+    const view = this.#doors.view(descriptor.id)
+    const partition = view.map.locate(key)
+    if (partition.version <= before.version) throw cause
+    anew({ view, partition }, { ...request, mapVersion: partition.version })
   }
 }
 
@@ -466,12 +339,4 @@ function asUnknown(error: unknown): QuorateError {
   const known = asQuorateError(error)
   const { code, message, data, attempts } = known
   return new QuorateError(code, message, { outcome: 'unknown', data, attempts, cause: known })
-}
-
-function guarded(respond: { fail(error: unknown): void }, run: () => void): void {
-  try {
-    run()
-  } catch (error) {
-    respond.fail(error)
-  }
 }

@@ -8,11 +8,13 @@ import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
 import { rowTable } from '../partitioning/row-key.ts'
 import { pause } from '../ports/pause.ts'
 import { replicaWriteMessage } from '../wire/messages.ts'
 import type { Hint, HintStore } from './hint-store.ts'
 import type { NodeContext } from './node-context.ts'
+import { knowsBetter } from './write-flow.ts'
 
 const IDLE_MS = 200
 const BACK_OFF_MS = 1_000
@@ -49,7 +51,7 @@ export class HintReplayer {
         await pause(clock, BACK_OFF_MS)
         continue
       }
-      if (this.#node.isSuspected(target)) {
+      if (this.#isMember(target) && this.#node.isSuspected(target)) {
         await pause(clock, IDLE_MS)
         continue
       }
@@ -68,6 +70,11 @@ export class HintReplayer {
       await pause(clock, failures > 0 ? BACK_OFF_MS : Math.max(1, pacedMs - elapsedMs))
     }
     this.#running.delete(target)
+  }
+
+  /** Hints for a node that is no member any more go to those who keep its rows now. */
+  #isMember(target: NodeId): boolean {
+    return this.#node.catalog.member(target) !== undefined
   }
 
   /** Undefined when the store cannot forget broken hints now. */
@@ -97,33 +104,44 @@ export class HintReplayer {
   }
 
   #deliver(hint: Hint): Promise<boolean> {
-    const { rpc, catalog, hints, counters, store } = this.#node
-    const table = rowTable(hint.key)
-    const view = catalog.find(table)
+    const { catalog, hints, store } = this.#node
+    const view = catalog.find(rowTable(hint.key))
     if (view === undefined) return Promise.resolve(false)
+    const partition = view.map.locate(hint.key)
     return new Promise(resolve => {
       // The hint may still be in flight to our own disk; what travels must not be forgotten by us first.
       store.whenDurable(hints.positionOf(hint.target, hint.key), () => {
-        const message = {
-          table,
-          mapVersion: view.map.version,
-          kind: 'hint' as const,
-          key: hint.key,
-          cell: hint.cell,
-          asOf: hint.asOf,
-        }
-        rpc.call(
-          [hint.target as string as PeerId],
-          replicaWriteMessage,
-          message,
-          limits.replicaTimeoutMs,
-          (_, __, error) => {
-            // FENCED: the row was collected since, or its other homes hold newer; the sweep has the last word.
-            const settled = error === undefined || error.code === 'FENCED'
-            resolve(settled && this.#forget(hint))
-            if (error === undefined) counters.hintsReplayed++
-          },
+        const homes = this.#destinations(partition, hint.target)
+        void Promise.all(homes.map(home => this.#send(partition, home, hint))).then(taken =>
+          resolve(taken.every(ok => ok) && this.#forget(hint)),
         )
+      })
+    })
+  }
+
+  /**
+   * The target, while it keeps the row. When the partition has gone to other nodes since, everyone who keeps it
+   * now: the hint may be the only copy of its write.
+   */
+  #destinations(partition: Partition, target: NodeId): readonly NodeId[] {
+    const { holders } = partition
+    return holders.includes(target) ? [target] : holders
+  }
+
+  #send(partition: Partition, home: NodeId, hint: Hint): Promise<boolean> {
+    const { rpc, catchUp, counters } = this.#node
+    const table = rowTable(hint.key)
+    const { key, cell, asOf } = hint
+    const message = { table, mapVersion: partition.version, kind: 'hint' as const, key, cell, asOf }
+    return new Promise(resolve => {
+      const to = home as string as PeerId
+      rpc.call([to], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
+        if (error === undefined) counters.hintsReplayed++
+        if (error !== undefined && knowsBetter(error, partition)) {
+          return void catchUp(table, partition.chunk, to).then(() => resolve(false))
+        }
+        // FENCED: the row was collected since, or its other homes hold newer; the sweep has the last word.
+        resolve(error === undefined || error.code === 'FENCED')
       })
     })
   }

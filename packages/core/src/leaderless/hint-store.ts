@@ -15,10 +15,11 @@ import { Slab } from '../base/slab.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { CellValue } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
-import { rowTable, rowToken } from '../partitioning/row-key.ts'
+import { rowTable } from '../partitioning/row-key.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
+import type { KeyRange } from '../sweep/fences.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { Counters } from './counters.ts'
@@ -219,16 +220,14 @@ export class HintStore {
     return out
   }
 
-  /** Hints held for any target whose row lies in [start, end) of a table and that were read at or before `cut`. */
-  countInRange(table: number, start: number, end: number, cut: Stamp): number {
+  /** Hints held for any target whose row lies in the range and that were read at or before `cut`. */
+  countInRange(range: KeyRange, cut: Stamp): number {
     let count = 0
     for (const target of this.targets()) {
       const prefix = hintPrefix(target)
-      for (const [key, value] of this.#store.scan(prefix, prefixEnd(prefix))) {
+      const [from, to] = [(prefix + range.from) as ByteString, (prefix + range.to) as ByteString]
+      for (const [key, value] of this.#store.scan(from, to)) {
         const row = key.slice(prefix.length) as ByteString
-        if (rowTable(row) !== table) continue
-        const token = rowToken(row)
-        if (token < start || token >= end) continue
         if (value === DAMAGED || decodeHint(target, row, value).asOf <= cut) count++
       }
     }

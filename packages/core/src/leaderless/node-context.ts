@@ -1,6 +1,6 @@
 /** What the leaderless machinery needs of the node it runs in. */
 
-import type { NodeId } from '../base/ids.ts'
+import type { NodeId, PeerId, TableId } from '../base/ids.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -31,4 +31,6 @@ export interface NodeContext {
   isSuspected(node: NodeId): boolean
   /** May this replica answer reads of the partition? Not while it is being rebuilt after losing its store. */
   isReady(view: TableView, partition: Partition): boolean
+  /** Looks whether `from` (or, without one, the registers) has a newer version of this piece of a map. */
+  catchUp(table: TableId, chunk: number, from?: PeerId): Promise<void>
 }

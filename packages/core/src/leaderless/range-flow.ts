@@ -24,6 +24,7 @@ import {
   replicaWriteMessage,
 } from '../wire/messages.ts'
 import type { NodeContext } from './node-context.ts'
+import { knowsBetter } from './write-flow.ts'
 
 export interface ReplicaRow {
   readonly key: ByteString
@@ -131,7 +132,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
   const asOf = Math.min(...pages.map(({ page }) => page.asOf)) as Stamp
   node.counters.ranges++
   const { rows, last, more } = mergePages(view, pages, request.reverse, limit)
-  const stale = rows.filter(row => row.stale.length > 0)
+  const stale = withComingHomes(options, rows).filter(row => row.stale.length > 0)
   const repairs = repairRows(options, stale, pages, asOf)
   if (view.descriptor.replication.readRepair === 'blocking' && stale.length > 0) {
     if (!(await within(node, repairs, deadline))) {
@@ -141,7 +142,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
   return {
     receipt: {
       coordinator: node.self,
-      mapVersion: view.map.version,
+      mapVersion: partition.version,
       needed,
       replicas: partition.replicas.length,
       homes: pages.map(page => page.node),
@@ -234,12 +235,12 @@ class PageCollector {
   }
 
   #ask(home: NodeId): void {
-    const { context: node, view, request, deadline } = this.#options
+    const { context: node, view, partition, request, deadline } = this.#options
     const timeoutMs = Math.min(limits.replicaTimeoutMs * 2, Math.max(1, deadline - node.clock.monotonicMs()))
     const { from, to, reverse } = request
     const message = {
       table: view.descriptor.id,
-      mapVersion: view.map.version,
+      mapVersion: partition.version,
       from,
       to,
       reverse,
@@ -263,8 +264,26 @@ class PageCollector {
   #failed(home: NodeId, error: QuorateError): void {
     this.#outstanding--
     this.#attempts.push(`${home}: ${error.code}`)
-    this.#askMore()
+    if (this.#finished || !knowsBetter(error, this.#options.partition)) return this.#askMore()
+    // The partition may have been cut: whoever asked looks at the newer map and asks anew.
+    this.#finished = true
+    const { context: node, view, partition } = this.#options
+    void node
+      .catchUp(view.descriptor.id, partition.chunk, home as string as PeerId)
+      .then(() => this.#reject(error))
   }
+}
+
+/** A monotonic read while the partition moves: the homes it moves to answer later reads, so they must hold it too. */
+function withComingHomes(
+  { view, partition }: RangeFlowOptions,
+  rows: readonly MergedRow[],
+): readonly MergedRow[] {
+  const { writeSets, replicas, settled, holders } = partition
+  const isBlocking = view.descriptor.replication.readRepair === 'blocking'
+  if (!isBlocking || writeSets.length < 2 || replicas !== settled) return rows
+  const coming = holders.filter(node => !replicas.includes(node))
+  return rows.map(row => ({ ...row, stale: [...row.stale, ...coming] }))
 }
 
 /** Sends every stale home what it lacks: the copies of the others (a rule that discards must see them itself). */
@@ -274,7 +293,7 @@ async function repairRows(
   pages: readonly NodePage[],
   asOf: Stamp,
 ): Promise<boolean> {
-  const { context: node, view } = options
+  const { context: node, view, partition } = options
   const sends: Promise<boolean>[] = []
   for (const row of rows) {
     const copies = pages.flatMap(({ node: from, page }) =>
@@ -290,7 +309,7 @@ async function repairRows(
         }
         const message = {
           table: view.descriptor.id,
-          mapVersion: view.map.version,
+          mapVersion: partition.version,
           kind: 'repair' as const,
           key: row.key,
           cell,
@@ -318,9 +337,10 @@ async function mergeHere(
   cell: Uint8Array,
   asOf: Stamp,
 ): Promise<boolean> {
-  const { context: node, view, partition } = options
+  const { context: node, view } = options
   try {
-    node.fences.check(view.descriptor.id, partition, 'repair', asOf)
+    node.fences.check(key, 'repair', asOf)
+    if (view.map.locate(key) !== node.catalog.find(view.descriptor.id)?.map.locate(key)) return false
     await durable(node.store, node.rows.merge(view, key, cell).position)
     return true
   } catch (error) {

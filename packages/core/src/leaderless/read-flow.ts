@@ -20,14 +20,18 @@ import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Deadline } from '../ports/deadlines.ts'
+import { QuorumTally } from '../quorum/quorum-tally.ts'
 import { replicaReadMessage, replicaWriteMessage, type WireReceipt } from '../wire/messages.ts'
 import type { LatencyTracker } from './latency-tracker.ts'
 import type { NodeContext } from './node-context.ts'
+import { knowsBetter } from './write-flow.ts'
+
+/** Times one read begins anew because its partition has changed under it. */
+const MAP_CHANGES_MAX = 16
 
 export interface ReadFlowOptions {
   readonly context: NodeContext
   readonly view: TableView
-  readonly partition: Partition
   readonly key: ByteString
   readonly needed: number
   readonly hops: number
@@ -54,9 +58,14 @@ interface Answer {
 export class ReadFlow {
   readonly #options: ReadFlowOptions
   readonly #node: NodeContext
-  readonly #answers: Answer[] = []
+  #view: TableView
+  #partition: Partition
+  #answers: Answer[] = []
   /** Asked first when it is a home that is ready, and for one answer the only one. */
-  readonly #own: Candidate | undefined
+  #own: Candidate | undefined
+  /** Grows when the read begins anew under a newer version of the partition: older answers count no more. */
+  #round = 0
+  #catchingUp = false
   #others: readonly Candidate[] | undefined
   readonly #attempts: string[] = []
   readonly #repaired: NodeId[] = []
@@ -71,10 +80,17 @@ export class ReadFlow {
   constructor(options: ReadFlowOptions) {
     this.#options = options
     this.#node = options.context
+    // What was true when the request came may have changed while it was on its way here.
+    this.#view = options.context.catalog.find(options.view.descriptor.id) ?? options.view
+    this.#partition = this.#view.map.locate(options.key)
+    this.#own = this.#ownCandidate()
+  }
+
+  #ownCandidate(): Candidate | undefined {
     const { self } = this.#node
-    const { view, partition } = options
-    const isReadyHome = partition.replicas.includes(self) && this.#node.isReady(view, partition)
-    this.#own = isReadyHome ? { node: self, fallback: false } : undefined
+    const isReadyHome =
+      this.#partition.replicas.includes(self) && this.#node.isReady(this.#view, this.#partition)
+    return isReadyHome ? { node: self, fallback: false } : undefined
   }
 
   /** The replica to ask as number `at`. */
@@ -86,12 +102,14 @@ export class ReadFlow {
 
   /** Beside this node: homes that seem alive, then suspected homes, then fallbacks. */
   #order(): Candidate[] {
-    const { partition, view } = this.#options
+    const [view, partition] = [this.#view, this.#partition]
     const homes = partition.replicas.filter(home => home !== this.#node.self)
     const alive = homes.filter(home => !this.#node.isSuspected(home))
     const suspected = homes.filter(home => !alive.includes(home))
     const fallbacks = view.descriptor.replication.sloppy
-      ? partition.preference.slice(partition.replicas.length).filter(node => !this.#node.isSuspected(node))
+      ? view.map
+          .preference(partition)
+          .filter(node => !partition.holders.includes(node) && !this.#node.isSuspected(node))
       : []
     return [
       ...[...alive, ...suspected].map(node => ({ node, fallback: false })),
@@ -132,20 +150,23 @@ export class ReadFlow {
     this.#outstanding++
     this.#open++
     if (node === this.#node.self) return this.#askSelf(fallback)
-    const { view, key, latency, deadline } = this.#options
+    const { key, latency, deadline } = this.#options
+    const [view, partition, round] = [this.#view, this.#partition, this.#round]
     const { clock } = this.#node
     const askedAt = clock.monotonicMs()
     const hedge = this.#hedged
     const timeoutMs = Math.min(limits.replicaTimeoutMs, Math.max(1, deadline - askedAt))
-    const message = { table: view.descriptor.id, mapVersion: view.map.version, key, fallback }
+    const message = { table: view.descriptor.id, mapVersion: partition.version, key, fallback }
     this.#node.rpc.call(
       [node as string as PeerId],
       replicaReadMessage,
       message,
       timeoutMs,
-      (_, reply, error) => {
+      (from, reply, error) => {
+        if (round !== this.#round) return this.#close()
         this.#outstanding--
-        if (error === undefined) {
+        if (error !== undefined && knowsBetter(error, partition)) this.#moveOn(from)
+        else if (error === undefined) {
           if (!hedge) latency.record(clock.monotonicMs() - askedAt)
           this.#answer({ node, fallback, ...reply! })
         } else this.#refused(node, error)
@@ -156,6 +177,7 @@ export class ReadFlow {
 
   #askSelf(fallback: boolean): void {
     const { key } = this.#options
+    const round = this.#round
     const { rows, store, self } = this.#node
     const asOf = this.#node.hybrid.peek()
     let cell: Uint8Array | undefined
@@ -168,6 +190,7 @@ export class ReadFlow {
       return this.#close()
     }
     store.whenDurable(rows.positionOf(key), () => {
+      if (round !== this.#round) return this.#close()
       this.#outstanding--
       this.#answer({ node: self, fallback, cell, asOf })
       this.#close()
@@ -176,11 +199,39 @@ export class ReadFlow {
 
   #refused(node: NodeId, error: QuorateError): void {
     this.#attempts.push(`${node}: ${error.code}`)
-    if (!this.#answered) this.#askUntil(this.#options.needed)
+    if (!this.#answered && !this.#catchingUp) this.#askUntil(this.#options.needed)
+  }
+
+  /** A home knows a newer version of the partition: the read begins anew under that one. */
+  #moveOn(informant: PeerId): void {
+    if (this.#catchingUp || this.#answered) return
+    this.#catchingUp = true
+    this.#open++
+    void this.#node.catchUp(this.#view.descriptor.id, this.#partition.chunk, informant).then(() => {
+      this.#catchingUp = false
+      if (!this.#answered) this.#beginAnew()
+      this.#close()
+    })
+  }
+
+  #beginAnew(): void {
+    const view = this.#node.catalog.find(this.#view.descriptor.id) ?? this.#view
+    const partition = view.map.locate(this.#options.key)
+    if (partition.version <= this.#partition.version || this.#round >= MAP_CHANGES_MAX)
+      return this.#fail('the map has changed and could not be learned')
+    this.#round++
+    this.#view = view
+    this.#partition = partition
+    this.#answers = []
+    this.#others = undefined
+    this.#own = this.#ownCandidate()
+    this.#asked = 0
+    this.#outstanding = 0
+    this.#askUntil(this.#options.needed)
   }
 
   #hedge(): void {
-    if (this.#answered || this.#candidate(this.#asked) === undefined) return
+    if (this.#answered || this.#catchingUp || this.#candidate(this.#asked) === undefined) return
     if (!this.#options.latency.take()) {
       this.#node.counters.hedgesWithheld++
       return
@@ -217,10 +268,12 @@ export class ReadFlow {
     const answers = this.#answers
     const first = answers[0]!.cell
     if (answers.every(answer => sameBytes(answer.cell, first))) {
-      this.#reply(first === undefined ? undefined : decodeCell(first))
+      const cell = first === undefined ? undefined : decodeCell(first)
+      if (cell !== undefined && this.#bothSetsMustHold()) return this.#repair(cell, false)
+      this.#reply(cell)
       return
     }
-    const { view } = this.#options
+    const view = this.#view
     let merged: Cell | undefined
     let discards = false
     for (const { cell } of answers) {
@@ -236,8 +289,15 @@ export class ReadFlow {
     this.#repair(merged!, discards)
   }
 
+  /** A monotonic read while the partition moves: those who answer later reads must hold what this one saw. */
+  #bothSetsMustHold(): boolean {
+    const { writeSets, replicas, settled } = this.#partition
+    const isBlocking = this.#view.descriptor.replication.readRepair === 'blocking'
+    return isBlocking && writeSets.length > 1 && replicas === settled
+  }
+
   #repair(merged: Cell, discards: boolean): void {
-    const { view } = this.#options
+    const view = this.#view
     const mergedBytes = encodeCell(merged)
     const asOf = Math.min(...this.#answers.map(answer => answer.asOf)) as Stamp
     const distinct: Uint8Array[] = []
@@ -246,6 +306,7 @@ export class ReadFlow {
     }
     const stale = this.#answers.filter(answer => !answer.fallback && !sameBytes(answer.cell, mergedBytes))
     const blocking = view.descriptor.replication.readRepair === 'blocking'
+    if (this.#bothSetsMustHold()) return this.#repairBothSets(merged, distinct, asOf)
     let waiting = stale.length
     let failed = 0
     const done = (ok: boolean): void => {
@@ -268,8 +329,43 @@ export class ReadFlow {
     if (!blocking || stale.length === 0) this.#reply(merged)
   }
 
+  /** Waits until R of the old homes and, apart from them, R of the new ones hold the merged state. */
+  #repairBothSets(merged: Cell, distinct: readonly Uint8Array[], asOf: Stamp): void {
+    const { holders, writeSets } = this.#partition
+    const mergedBytes = encodeCell(merged)
+    const needed = this.#options.needed
+    const tally = new QuorumTally(
+      writeSets.map(members => ({ members, needed: Math.min(needed, members.length) })),
+    )
+    let replied = false
+    const settle = (): void => {
+      const state = tally.state()
+      if (replied || state === 'pending') return
+      replied = true
+      if (state === 'reached') this.#reply(merged)
+      else this.#failBlocking()
+    }
+    for (const node of holders) {
+      const answer = this.#answers.find(given => given.node === node && !given.fallback)
+      if (answer !== undefined && sameBytes(answer.cell, mergedBytes)) {
+        tally.ack(node)
+        continue
+      }
+      const cells = distinct.filter(cell => answer === undefined || !sameBytes(cell, answer.cell))
+      if (answer !== undefined) this.#repaired.push(node)
+      this.#node.counters.readRepairs++
+      this.#push(node, cells, asOf, ok => {
+        if (ok) tally.ack(node)
+        else tally.fail(node)
+        settle()
+      })
+    }
+    settle()
+  }
+
   #push(node: NodeId, cells: readonly Uint8Array[], asOf: Stamp, done: (ok: boolean) => void): void {
-    const { view, key } = this.#options
+    const { key } = this.#options
+    const [view, partition] = [this.#view, this.#partition]
     this.#open++
     let left = cells.length
     let ok = true
@@ -284,7 +380,7 @@ export class ReadFlow {
       else {
         const message = {
           table: view.descriptor.id,
-          mapVersion: view.map.version,
+          mapVersion: partition.version,
           kind: 'repair' as const,
           key,
           cell,
@@ -304,9 +400,12 @@ export class ReadFlow {
   }
 
   #mergeHere(cell: Uint8Array, asOf: Stamp, done: (ok: boolean) => void): void {
-    const { view, key, partition } = this.#options
+    const { key } = this.#options
+    const view = this.#view
     try {
-      this.#node.fences.check(view.descriptor.id, partition, 'repair', asOf)
+      this.#node.fences.check(key, 'repair', asOf)
+      if (view.map.locate(key) !== this.#node.catalog.find(view.descriptor.id)?.map.locate(key))
+        return done(false)
       const applied = this.#node.rows.merge(view, key, cell)
       this.#node.store.whenDurable(applied.position, () => done(true))
     } catch (error) {
@@ -317,10 +416,11 @@ export class ReadFlow {
 
   #reply(cell: Cell | undefined): void {
     this.#node.counters.reads++
-    const { view, partition, needed, hops, onResult } = this.#options
+    const { needed, hops, onResult } = this.#options
+    const partition = this.#partition
     onResult(cell, {
       coordinator: this.#node.self,
-      mapVersion: view.map.version,
+      mapVersion: partition.version,
       needed,
       replicas: partition.replicas.length,
       homes: this.#answers.filter(answer => !answer.fallback).map(answer => answer.node),
@@ -336,7 +436,7 @@ export class ReadFlow {
 
   /** The home a fallback answered for: the first that did not answer itself. */
   #missedHome(): NodeId {
-    const { replicas } = this.#options.partition
+    const { replicas } = this.#partition
     return replicas.find(home => !this.#answers.some(answer => answer.node === home)) ?? replicas[0]!
   }
 

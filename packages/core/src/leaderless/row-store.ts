@@ -12,7 +12,7 @@
 
 import { bytesEqual, prefixEnd } from '../base/bytes.ts'
 import { isQuorateError, QuorateError } from '../base/errors.ts'
-import type { ByteString, Stamp, TableId } from '../base/ids.ts'
+import type { ByteString, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { Slab } from '../base/slab.ts'
 import type { TableView } from '../catalog/catalog.ts'
@@ -23,11 +23,10 @@ import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
 import { isCollectable } from '../cells/collectable.ts'
 import { seenAfter, type WriteOperation } from '../cells/conflict-rule.ts'
 import type { Seen } from '../cells/superseded.ts'
-import type { Partition } from '../partitioning/partition-map.ts'
-import { tokenRange } from '../partitioning/row-key.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
+import type { KeyRange } from '../sweep/fences.ts'
 import type { Trees } from '../sweep/trees.ts'
 import { encodeBounded } from './bounded-cell.ts'
 import { CollectableIndex } from './collectable-index.ts'
@@ -219,8 +218,7 @@ export class RowStore {
    * The next rows of a partition with something to collect here, so many and so many bytes at the most; each
    * call goes on where the last one ended, so that rows that never can be collected do not keep others.
    */
-  nextCollectable(table: TableId, partition: Partition): ByteString[] {
-    const range = tokenRange(table, partition.start, partition.end)
+  nextCollectable(range: KeyRange): ByteString[] {
     const out: ByteString[] = []
     let bytes = 0
     for (const key of this.#collectable.next(range, limits.collectablePerRound)) {
@@ -238,8 +236,8 @@ export class RowStore {
   }
 
   /** Another home leads the collection of this partition: nothing need be kept for it here. */
-  leaveCollection(table: TableId, partition: Partition): void {
-    this.#collectable.clear(tokenRange(table, partition.start, partition.end))
+  leaveCollection(range: KeyRange): void {
+    this.#collectable.clear({ from: range.from, to: range.to })
   }
 
   /** Called by the scrub for what it re-reads, since the index does not outlive the process. */

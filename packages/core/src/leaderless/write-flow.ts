@@ -6,6 +6,9 @@
  * something (see `Written.holdBack`). A home that does not answer gets a hint: held by a fallback, which
  * counts towards W on sloppy tables and is named in the receipt, or by this coordinator, which never counts.
  *
+ * A home that knows a newer version of the partition refuses; the flow learns it and sends the same cell again
+ * under that one. Answers under different versions are never counted together.
+ *
  * Invariants: exactly one reply; success only when W distinct homes (or their named stand-ins) said
  * "durable"; after the local commit no reply says `not-applied`; the client never waits for, nor fails by, a hint.
  */
@@ -31,12 +34,14 @@ import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Written } from './row-store.ts'
 
+/** Times one write begins anew because its partition has changed under it. */
+const MAP_CHANGES_MAX = 16
+
 const peer = (node: NodeId): PeerId => node as string as PeerId
 
 export interface WriteFlowOptions {
   readonly context: NodeContext
   readonly view: TableView
-  readonly partition: Partition
   readonly key: ByteString
   readonly request: WriteRequest
   readonly respond: Respond<WriteReply>
@@ -50,9 +55,14 @@ export class WriteFlow {
   readonly #node: NodeContext
   readonly #needed: number
   readonly #sloppy: boolean
-  readonly #tally: QuorumTally<NodeId>
-  readonly #fallbacks: { node: NodeId; for: NodeId }[] = []
-  readonly #hinted: NodeId[] = []
+  #view: TableView
+  #partition: Partition
+  #tally: QuorumTally<NodeId>
+  /** Grows when the flow begins anew under a newer version of the partition: older answers count no more. */
+  #round = 0
+  #catchingUp = false
+  #fallbacks: { node: NodeId; for: NodeId }[] = []
+  #hinted: NodeId[] = []
   readonly #attempts: string[] = []
   /** Fallbacks tried or in use. */
   readonly #used: NodeId[] = []
@@ -67,15 +77,40 @@ export class WriteFlow {
     this.#options = options
     this.#node = options.context
     const { replication } = options.view.descriptor
-    this.#needed = answersNeeded(options.request.level, options.partition.replicas.length, replication.w, 'w')
+    // What was true when the request came may have changed while it was on its way here.
+    this.#view = options.context.catalog.find(options.view.descriptor.id) ?? options.view
+    this.#partition = this.#view.map.locate(options.key)
+    this.#needed = answersNeeded(options.request.level, this.#partition.replicas.length, replication.w, 'w')
     this.#sloppy = replication.sloppy && !options.request.strict
-    this.#tally = new QuorumTally([{ members: options.partition.replicas, needed: this.#needed }])
+    this.#tally = this.#newTally()
+  }
+
+  /** In a partition that moves, W of the old homes and, apart from them, W of the new ones. */
+  #newTally(): QuorumTally<NodeId> {
+    const { level } = this.#options.request
+    const { w } = this.#view.descriptor.replication
+    return new QuorumTally(
+      this.#partition.writeSets.map(members => ({
+        members,
+        needed: Math.min(
+          answersNeeded(level, Math.max(members.length, this.#needed), w, 'w'),
+          members.length,
+        ),
+      })),
+    )
+  }
+
+  /** Everyone who must hear of the write. */
+  #targets(): readonly NodeId[] {
+    const { writeSets, holders } = this.#partition
+    return writeSets.length === 1 ? writeSets[0]! : holders
   }
 
   start(): void {
-    const { view, key, request, partition, deadline } = this.#options
+    const { key, request, deadline } = this.#options
+    const [view, partition] = [this.#view, this.#partition]
     const node = this.#node
-    this.#refuseHopeless(partition)
+    this.#refuseHopeless()
     const seen = request.context === undefined ? undefined : decodeTokenOfRow(request.context, key)
     // The value is a view of the frame: the cell that is made of it is a copy.
     const operation = { operation: request.operation, value: request.value, seen }
@@ -94,15 +129,60 @@ export class WriteFlow {
     // Sent first: a repeated write is durable already, runs its callback at once, and must not look finished.
     if (!holdBack) this.#sendToHomes()
     node.store.whenDurable(position, () => {
-      this.#tally.ack(standsFor ?? node.self)
-      if (holdBack) this.#sendToHomes()
+      if (this.#round === 0) {
+        this.#tally.ack(standsFor ?? node.self)
+        if (holdBack) this.#sendToHomes()
+      }
+      this.#settled()
+    })
+  }
+
+  /**
+   * A home knows a newer version of the partition: nothing more can be acknowledged under ours. The cell is
+   * here and stays what it is; it is sent again, under the newer version, to whoever must have it now.
+   */
+  #moveOn(informant: PeerId): void {
+    if (this.#catchingUp) return
+    this.#catchingUp = true
+    this.#open++
+    const { descriptor } = this.#view
+    void this.#node.catchUp(descriptor.id, this.#partition.chunk, informant).then(() => {
+      this.#catchingUp = false
+      if (!this.#answered) this.#beginAnew()
+      this.#settled()
+    })
+  }
+
+  #beginAnew(): void {
+    const { key } = this.#options
+    const node = this.#node
+    const view = node.catalog.find(this.#view.descriptor.id) ?? this.#view
+    const partition = view.map.locate(key)
+    if (partition.version <= this.#partition.version || this.#round >= MAP_CHANGES_MAX)
+      return this.#fallShort('the map has changed and could not be learned')
+    this.#round++
+    this.#view = view
+    this.#partition = partition
+    this.#tally = this.#newTally()
+    this.#fallbacks = []
+    this.#hinted = []
+    this.#used.length = 0
+    // What this node keeps as a hint, its replayer takes to the homes of now.
+    this.#coordinatesFor = undefined
+    const round = this.#round
+    this.#open++
+    node.store.whenDurable(this.#written!.position, () => {
+      if (round === this.#round && !this.#answered) {
+        if (this.#targets().includes(node.self)) this.#tally.ack(node.self)
+        this.#sendToHomes()
+      }
       this.#settled()
     })
   }
 
   /** The home this node coordinates for when no home can: always writable, on sloppy tables only. */
   #standsFor(): NodeId {
-    const { partition } = this.#options
+    const partition = this.#partition
     const home = partition.replicas.find(replica => this.#node.isSuspected(replica)) ?? partition.replicas[0]!
     if (!this.#sloppy) {
       throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row`, {
@@ -117,21 +197,24 @@ export class WriteFlow {
   }
 
   /** Refuses before anything is applied when too few homes are up for what was asked. */
-  #refuseHopeless(partition: Partition): void {
+  #refuseHopeless(): void {
     if (this.#sloppy) return
-    const up = partition.replicas.filter(home => home === this.#node.self || !this.#node.isSuspected(home))
-    if (up.length >= this.#needed) return
-    throw new QuorateError(
-      'UNAVAILABLE',
-      `w=${this.#needed} was asked, but only ${up.length} of ${partition.replicas.length} home replicas are up (${up.join(', ') || 'none'})`,
-      { data: { needed: this.#needed, up: up.length, n: partition.replicas.length } },
-    )
+    for (const set of this.#partition.writeSets) {
+      const up = set.filter(home => home === this.#node.self || !this.#node.isSuspected(home))
+      if (up.length >= Math.min(this.#needed, set.length)) continue
+      throw new QuorateError(
+        'UNAVAILABLE',
+        `w=${this.#needed} was asked, but only ${up.length} of ${set.length} home replicas are up (${up.join(', ') || 'none'})`,
+        { data: { needed: this.#needed, up: up.length, n: set.length } },
+      )
+    }
   }
 
   #sendToHomes(): void {
-    const { partition, view, key } = this.#options
+    const { key } = this.#options
+    const [view, partition, round] = [this.#view, this.#partition, this.#round]
     const alive: PeerId[] = []
-    for (const home of partition.replicas) {
+    for (const home of this.#targets()) {
       if (home === this.#node.self || home === this.#coordinatesFor) continue
       if (this.#node.isSuspected(home)) {
         this.#attempts.push(`${home}: suspected down`)
@@ -142,7 +225,7 @@ export class WriteFlow {
     this.#open += alive.length
     const message = {
       table: view.descriptor.id,
-      mapVersion: view.map.version,
+      mapVersion: partition.version,
       kind: 'write' as const,
       key,
       cell: this.#written!.bytes,
@@ -150,8 +233,10 @@ export class WriteFlow {
     }
     const onReply = (from: PeerId, error: QuorateError | undefined): void => {
       const home = from as string as NodeId
+      if (round !== this.#round) return this.#settled()
       if (error === undefined) this.#tally.ack(home)
       else if (error.code === 'FENCED') this.#sendAgain(home)
+      else if (knowsBetter(error, partition)) this.#moveOn(from)
       else {
         this.#attempts.push(`${home}: ${error.code}`)
         this.#standIn(home)
@@ -173,14 +258,15 @@ export class WriteFlow {
 
   /** A collection raised its fence between our read and its arrival: what we hold now is newer than the cut. */
   #sendAgain(home: NodeId): void {
-    const { view, key } = this.#options
+    const { key } = this.#options
+    const [view, partition, round] = [this.#view, this.#partition, this.#round]
     const asOf = this.#node.hybrid.peek()
     const cell = this.#coordinatesFor === undefined ? this.#readAgain(key) : undefined
     if (cell === undefined) return this.#standIn(home)
     this.#open++
     const message = {
       table: view.descriptor.id,
-      mapVersion: view.map.version,
+      mapVersion: partition.version,
       kind: 'write' as const,
       key,
       cell,
@@ -189,8 +275,10 @@ export class WriteFlow {
     // What is read now may rest on a ledger entry still in flight (see `Written.holdBack`).
     const { rpc, rows, store } = this.#node
     store.whenDurable(rows.positionOf(key), () =>
-      rpc.call([peer(home)], replicaWriteMessage, message, limits.replicaTimeoutMs, (_, __, error) => {
+      rpc.call([peer(home)], replicaWriteMessage, message, limits.replicaTimeoutMs, (from, __, error) => {
+        if (round !== this.#round) return this.#settled()
         if (error === undefined) this.#tally.ack(home)
+        else if (knowsBetter(error, partition)) this.#moveOn(from)
         else this.#standIn(home)
         this.#settled()
       }),
@@ -215,11 +303,12 @@ export class WriteFlow {
       this.#hintHere(home)
       return
     }
-    const { view, key } = this.#options
+    const { key } = this.#options
+    const [view, partition, round] = [this.#view, this.#partition, this.#round]
     this.#open++
     const message = {
       table: view.descriptor.id,
-      mapVersion: view.map.version,
+      mapVersion: partition.version,
       target: home,
       key,
       cell: this.#written!.bytes,
@@ -230,8 +319,10 @@ export class WriteFlow {
       storeHintMessage,
       message,
       limits.replicaTimeoutMs,
-      (_, __, error) => {
-        if (error === undefined) {
+      (from, __, error) => {
+        if (round !== this.#round) return this.#settled()
+        if (error !== undefined && knowsBetter(error, partition)) this.#moveOn(from)
+        else if (error === undefined) {
           if (this.#tally.ack(home)) this.#fallbacks.push({ node: fallback, for: home })
           this.#hinted.push(home)
         } else {
@@ -244,10 +335,11 @@ export class WriteFlow {
   }
 
   #nextFallback(): NodeId | undefined {
-    const { preference, replicas } = this.#options.partition
-    for (const candidate of preference.slice(replicas.length)) {
+    const partition = this.#partition
+    for (const candidate of this.#view.map.preference(partition)) {
       if (
         candidate === this.#node.self ||
+        partition.holders.includes(candidate) ||
         this.#used.includes(candidate) ||
         this.#node.isSuspected(candidate)
       )
@@ -261,9 +353,9 @@ export class WriteFlow {
   /** Kept here, never counted: this coordinator's own copy is already one of the homes. */
   #hintHere(home: NodeId): void {
     if (this.#coordinatesFor !== undefined) return
-    const { key, view, partition } = this.#options
+    const { key } = this.#options
     try {
-      this.#node.fences.check(view.descriptor.id, partition, 'store-hint', this.#asOf)
+      this.#node.fences.check(key, 'store-hint', this.#asOf)
       const position = this.#node.hints.put(
         home,
         key,
@@ -281,7 +373,7 @@ export class WriteFlow {
 
   #settled(): void {
     this.#open--
-    if (!this.#answered) {
+    if (!this.#answered && !this.#catchingUp) {
       const state = this.#tally.state()
       if (state === 'reached') this.#succeed()
       else if (state === 'impossible') this.#fallShort('too few replicas acknowledged')
@@ -323,20 +415,27 @@ export class WriteFlow {
   }
 
   #receipt(): WireReceipt {
-    const { view, partition, request } = this.#options
+    const { request } = this.#options
+    const { replicas, version } = this.#partition
     const isStoodIn = (home: NodeId): boolean => this.#fallbacks.some(fallback => fallback.for === home)
-    const acked = this.#tally.acked()
+    // Of a partition that moves, those that answer reads now: what the receipt promises is about them.
+    const acked = this.#tally.acked().filter(home => replicas.includes(home))
     return {
       coordinator: this.#node.self,
-      mapVersion: view.map.version,
+      mapVersion: version,
       needed: this.#needed,
-      replicas: partition.replicas.length,
+      replicas: replicas.length,
       homes: this.#fallbacks.length === 0 ? acked : acked.filter(home => !isStoodIn(home)),
-      fallbacks: this.#fallbacks,
+      fallbacks: this.#fallbacks.filter(fallback => replicas.includes(fallback.for)),
       hinted: this.#hinted,
       repaired: [],
       forwarded: request.hops > 0,
       hedged: false,
     }
   }
+}
+
+/** Has the peer a newer version of the partition than the one it was asked under? */
+export function knowsBetter(error: QuorateError, partition: Partition): boolean {
+  return error.code === 'STALE_MAP' && Number(error.data.version ?? 0) > partition.version
 }

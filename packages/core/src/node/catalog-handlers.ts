@@ -1,12 +1,20 @@
 /** The doors to the catalog: what a client needs to route, and the creation of tables. */
 
 import { QuorateError } from '../base/errors.ts'
-import type { OperationId, PeerId } from '../base/ids.ts'
+import { type OperationId, type PeerId, tableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import { encodeMembers, encodeTables, type TablesState, tableDocument } from '../catalog/cluster-state.ts'
+import {
+  encodeChunk,
+  encodeMembers,
+  encodeTables,
+  type TablesState,
+  tableDocument,
+} from '../catalog/cluster-state.ts'
+import { firstPartitions } from '../catalog/first-map.ts'
 import { describeTable, refuseTooManyTables, type TableDescriptor } from '../catalog/table-descriptor.ts'
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { firstChunks } from '../partitioning/map-chunks.ts'
 import { clusterMessage, createTableMessage } from '../wire/messages.ts'
 import type { Coordination } from './coordination.ts'
 
@@ -23,6 +31,9 @@ export function serveCatalog(node: NodeContext, coordination: Coordination): voi
         clusterId: coordination.clusterId,
         members: encodeMembers(catalog.members),
         tables: encodeTables(catalog.tables),
+        maps: catalog
+          .chunks()
+          .map(({ table, index, chunk }) => ({ table, index, chunk: encodeChunk(chunk) })),
       })
     const behind =
       request.knownTables > catalog.tables.version || request.knownMembers > catalog.members.version
@@ -52,7 +63,12 @@ export async function createTable(
 ): Promise<{ descriptor: TableDescriptor; created: boolean }> {
   const wanted = describeTable(0, given)
   refuseImpossible(node, wanted)
-  let existed = false
+  const deadline = node.clock.monotonicMs() + timeoutMs
+  const left = (): number => Math.max(1, deadline - node.clock.monotonicMs())
+  const known = await coordination.readTables(left())
+  let existed = known.tables.some(table => table.name === wanted.name)
+  // The map comes first, under an id of its own: a table that can be seen has one.
+  const made = existed ? undefined : await makeMap(node, coordination, wanted, left)
   const after = await coordination.changeTables(
     (before: TablesState) => {
       existed = false
@@ -64,12 +80,12 @@ export async function createTable(
         existed = true
         return before
       }
+      if (made === undefined) return `table "${wanted.name}" was dropped meanwhile`
       refuseTooManyTables(before.tables.length)
-      const table = describeTable(before.nextId, { ...(tableDocument(wanted) as object), id: before.nextId })
-      return { version: before.version + 1, nextId: before.nextId + 1, tables: [...before.tables, table] }
+      return { ...before, version: before.version + 1, tables: [...before.tables, made] }
     },
     operation,
-    timeoutMs,
+    left(),
   )
   const descriptor = after.tables.find(table => table.name === wanted.name)
   if (descriptor === undefined)
@@ -78,8 +94,44 @@ export async function createTable(
   return { descriptor, created: !existed }
 }
 
+/** Takes an id for a table and writes the pieces of its map; nobody sees it before it is in the list of tables. */
+async function makeMap(
+  node: NodeContext,
+  coordination: Coordination,
+  wanted: TableDescriptor,
+  left: () => number,
+): Promise<TableDescriptor> {
+  const reserve = coordination.operation()
+  let id = 0
+  await coordination.changeTables(
+    before => {
+      refuseTooManyTables(before.tables.length)
+      id = before.nextId
+      return { ...before, version: before.version + 1, nextId: before.nextId + 1 }
+    },
+    reserve,
+    left(),
+  )
+  const pieces = firstChunks(firstPartitions(wanted, node.catalog.members.members))
+  for (const [index, piece] of pieces.entries()) {
+    const outcome = await coordination.maps.change(
+      tableId(id),
+      index,
+      current => (current === undefined ? piece : 'exists'),
+      coordination.operation(),
+      left(),
+    )
+    if (outcome.kind === 'committed') continue
+    throw new QuorateError(
+      'UNAVAILABLE',
+      `the map of "${wanted.name}" could not be written: ${outcome.reason}`,
+    )
+  }
+  return describeTable(id, { ...(tableDocument(wanted) as object), id, chunks: pieces.length })
+}
+
 function refuseImpossible(node: NodeContext, wanted: TableDescriptor): void {
-  const members = node.catalog.members.members.length
+  const members = node.catalog.members.members.filter(member => member.state === 'active').length
   const { n } = wanted.replication
   if (members > 0 && n > members) {
     throw new QuorateError(
@@ -111,7 +163,7 @@ function settingsOf({
   return new Map([
     ['key.partition', key.partition],
     ['key.sort', key.sort],
-    ['partitioning.kind', partitioning.kind],
+    ...Object.entries(partitioning).map(([field, value]) => [`partitioning.${field}`, text(value)] as const),
     ['replication.kind', kind],
     ...Object.entries(numbers).map(([field, value]) => [`replication.${field}`, text(value)] as const),
     ['conflict.kind', conflict.kind],

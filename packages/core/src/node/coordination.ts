@@ -39,6 +39,7 @@ import { DAMAGED, type Store } from '../store/store-face.ts'
 import { gossipMessage, registerMessage } from '../wire/messages.ts'
 import type { Rpc } from '../wire/rpc.ts'
 import { Forming } from './forming.ts'
+import { MapKeeper } from './map-keeper.ts'
 import { initialVoters, type NodeConfig } from './node-config.ts'
 import type { Rebuild } from './rebuild.ts'
 
@@ -75,12 +76,15 @@ export class Coordination {
   #refreshAgain = false
   #announced = false
   membership: Membership
+  readonly maps: MapKeeper
 
   constructor(options: CoordinationOptions) {
     this.#options = options
     const { config, store, clock, random } = options
     this.#self = config.id
     this.#acceptor = new AcceptorHost({ node: config.id, store })
+    const { catalog, rpc } = options
+    this.maps = new MapKeeper({ catalog, store, rpc, registers: () => this.#registers })
     this.#loadCatalog()
     this.#forming = new Forming({
       config,
@@ -168,11 +172,12 @@ export class Coordination {
     const { store, catalog } = this.#options
     const members = store.get(MEMBERS_KEY)
     const tables = store.get(TABLES_KEY)
+    this.maps.load()
     if (members === undefined || members === DAMAGED) return
-    catalog.learn(
-      decodeMembers(members),
-      tables === undefined || tables === DAMAGED ? noTables : decodeTables(tables),
-    )
+    catalog.learn({
+      members: decodeMembers(members),
+      tables: tables === undefined || tables === DAMAGED ? noTables : decodeTables(tables),
+    })
   }
 
   #followMembers(): void {
@@ -310,9 +315,9 @@ export class Coordination {
     return {
       ...noMembers,
       version: 1,
-      ringVersion: 1,
       members: members.map(member => ({
         ...member,
+        state: 'active' as const,
         incarnation: voters.find(voter => voter.node === member.id)?.incarnation ?? noIncarnation,
         tokens: tokens.get(member.id)!,
       })),
@@ -341,6 +346,7 @@ export class Coordination {
   async #poll(): Promise<void> {
     while (!this.#stopped) {
       await this.refresh()
+      await this.maps.follow()
       await pause(this.#options.clock, POLL_MS)
     }
   }
@@ -374,8 +380,9 @@ export class Coordination {
       const state = decodeMembers(members.value)
       const defined = tables.value === undefined ? noTables : decodeTables(tables.value)
       if (state.version <= catalog.members.version && defined.version <= catalog.tables.version) return
-      catalog.learn(state, defined)
+      catalog.learn({ members: state, tables: defined })
       this.#followMembers()
+      await this.maps.follow()
       store.commit([
         { key: MEMBERS_KEY, value: encodeMembers(catalog.members) },
         { key: TABLES_KEY, value: encodeTables(catalog.tables) },
@@ -391,6 +398,11 @@ export class Coordination {
     const down = voters.filter(voter => this.membership.isSuspected(voter))
     const suspected = down.length === 0 ? '' : `; suspected down: ${down.join(', ')}`
     return `no majority of its ${voters.length} voters (${voters.join(', ')}) answered in time${suspected}`
+  }
+
+  async readTables(timeoutMs: number): Promise<TablesState> {
+    const found = await this.registers.read(REGISTER_TABLES as ByteString, { timeoutMs })
+    return found.value === undefined ? noTables : decodeTables(found.value)
   }
 
   /** Adds a table by compare-and-set. Returns the tables as they are then. */

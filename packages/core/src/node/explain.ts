@@ -3,6 +3,7 @@
 import { bytesToBase64 } from '../base/base64.ts'
 import { stringToHex } from '../base/bytes.ts'
 import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
+import { keyOfRow } from '../catalog/catalog.ts'
 import { stampCounter, stampMs } from '../causality/hybrid-clock.ts'
 import { type Cell, emptyCell, liveValues } from '../cells/cell.ts'
 import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
@@ -10,7 +11,7 @@ import { encodeContextToken } from '../cells/context-token.ts'
 import { type Document, decodeDocument } from '../cells/document.ts'
 import { seenOf } from '../cells/superseded.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
-import { rowKey, rowToken, tokenOf } from '../partitioning/row-key.ts'
+import { partitionTokens, rowToken } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import { inspectMessage } from '../wire/messages.ts'
 
@@ -38,12 +39,15 @@ export interface ReplicaView {
 export interface Explanation {
   readonly table: string
   readonly partitionKeyHash: string
-  readonly token: number
+  /** Undefined on tables in key order, as are the tokens of the partition. */
+  readonly token: number | undefined
   readonly partition: {
-    readonly index: number
-    readonly start: number
-    readonly end: number
+    readonly id: number
+    readonly start: number | undefined
+    readonly end: number | undefined
     readonly mapVersion: number
+    /** Where it is moving, and how far it is. */
+    readonly moving: string | undefined
   }
   readonly homes: readonly NodeId[]
   readonly fallbacks: readonly NodeId[]
@@ -64,10 +68,11 @@ export async function explainRow(
   sortKey: ByteString,
 ): Promise<Explanation> {
   const view = node.catalog.view(table)
-  const token = tokenOf(partitionKey)
-  const partition = view.map.locate(token)
-  const key = rowKey(table, token, partitionKey, sortKey)
-  const fallbacks = partition.preference.slice(partition.replicas.length)
+  const key = keyOfRow(view, partitionKey, sortKey)
+  const partition = view.map.locate(key)
+  const { start, end } =
+    view.order === 'hashed' ? partitionTokens(partition) : { start: undefined, end: undefined }
+  const fallbacks = view.map.preference(partition).slice(partition.replicas.length)
   const asked = await Promise.all(
     [...partition.replicas, ...fallbacks].map(async id => {
       const role = partition.replicas.includes(id) ? ('home' as const) : ('fallback' as const)
@@ -84,12 +89,16 @@ export async function explainRow(
   return {
     table: view.descriptor.name,
     partitionKeyHash: `murmur3-x86-32(${stringToHex(partitionKey)})`,
-    token,
+    token: view.order === 'hashed' ? rowToken(key) : undefined,
     partition: {
-      index: partition.index,
-      start: partition.start,
-      end: partition.end,
-      mapVersion: view.map.version,
+      id: partition.id,
+      start,
+      end,
+      mapVersion: partition.version,
+      moving:
+        partition.move === undefined
+          ? undefined
+          : `${partition.move.stage} to ${partition.move.to.join(', ')}`,
     },
     homes: partition.replicas,
     fallbacks,
@@ -149,7 +158,7 @@ async function inspect(
 async function inspectHere(node: NodeContext, table: TableId, key: ByteString) {
   const stored = node.store.get(key)
   const view = node.catalog.view(table)
-  const partition = view.map.locate(rowToken(key))
+  const partition = view.map.locate(key)
   return {
     cell: stored === DAMAGED ? undefined : stored,
     damaged: stored === DAMAGED || node.rows.damagedKeys.has(key),

@@ -186,6 +186,7 @@ export class Node {
       counters,
       isSuspected: (node: NodeId) => this.coordination.membership.isSuspected(node),
       isReady: (view: TableView, partition: Partition) => this.rebuild.isReady(view, partition),
+      catchUp: (table, chunk, from) => this.coordination.maps.look(table, chunk, from),
     }
   }
 

@@ -16,9 +16,9 @@ function stand() {
     descriptor: { id: 7 as TableId, name: 'carts' },
     map: {
       partitions: [
-        { index: 0, replicas: ['n1', 'n2'] },
-        { index: 1, replicas: ['n2', 'n1', 'n3'] },
-        { index: 2, replicas: ['n2', 'n3'] },
+        { id: 0, replicas: ['n1', 'n2'] },
+        { id: 1, replicas: ['n2', 'n1', 'n3'] },
+        { id: 2, replicas: ['n2', 'n3'] },
       ],
     },
   } as unknown as TableView

@@ -65,13 +65,13 @@ export class ProofAges {
   of({ descriptor, map }: TableView): ProofSummary {
     const ranges = map.partitions
       .filter(partition => partition.replicas.includes(this.#self))
-      .flatMap(({ index, replicas }) =>
+      .flatMap(({ id, replicas }) =>
         replicas
           .filter(home => home !== this.#self)
           .map(peer => ({
-            partition: index,
+            partition: id,
             peer,
-            provenMs: this.#proven.get(`${descriptor.id}/${index}/${peer}`),
+            provenMs: this.#proven.get(`${descriptor.id}/${id}/${peer}`),
           })),
       )
     const knownMs = this.#clock.monotonicMs() - (this.#knownSince.get(descriptor.id) ?? 0)

@@ -52,7 +52,7 @@ export class Rebuild {
 
   isReady(view: TableView, partition: Partition): boolean {
     if (!this.#pending) return true
-    const peers = this.#pulled.get(`${view.descriptor.id}/${partition.index}`)?.size ?? 0
+    const peers = this.#pulled.get(`${view.descriptor.id}/${partition.id}`)?.size ?? 0
     return peers >= othersNeeded(partition.replicas.length, view.descriptor.replication.w)
   }
 
@@ -72,7 +72,7 @@ export class Rebuild {
 
   /** Lifts the flag when everything is ready; what was pulled is durable by then. */
   finishWhenReady(catalog: Catalog): void {
-    if (!this.#pending || catalog.members.members.length === 0) return
+    if (!this.#pending || catalog.members.members.length === 0 || !catalog.isComplete) return
     const { ready, total } = this.progress(catalog)
     if (ready < total) return
     try {

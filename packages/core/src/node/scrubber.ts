@@ -105,12 +105,12 @@ export class Scrubber {
   async #leaves(report: ScrubReport): Promise<void> {
     const { catalog, rows, self } = this.#node
     for (const { descriptor, map } of catalog.views()) {
-      for (const { index, replicas } of map.partitions) {
-        if (!replicas.includes(self)) continue
+      for (const { id, holders } of map.partitions) {
+        if (!holders.includes(self)) continue
         let leaf = 0
-        while (leaf < this.#trees.leafCount(descriptor.id, index)) {
+        while (leaf < this.#trees.leafCount(descriptor.id, id)) {
           if (this.#stopped) return
-          const step = this.#trees.scrubLeaves(descriptor.id, index, leaf, STEP_CELLS, (key, bytes) =>
+          const step = this.#trees.scrubLeaves(descriptor.id, id, leaf, STEP_CELLS, (key, bytes) =>
             rows.noteScrubbed(key, bytes),
           )
           report.wrongLeaves += step.wrong

@@ -2,6 +2,7 @@
 
 import { stringToHex } from '../base/bytes.ts'
 import type { TableView } from '../catalog/catalog.ts'
+import type { MemberState } from '../catalog/cluster-state.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
 import type { Counters } from '../leaderless/counters.ts'
 import type { StoreStatus } from '../store/store-face.ts'
@@ -15,7 +16,6 @@ export interface NodeStatus {
   readonly state: 'forming' | 'ready' | 'rebuilding' | 'full' | 'failed'
   readonly uptimeMs: number
   readonly members: readonly MemberStatus[]
-  readonly mapVersion: number
   readonly tables: readonly TableStatus[]
   /** A range whose last proof is older than this is overdue. */
   readonly proofAgeMaxMs: number
@@ -53,6 +53,7 @@ export interface MemberStatus {
   readonly zone: string
   readonly region: string
   readonly weight: number
+  readonly state: MemberState
   readonly tokens: number
   readonly suspected: boolean
   readonly phi: number
@@ -71,6 +72,10 @@ export interface TableStatus {
   /** Rows of this table on this node, tombstones included. */
   readonly rows: number
   readonly partitions: number
+  readonly partitioning: string
+  /** Of the table's whole map; and how many partitions are moving now. */
+  readonly mapVersion: number
+  readonly moving: number
   /** How well it is proven that this node and its peers hold the same. */
   readonly sweep: ProofSummary
 }
@@ -100,12 +105,12 @@ export function nodeStatus(node: Node): NodeStatus {
       zone: member.zone,
       region: member.region,
       weight: member.weight,
+      state: member.state,
       tokens: member.tokens.length,
       suspected: membership.isSuspected(member.id),
       phi: Math.min(999, Math.round(membership.phi(member.id) * 10) / 10),
       hintsHeld: member.id === self ? context.hints.count : Number(membership.get(member.id, 'hints') ?? 0),
     })),
-    mapVersion: catalog.members.ringVersion,
     tables: catalog.views().map(view => tableStatus(node, view)),
     proofAgeMaxMs: node.proofs.maxMs,
     registers:
@@ -160,6 +165,9 @@ function tableStatus(node: Node, view: TableView): TableStatus {
     sloppy: descriptor.replication.sloppy,
     rows: node.trees.rows(descriptor.id),
     partitions: map.partitions.length,
+    partitioning: descriptor.partitioning.kind,
+    mapVersion: map.version,
+    moving: map.partitions.filter(partition => partition.move !== undefined).length,
     sweep: node.proofs.of(view),
   }
 }

@@ -14,7 +14,6 @@ import { describeRow } from '../leaderless/describe-row.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { localPage, type ReplicaPage } from '../leaderless/range-flow.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import { tokenRange } from '../partitioning/row-key.ts'
 import { pause } from '../ports/pause.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import { inspectMessage, replicaRangeMessage } from '../wire/messages.ts'
@@ -40,12 +39,14 @@ export async function verifyPartition(
   view: TableView,
   partition: Partition,
 ): Promise<PartitionVerdict> {
-  const { from: start, to } = tokenRange(view.descriptor.id, partition.start, partition.end)
+  const { from: start, to } = partition
   const verdict = { rows: 0, tombstones: 0, siblings: 0, divergent: 0 }
   const suspects: ByteString[] = []
   let from = start
   for (;;) {
-    const pages = await Promise.all(partition.replicas.map(home => pageOf(node, view, home, from, to)))
+    const pages = await Promise.all(
+      partition.replicas.map(home => pageOf(node, view, partition, home, from, to)),
+    )
     const horizon = pages
       .filter(page => page.more)
       .map(page => page.rows.at(-1)!.key)
@@ -72,12 +73,13 @@ export async function verifyPartition(
       }
     }
   }
-  return { partition: partition.index, replicas: partition.replicas, ...verdict, examples }
+  return { partition: partition.id, replicas: partition.replicas, ...verdict, examples }
 }
 
 async function pageOf(
   node: NodeContext,
   view: TableView,
+  partition: Partition,
   home: NodeId,
   from: ByteString,
   to: ByteString,
@@ -85,7 +87,7 @@ async function pageOf(
   if (home === node.self) return localPage(node, from, to, false, limits.pageRowsMax)
   const message = {
     table: view.descriptor.id as number,
-    mapVersion: view.map.version,
+    mapVersion: partition.version,
     from,
     to,
     reverse: false,

@@ -10,7 +10,7 @@
 
 import { assert } from '../base/assert.ts'
 import { compareStrings, type NodeId, type TableId, type Token } from '../base/ids.ts'
-import { makePartitionMap, type PartitionMap, TOKENS } from './partition-map.ts'
+import { type ArcMap, makeArcMap, TOKENS } from './arc-map.ts'
 
 export interface RingMember {
   readonly id: NodeId
@@ -34,7 +34,7 @@ export function ringMap(
   version: number,
   members: readonly RingMember[],
   replicaCount: number,
-): PartitionMap {
+): ArcMap {
   assert(members.length > 0, 'a ring has members')
   const points = ringPoints(members)
   assert(points.length > 0, 'a ring has tokens')
@@ -48,7 +48,7 @@ export function ringMap(
     const replicas = preference.slice(0, Math.min(replicaCount, members.length))
     arcs.push({ start, replicas, preference })
   }
-  return makePartitionMap(table, version, arcs)
+  return makeArcMap(table, version, arcs)
 }
 
 function preferenceList(
@@ -96,4 +96,12 @@ function mergeWalk(
     if (!taken.has(member.id) && remaining.delete(member.id)) out.push(member.id)
   }
   return out
+}
+
+export function ringArcs(
+  members: readonly RingMember[],
+  n: number,
+): { readonly start: number; readonly replicas: readonly NodeId[] }[] {
+  const map = ringMap(0 as TableId, 0, members, n)
+  return map.partitions.map(({ start, replicas }) => ({ start, replicas }))
 }

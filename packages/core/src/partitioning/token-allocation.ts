@@ -13,7 +13,7 @@ import { assert } from '../base/assert.ts'
 import { compareStrings, type NodeId, type Token, tableId } from '../base/ids.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 import { SeededRandom } from '../base/prng.ts'
-import { TOKENS } from './partition-map.ts'
+import { TOKENS } from './arc-map.ts'
 import type { RingMember } from './ring.ts'
 import { ringMap } from './ring.ts'
 

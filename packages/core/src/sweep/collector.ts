@@ -37,6 +37,7 @@ import {
   collectReportMessage,
   type Message,
 } from '../wire/messages.ts'
+import { partitionOf } from './sweep-server.ts'
 
 const REQUEST_MS = 5_000
 
@@ -71,7 +72,7 @@ export class Collector {
           // The first home leads, so that rounds do not race for nothing; safety does not rest on it.
           if (this.#stopped) return
           if (partition.replicas[0] === this.#node.self) await this.round(view, partition)
-          else this.#node.rows.leaveCollection(view.descriptor.id, partition)
+          else this.#node.rows.leaveCollection(partition)
         }
       }
     }
@@ -79,11 +80,16 @@ export class Collector {
 
   /** One round; returns how many rows were collected at every home, 0 when something blocked it. */
   async round(view: TableView, partition: Partition): Promise<number> {
-    const keys = this.#node.rows.nextCollectable(view.descriptor.id, partition)
+    // A node that is getting the rows may have an old value and not yet the tombstone: nothing goes until it has all.
+    if (partition.move !== undefined) return 0
+    const keys = this.#node.rows.nextCollectable(partition)
     if (keys.length === 0) return 0
-    const address = { table: view.descriptor.id, mapVersion: view.map.version, partition: partition.index }
+    const { id, version } = partition
+    const address = { table: view.descriptor.id, mapVersion: version, partition: id }
     try {
-      const members = this.#node.catalog.members.members.map(member => member.id)
+      const members = this.#node.catalog.members.members
+        .filter(member => member.state !== 'staged')
+        .map(member => member.id)
       if (members.some(member => this.#node.isSuspected(member))) return 0
       const reports = await Promise.all(
         partition.replicas.map(home =>
@@ -137,23 +143,20 @@ export function agreedByAll(reports: readonly (readonly Candidate[])[]): Candida
 export function serveCollection(node: NodeContext, lateWriteMs: number): void {
   const { rpc, catalog, fences, store, hybrid, hints, rows, counters } = node
 
-  const partitionOf = (request: {
+  const settled = (request: {
     table: number
     mapVersion: number
     partition: number
   }): [TableView, Partition] => {
-    const view = catalog.view(request.table)
-    const partition = view.map.partitions[request.partition]
-    if (view.map.version !== request.mapVersion || partition === undefined) {
-      throw new QuorateError('STALE_MAP', 'the partition belongs to another map version', {
-        data: { version: view.map.version },
-      })
-    }
-    return [view, partition]
+    const [view, partition] = partitionOf(catalog, request)
+    if (partition.move === undefined) return [view, partition]
+    throw new QuorateError('STALE_MAP', 'the partition is being moved: nothing of it is collected', {
+      data: { version: partition.version },
+    })
   }
 
   rpc.handle(collectReportMessage, (request, respond) => {
-    partitionOf(request)
+    settled(request)
     const found: Candidate[] = []
     for (const key of request.candidates) {
       const stored = store.get(key)
@@ -166,21 +169,20 @@ export function serveCollection(node: NodeContext, lateWriteMs: number): void {
   })
 
   rpc.handle(collectFenceMessage, (request, respond) => {
-    const [view, partition] = partitionOf(request)
-    const { id } = view.descriptor
+    const [view, partition] = settled(request)
     hybrid.observe(request.cut, 'the collection cut')
     // Whatever is read here from now on is stamped after the cut, and after the clock told below.
     const clock = hybrid.mint()
     hybrid.mint()
-    const position = request.cut === 0 ? 0 : fences.raise(id, partition, request.cut)
-    const held = hints.countInRange(id, partition.start, partition.end, request.cut)
+    const position = request.cut === 0 ? 0 : fences.raise(partition, request.cut)
+    const held = hints.countInRange(partition, request.cut)
     const ready = !partition.replicas.includes(node.self) || node.isReady(view, partition)
     store.whenDurable(position, () => respond.ok({ hints: held, ready, clock }))
   })
 
   rpc.handle(collectDropMessage, (request, respond) => {
-    const [view, partition] = partitionOf(request)
-    const batch: TableWrite[] = [fences.watermark(view.descriptor.id, partition, request.cut)]
+    const [view, partition] = settled(request)
+    const batch: TableWrite[] = [fences.watermark(partition, request.cut)]
     const collected: { key: ByteString; before: Uint8Array; after: Uint8Array | undefined }[] = []
     for (const { key, digest } of request.rows) {
       const stored = store.get(key)

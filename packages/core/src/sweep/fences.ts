@@ -1,16 +1,19 @@
 /**
  * Collection fences: what this node refuses so that a collected tombstone cannot be overtaken from behind.
  *
- * Per partition two durable stamps. `fence`: writes and hints read from a store at or before it are
+ * Per range of keys two durable stamps. `fence`: writes and hints read from a store at or before it are
  * refused when new (their sender still has the row and sends it again, freshly read). `watermark`: the
  * cut of the last collection; *nothing* read at or before it is merged any more, hints included.
+ * A range is that of the partition as it was at the collection; partitions split and merge, the ranges stay,
+ * and for a key the highest stamps of all ranges around it count.
  * Invariant: watermark <= fence. See `sweep/SPEC.md`.
  */
 
 import { prefixEnd, u32ToString } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, Stamp, TableId } from '../base/ids.ts'
-import type { Partition } from '../partitioning/partition-map.ts'
+import type { ByteString, Stamp } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import { murmur3OfString } from '../base/murmur3.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
@@ -18,16 +21,28 @@ import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { ReplicaWriteKind } from '../wire/messages.ts'
 
+export interface KeyRange {
+  readonly from: ByteString
+  readonly to: ByteString
+}
+
 interface Fence {
   readonly fence: Stamp
   readonly watermark: Stamp
+}
+
+interface FencedRange extends KeyRange {
+  fence: Stamp
+  watermark: Stamp
 }
 
 const none: Fence = { fence: 0 as Stamp, watermark: 0 as Stamp }
 
 export class Fences {
   readonly #store: Store
-  readonly #fences = new Map<ByteString, Fence>()
+  readonly #ranges = new Map<ByteString, FencedRange>()
+  /** Where one of the ranges starts or ends, ascending, each with the ranges around what follows. */
+  #steps: { readonly from: ByteString; readonly ranges: readonly FencedRange[] }[] = []
   /** Cells refused since the start of the process. */
   refused = 0
 
@@ -35,15 +50,24 @@ export class Fences {
     this.#store = store
     for (const [key, value] of store.scan(keyspaces.fence as ByteString, prefixEnd(keyspaces.fence))) {
       if (value === DAMAGED) continue
-      const reader = new ByteReader(value)
-      this.#fences.set(key, { fence: reader.stamp(), watermark: reader.stamp() })
+      this.#ranges.set(key, decodeFence(value))
     }
+    this.#index()
   }
 
-  /** Throws FENCED when a write read at `asOf` may not be merged here any more. */
-  check(table: TableId, partition: Partition, kind: ReplicaWriteKind | 'store-hint', asOf: Stamp): void {
-    if (this.#fences.size === 0) return
-    const fence = this.#fences.get(fenceKey(table, partition)) ?? none
+  #index(): void {
+    const ranges = [...this.#ranges.values()]
+    const bounds = [...new Set(ranges.flatMap(({ from, to }) => [from, to]))].sort()
+    this.#steps = bounds.map(from => ({
+      from,
+      ranges: ranges.filter(range => range.from <= from && from < range.to),
+    }))
+  }
+
+  /** Throws FENCED when a write of this row that was read at `asOf` may not be merged here any more. */
+  check(key: ByteString, kind: ReplicaWriteKind | 'store-hint', asOf: Stamp): void {
+    if (this.#steps.length === 0) return
+    const fence = this.at(key)
     const bound = kind === 'hint' ? fence.watermark : fence.fence
     if (asOf <= bound) {
       this.refused++
@@ -57,45 +81,72 @@ export class Fences {
     }
   }
 
-  raise(table: TableId, partition: Partition, cut: Stamp): Position {
-    const key = fenceKey(table, partition)
-    const before = this.#fences.get(key) ?? none
+  /** What holds for a key. */
+  at(key: ByteString): Fence {
+    let low = -1
+    let high = this.#steps.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (this.#steps[middle]!.from <= key) low = middle
+      else high = middle - 1
+    }
+    let { fence, watermark } = none
+    for (const range of this.#steps[low]?.ranges ?? []) {
+      if (range.fence > fence) fence = range.fence
+      if (range.watermark > watermark) watermark = range.watermark
+    }
+    return { fence, watermark }
+  }
+
+  raise(range: KeyRange, cut: Stamp): Position {
+    const key = fenceKey(range)
+    const before = this.#ranges.get(key) ?? none
     if (cut <= before.fence) return this.#store.positionOf(key)
-    const fence = { ...before, fence: cut }
-    const position = this.#store.commit([encodeFence(key, fence)])
-    this.#fences.set(key, fence)
+    const write = encodeFence(key, range, { ...before, fence: cut })
+    const position = this.#store.commit([write])
+    this.#set(key, range, { ...before, fence: cut })
     return position
   }
 
   /** To be committed in the same batch as the removals it covers. */
-  watermark(table: TableId, partition: Partition, cut: Stamp): TableWrite {
-    const key = fenceKey(table, partition)
-    const before = this.#fences.get(key) ?? none
+  watermark(range: KeyRange, cut: Stamp): TableWrite {
+    const key = fenceKey(range)
+    const before = this.#ranges.get(key) ?? none
     const watermark = Math.max(before.watermark, cut) as Stamp
-    return this.#set(key, { watermark, fence: Math.max(before.fence, watermark) as Stamp })
+    const fence = { watermark, fence: Math.max(before.fence, watermark) as Stamp }
+    this.#set(key, range, fence)
+    return encodeFence(key, range, fence)
   }
 
-  of(table: TableId, partition: Partition): Fence {
-    return this.#fences.get(fenceKey(table, partition)) ?? none
-  }
-
-  #set(key: ByteString, fence: Fence): TableWrite {
-    this.#fences.set(key, fence)
-    return encodeFence(key, fence)
+  #set(key: ByteString, { from, to }: KeyRange, { fence, watermark }: Fence): void {
+    const known = this.#ranges.get(key)
+    if (known === undefined) {
+      this.#ranges.set(key, { from, to, fence, watermark })
+      this.#index()
+    } else Object.assign(known, { fence, watermark })
   }
 }
 
-function encodeFence(key: ByteString, fence: Fence): TableWrite {
-  const writer = new ByteWriter(16)
+const KEY_BYTES_MAX = 2 * limits.keyBytesMax + 16
+
+function encodeFence(key: ByteString, range: KeyRange, fence: Fence): TableWrite {
+  const writer = new ByteWriter(64)
   writer.stamp(fence.fence)
   writer.stamp(fence.watermark)
+  writer.byteString(range.from)
+  writer.byteString(range.to)
   return { key, value: writer.take() }
 }
 
-/** Keyed by the partition's range, which outlives map versions that leave it alone. */
-function fenceKey(table: TableId, partition: Partition): ByteString {
-  return (keyspaces.fence +
-    u32ToString(table) +
-    u32ToString(partition.start) +
-    u32ToString(partition.end - 1)) as ByteString
+function decodeFence(bytes: Uint8Array): FencedRange {
+  const reader = new ByteReader(bytes)
+  const [fence, watermark] = [reader.stamp(), reader.stamp()]
+  return { fence, watermark, from: reader.byteString(KEY_BYTES_MAX), to: reader.byteString(KEY_BYTES_MAX) }
+}
+
+/** Bounds may be longer than a key of the store may be: their hash names them. */
+function fenceKey({ from, to }: KeyRange): ByteString {
+  const bounds = `${from}\0\0${to}`
+  const [a, b] = [murmur3OfString(bounds, 1), murmur3OfString(bounds, 2)]
+  return (keyspaces.fence + from.slice(1, 5) + u32ToString(a) + u32ToString(b)) as ByteString
 }

@@ -3,11 +3,10 @@
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { TableView } from '../catalog/catalog.ts'
+import type { Catalog, TableView } from '../catalog/catalog.ts'
 import { describeRow } from '../leaderless/describe-row.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
-import type { Partition } from '../partitioning/partition-map.ts'
-import { tokenRange } from '../partitioning/row-key.ts'
+import { type Partition, receivers } from '../partitioning/partition-map.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import {
   sweepChildrenMessage,
@@ -31,30 +30,29 @@ function serveTrees(node: NodeContext, trees: Trees): void {
   const { rpc, catalog } = node
 
   rpc.handle(sweepRootsMessage, (request, respond) => {
-    const view = sameMap(catalog.view(request.table), request.mapVersion)
+    const view = catalog.view(request.table)
     const differing: number[] = []
-    let ready = true
+    const unready: number[] = []
+    const unknown: number[] = []
     for (const theirs of request.partitions) {
-      const partition = view.map.partitions[theirs.index]
-      if (partition === undefined)
-        throw new QuorateError('BAD_REQUEST', `there is no partition ${theirs.index}`)
-      ready &&= node.isReady(view, partition) && !holdsDamage(node, view, partition)
-      if (!sameNode(theirs, trees.node(view.descriptor.id, theirs.index, 0, 0))) differing.push(theirs.index)
+      const partition = view.map.find(theirs.id)
+      if (partition?.version !== theirs.mapVersion || !partition.holders.includes(node.self)) {
+        unknown.push(theirs.id)
+        continue
+      }
+      if (!speaksFor(node, view, partition)) unready.push(theirs.id)
+      if (!sameNode(theirs, trees.node(view.descriptor.id, theirs.id, 0, 0))) differing.push(theirs.id)
     }
-    node.store.whenDurable(node.store.handed, () => respond.ok({ ready, differing }))
+    node.store.whenDurable(node.store.handed, () => respond.ok({ differing, unready, unknown }))
   })
 
   rpc.handle(sweepChildrenMessage, (request, respond) => {
-    const view = sameMap(catalog.view(request.table), request.mapVersion)
+    const [view] = partitionOf(catalog, request)
     const table = view.descriptor.id
     const width = FAN_OUT ** request.level
     const known =
       request.level < trees.depth(table, request.partition) && request.indexes.every(index => index < width)
-    if (
-      !known ||
-      view.map.partitions[request.partition] === undefined ||
-      request.indexes.length > INDEXES_MAX
-    ) {
+    if (!known || request.indexes.length > INDEXES_MAX) {
       throw new QuorateError('BAD_REQUEST', 'the tree has no such partition, level or node')
     }
     const children = request.indexes.flatMap(parent =>
@@ -72,9 +70,7 @@ function serveRows(node: NodeContext, trees: Trees): void {
   const { rpc, catalog } = node
 
   rpc.handle(sweepLeafMessage, (request, respond) => {
-    const view = sameMap(catalog.view(request.table), request.mapVersion)
-    if (view.map.partitions[request.partition] === undefined)
-      throw new QuorateError('BAD_REQUEST', 'no such partition')
+    const [view] = partitionOf(catalog, request)
     if (request.leaf >= FAN_OUT ** trees.depth(view.descriptor.id, request.partition))
       throw new QuorateError('BAD_REQUEST', 'no such leaf')
     const rows = trees.leafRows(
@@ -88,7 +84,9 @@ function serveRows(node: NodeContext, trees: Trees): void {
   })
 
   rpc.handle(sweepFetchMessage, (request, respond) => {
-    sameMap(catalog.view(request.table), request.mapVersion)
+    const [, partition] = partitionOf(catalog, request)
+    if (request.keys.some(key => key < partition.from || key >= partition.to))
+      throw new QuorateError('BAD_REQUEST', 'a row asked for is not in the partition')
     const asOf = node.hybrid.peek()
     const cells: { key: (typeof request.keys)[number]; cell: Uint8Array | undefined }[] = []
     let bytes = 0
@@ -126,23 +124,28 @@ function cellTooLarge(key: ByteString, cellBytes: number): QuorateError {
   )
 }
 
-/** A damaged row is unknown: whoever pulls from here has not pulled everything. */
-function holdsDamage(node: NodeContext, view: TableView, partition: Partition): boolean {
-  if (node.rows.damagedKeys.size === 0) return false
-  const { from, to } = tokenRange(view.descriptor.id, partition.start, partition.end)
-  for (const key of node.rows.damagedKeys) if (key >= from && key < to) return true
-  return false
+/** Has whoever pulls from here pulled everything? Not of a partition that is rebuilt or is still on its way here. */
+export function speaksFor(node: NodeContext, view: TableView, partition: Partition): boolean {
+  const { self, rows } = node
+  const isReceiver = receivers(partition).includes(self) && !partition.replicas.includes(self)
+  if (isReceiver || !node.isReady(view, partition)) return false
+  // A damaged row is unknown.
+  for (const key of rows.damagedKeys) if (key >= partition.from && key < partition.to) return false
+  return true
 }
 
-function sameMap<V extends { readonly map: { readonly version: number } }>(view: V, version: number): V {
-  if (view.map.version !== version) {
-    throw new QuorateError(
-      'STALE_MAP',
-      `this node works with map version ${view.map.version}, the request with ${version}`,
-      {
-        data: { version: view.map.version },
-      },
-    )
-  }
-  return view
+/** The partition meant, when this node knows it in the same version. */
+export function partitionOf(
+  catalog: Catalog,
+  request: { readonly table: number; readonly partition: number; readonly mapVersion: number },
+): [TableView, Partition] {
+  const view = catalog.view(request.table)
+  const partition = view.map.find(request.partition)
+  if (partition?.version === request.mapVersion) return [view, partition]
+  const version = partition?.version ?? 0
+  throw new QuorateError(
+    'STALE_MAP',
+    `this node knows version ${version} of partition ${request.partition}, the request is for ${request.mapVersion}`,
+    { data: { version } },
+  )
 }

@@ -19,7 +19,7 @@ import { randomUnit } from '../base/prng.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { type Digest, digestsEqual } from '../cells/cell-codec.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
-import { rowToken } from '../partitioning/row-key.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
 import { pause } from '../ports/pause.ts'
 import { DAMAGED, durable } from '../store/store-face.ts'
 import {
@@ -107,26 +107,47 @@ export class Sweeper {
 
   /** Undefined when the peer did not answer. */
   async exchange(view: TableView, peer: NodeId): Promise<ExchangeResult | undefined> {
-    const table = view.descriptor.id
     const shared = view.map.partitions.filter(
       p => p.replicas.includes(this.#node.self) && p.replicas.includes(peer),
     )
+    return this.exchangePartitions(view, shared, peer)
+  }
+
+  /** Some partitions that both keep the rows of; complete when this node has everything of them that the peer had. */
+  async exchangePartitions(
+    view: TableView,
+    shared: readonly Partition[],
+    peer: NodeId,
+  ): Promise<ExchangeResult | undefined> {
+    const table = view.descriptor.id
     if (shared.length === 0) return { peer, partitions: 0, differing: 0, repaired: 0, complete: true }
     this.#node.counters.sweepExchanges++
-    const partitions = shared.map(p => ({ index: p.index, ...this.#trees.node(table, p.index, 0, 0) }))
+    const partitions = shared.map(({ id, version }) => {
+      const { digest, rows } = this.#trees.node(table, id, 0, 0)
+      return { id, mapVersion: version, digest, rows }
+    })
     try {
-      const roots = await this.#ask(peer, sweepRootsMessage, { ...this.#address(view), partitions })
+      const roots = await this.#ask(peer, sweepRootsMessage, { table, partitions })
       const differing = new Set(roots.differing)
-      for (const { index } of shared) if (!differing.has(index) && roots.ready) this.#equal(view, index, peer)
+      const unready = new Set([...roots.unready, ...roots.unknown])
       let repaired = 0
-      for (const index of differing) {
+      let complete = true
+      for (const partition of shared) {
         if (this.#stopped) return undefined
+        const { id } = partition
+        const ready = !unready.has(id)
+        if (!differing.has(id)) {
+          if (ready) this.#equal(view, id, peer)
+          else complete = false
+          continue
+        }
         const refusedBefore = this.#node.counters.sweepRowsRefused
-        repaired += await this.#reconcile(view, index, peer)
+        repaired += await this.#reconcile(view, partition, peer)
         const allTaken = this.#node.counters.sweepRowsRefused === refusedBefore
-        if (roots.ready && allTaken) this.onPulled(view, index, peer)
+        if (ready && allTaken) this.onPulled(view, id, peer)
+        else complete = false
       }
-      return { peer, partitions: shared.length, differing: differing.size, repaired, complete: roots.ready }
+      return { peer, partitions: shared.length, differing: differing.size, repaired, complete }
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error
       // The peer went away or refused: nothing was proven, nothing is lost; the next exchange starts anew.
@@ -134,13 +155,16 @@ export class Sweeper {
     }
   }
 
-  #equal(view: TableView, index: number, peer: NodeId): void {
-    this.provenEqual.set(`${view.descriptor.id}/${index}/${peer}`, this.#node.clock.wallMs())
-    this.onPulled(view, index, peer)
+  #equal(view: TableView, id: number, peer: NodeId): void {
+    this.provenEqual.set(`${view.descriptor.id}/${id}/${peer}`, this.#node.clock.wallMs())
+    this.onPulled(view, id, peer)
   }
 
-  #address(view: TableView): { table: number; mapVersion: number } {
-    return { table: view.descriptor.id, mapVersion: view.map.version }
+  #address(
+    view: TableView,
+    { id, version }: Partition,
+  ): { table: number; partition: number; mapVersion: number } {
+    return { table: view.descriptor.id, partition: id, mapVersion: version }
   }
 
   #ask<Q, A>(peer: NodeId, message: Message<Q, A>, request: Q): Promise<A> {
@@ -148,22 +172,21 @@ export class Sweeper {
   }
 
   /** Walks down one partition's trees and merges what differs; returns the rows merged. */
-  async #reconcile(view: TableView, partition: number, peer: NodeId): Promise<number> {
+  async #reconcile(view: TableView, partition: Partition, peer: NodeId): Promise<number> {
     const table = view.descriptor.id
+    const { id } = partition
     let suspects = [0]
-    for (let level = 0; level < this.#trees.depth(table, partition) && suspects.length > 0; level++) {
+    for (let level = 0; level < this.#trees.depth(table, id) && suspects.length > 0; level++) {
       const next: number[] = []
       for (let at = 0; at < suspects.length; at += 256) {
         const indexes = suspects.slice(at, at + 256)
         const { children } = await this.#ask(peer, sweepChildrenMessage, {
-          ...this.#address(view),
-          partition,
+          ...this.#address(view, partition),
           level,
           indexes,
         })
         for (const child of children) {
-          if (!sameNode(child, this.#trees.node(table, partition, level + 1, child.index)))
-            next.push(child.index)
+          if (!sameNode(child, this.#trees.node(table, id, level + 1, child.index))) next.push(child.index)
         }
       }
       suspects = next
@@ -173,17 +196,17 @@ export class Sweeper {
     for (const leaf of suspects) {
       pending.push(...(await this.#leafDifferences(view, partition, leaf, peer)))
       while (pending.length >= FETCH_ROWS) {
-        repaired += await this.#settle(view, pending.slice(0, FETCH_ROWS), peer)
+        repaired += await this.#settle(view, partition, pending.slice(0, FETCH_ROWS), peer)
         pending = pending.slice(FETCH_ROWS)
       }
     }
-    if (pending.length > 0) repaired += await this.#settle(view, pending, peer)
+    if (pending.length > 0) repaired += await this.#settle(view, partition, pending, peer)
     return repaired
   }
 
   async #leafDifferences(
     view: TableView,
-    partition: number,
+    partition: Partition,
     leaf: number,
     peer: NodeId,
   ): Promise<ByteString[]> {
@@ -191,7 +214,11 @@ export class Sweeper {
     const theirs = new Map<ByteString, Digest>()
     let after = '' as ByteString
     for (;;) {
-      const page = await this.#ask(peer, sweepLeafMessage, { ...this.#address(view), partition, leaf, after })
+      const page = await this.#ask(peer, sweepLeafMessage, {
+        ...this.#address(view, partition),
+        leaf,
+        after,
+      })
       for (const row of page.rows) theirs.set(row.key, row.digest)
       const last = page.rows.at(-1)
       if (!page.more || last === undefined) break
@@ -200,7 +227,7 @@ export class Sweeper {
     const out: ByteString[] = []
     for (const { key, digest } of this.#trees.leafRows(
       table,
-      partition,
+      partition.id,
       leaf,
       '' as ByteString,
       Number.MAX_SAFE_INTEGER,
@@ -215,7 +242,12 @@ export class Sweeper {
   }
 
   /** Re-checks rows after a pause and merges both ways what still differs. */
-  async #settle(view: TableView, keys: readonly ByteString[], peer: NodeId): Promise<number> {
+  async #settle(
+    view: TableView,
+    partition: Partition,
+    keys: readonly ByteString[],
+    peer: NodeId,
+  ): Promise<number> {
     const { clock, counters, hybrid } = this.#node
     await pause(clock, this.#options.recheckMs)
     const began = clock.monotonicMs()
@@ -223,18 +255,18 @@ export class Sweeper {
     let rest = keys
     while (rest.length > 0) {
       const asOf = hybrid.peek()
-      const fetched = await this.#fetch(view, rest, peer)
+      const fetched = await this.#fetch(this.#address(view, partition), rest, peer)
       if (fetched === undefined) {
         counters.sweepRowsRefused++
         rest = rest.slice(1)
         continue
       }
-      const lacking = this.#pull(view, fetched.cells, fetched.asOf)
+      const lacking = this.#pull(view, partition, fetched.cells, fetched.asOf)
       counters.sweepRowsRepaired += lacking.changed
       repaired += lacking.changed
       // Our merged state may rest on ledger entries in these batches: it travels when they are durable.
       await durable(this.#node.store, this.#node.store.handed)
-      await this.#push(view, lacking.rows, asOf, peer)
+      await this.#push(view, partition, lacking.rows, asOf, peer)
       if (fetched.cells.length === 0) break
       rest = rest.slice(fetched.cells.length)
     }
@@ -244,9 +276,13 @@ export class Sweeper {
   }
 
   /** The first of these rows as the peer has them; undefined when its first one is too large to travel. */
-  async #fetch(view: TableView, keys: readonly ByteString[], peer: NodeId) {
+  async #fetch(
+    address: { table: number; partition: number; mapVersion: number },
+    keys: readonly ByteString[],
+    peer: NodeId,
+  ) {
     try {
-      return await this.#ask(peer, sweepFetchMessage, { ...this.#address(view), keys })
+      return await this.#ask(peer, sweepFetchMessage, { ...address, keys })
     } catch (error) {
       if (isQuorateError(error) && error.code === 'VALUE_TOO_LARGE') return undefined
       throw error
@@ -256,12 +292,16 @@ export class Sweeper {
   /** Merges what the peer has; says which rows the peer then lacks. */
   #pull(
     view: TableView,
+    partition: Partition,
     cells: readonly { readonly key: ByteString; readonly cell: Uint8Array | undefined }[],
     asOf: Stamp,
   ): { changed: number; rows: { key: ByteString; cell: Uint8Array }[] } {
     const { store, rows, fences, counters } = this.#node
     const lacking: { key: ByteString; cell: Uint8Array }[] = []
     let changed = 0
+    // What was compared under a map that is no longer ours must not be taken into rows that may have moved.
+    if (this.#node.catalog.find(view.descriptor.id)?.map.find(partition.id)?.version !== partition.version)
+      throw new QuorateError('STALE_MAP', 'the partition has changed during the exchange')
     for (const { key, cell: theirs } of cells) {
       const stored = store.get(key)
       const mine = stored === DAMAGED ? undefined : stored
@@ -272,7 +312,7 @@ export class Sweeper {
       let now = mine
       if (theirs !== undefined) {
         try {
-          fences.check(view.descriptor.id, view.map.locate(rowToken(key)), 'sweep', asOf)
+          fences.check(key, 'sweep', asOf)
           now = rows.merge(view, key, theirs).bytes
         } catch (error) {
           if (!(error instanceof QuorateError)) throw error
@@ -291,6 +331,7 @@ export class Sweeper {
 
   async #push(
     view: TableView,
+    partition: Partition,
     rows: readonly { readonly key: ByteString; readonly cell: Uint8Array }[],
     asOf: Stamp,
     peer: NodeId,
@@ -299,7 +340,13 @@ export class Sweeper {
     // A failure of one is looked at when all have ended: none may be left to nobody.
     const outcomes = await Promise.all(
       rows.map(row => {
-        const message = { ...this.#address(view), kind: 'sweep' as const, ...row, asOf }
+        const message = {
+          table: view.descriptor.id,
+          mapVersion: partition.version,
+          kind: 'sweep' as const,
+          ...row,
+          asOf,
+        }
         return this.#node.rpc.request(to, replicaWriteMessage, message, limits.replicaTimeoutMs).then(
           () => undefined,
           (error: unknown) => error,

@@ -1,20 +1,26 @@
 /**
- * The Merkle trees of this node: one per partition it is a home of, kept up to date by every change of a
+ * The Merkle trees of this node: one per partition whose rows it keeps, kept up to date by every change of a
  * row, kept on disk with each checkpoint.
  *
- * A tree is a function of the rows. Leaf pages changed since the last checkpoint go into the table in the
- * same batch as the checkpoint's position; after a restart the pages are loaded and the replayed log
- * brings them up to date. A page that is missing or damaged, or belongs to another map, is counted anew
- * from the rows. The number of leaves follows from the map, so replicas agree on it.
+ * A tree is a function of the rows between two bounds. Leaf pages changed since the last checkpoint go into
+ * the table in the same batch as the checkpoint's position; after a restart the pages are loaded and the
+ * replayed log brings them up to date. A page that is missing or damaged, or belongs to other bounds, is
+ * counted anew from the rows; pages of partitions that are not kept here any more go with the next
+ * checkpoint. The number of leaves follows from the table's settings, so holders agree on it. In ordered
+ * tables a row's leaf follows from a hash of its key: a leaf is then no range, and reading one reads the
+ * partition.
  */
 
 import { prefixEnd, stringToU32, u32ToString } from '../base/bytes.ts'
 import type { ByteString, NodeId, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { Catalog } from '../catalog/catalog.ts'
+import { murmur3OfString } from '../base/murmur3.ts'
+import type { Catalog, TableView } from '../catalog/catalog.ts'
 import { type Digest, digestCell } from '../cells/cell-codec.ts'
-import type { PartitionMap } from '../partitioning/partition-map.ts'
-import { rowTable, rowToken, tokenRange } from '../partitioning/row-key.ts'
+import { TOKENS } from '../partitioning/arc-map.ts'
+import { CHUNK_PARTITIONS } from '../partitioning/map-chunks.ts'
+import type { Partition, PartitionMap } from '../partitioning/partition-map.ts'
+import { leafToken, partitionTokens, type RowOrder, rowTable, tokenRange } from '../partitioning/row-key.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store, type Stored } from '../store/store-face.ts'
@@ -22,16 +28,27 @@ import { FAN_OUT, MerkleTree, sumDigests, type TreeNode } from './merkle-tree.ts
 
 /** Leaves on one page on disk. */
 const PAGE_LEAVES = 256
-/** Pages of one tree at most. */
-const PAGES_MAX = limits.sweepLeavesMax / PAGE_LEAVES
+/** Leaves of a partition of an ordered table: finer ones would not save reading. */
+const ORDERED_LEAVES = 256
+
+interface PartitionTree {
+  readonly id: number
+  readonly from: ByteString
+  readonly to: ByteString
+  /** First part of the keys of its pages. */
+  readonly prefix: ByteString
+  readonly leafCount: number
+  /** Undefined until a row arrives: an empty tree costs nothing. */
+  tree: MerkleTree | undefined
+  readonly dirtyPages: Set<number>
+  /** Are its pages on disk complete as of the last checkpoint? */
+  kept: boolean
+}
 
 interface TableTrees {
-  readonly map: PartitionMap
-  readonly leafCount: number
-  /** By partition index; undefined until a row arrives: an empty tree costs nothing. */
-  readonly trees: (MerkleTree | undefined)[]
-  /** Partition index × PAGES_MAX + page. */
-  readonly dirtyPages: Set<number>
+  map: PartitionMap
+  readonly order: RowOrder
+  readonly byId: Map<number, PartitionTree>
 }
 
 export interface ReplayedChange {
@@ -50,88 +67,158 @@ export function leavesPerPartition(partitions: number): number {
   return leaves
 }
 
-const pageNumber = (index: number, leaf: number): number => index * PAGES_MAX + Math.floor(leaf / PAGE_LEAVES)
+/** Of one partition: the same wherever its bounds are the same. */
+function leafCountOf(view: TableView, partition: Partition): number {
+  if (view.order === 'ordered') return ORDERED_LEAVES
+  const { start, end } = partitionTokens(partition)
+  let leaves = leavesPerPartition(view.descriptor.chunks * CHUNK_PARTITIONS)
+  while (leaves > FAN_OUT && leaves > end - start) leaves /= FAN_OUT
+  return leaves
+}
 
 const emptyNode: TreeNode = { digest: [0, 0, 0, 0], rows: 0 }
+const MARK = new Uint8Array([1])
 
 export class Trees {
   readonly #store: Store
   readonly #self: NodeId
   readonly #tables = new Map<TableId, TableTrees>()
+  /** Prefixes of pages that stand for nothing any more. */
+  readonly #forgotten = new Set<ByteString>()
 
   constructor(store: Store, self: NodeId) {
     this.#store = store
     this.#self = self
   }
 
-  /** Makes trees for tables that are new here or whose map changed. */
+  /** Makes trees for partitions that are new here, or have other bounds; forgets those not kept here any more. */
   follow(catalog: Catalog, replayed: readonly ReplayedChange[] = []): void {
-    for (const { descriptor, map } of catalog.views()) {
-      const known = this.#tables.get(descriptor.id)
-      if (known !== undefined && known.map.version === map.version) continue
-      const leafCount = leavesPerPartition(map.partitions.length)
-      const table: TableTrees = {
-        map,
-        leafCount,
-        trees: new Array(map.partitions.length),
-        dirtyPages: new Set(),
-      }
-      this.#tables.set(descriptor.id, table)
-      const fresh = replayed.filter(change => rowTable(change.key) === descriptor.id)
-      if (this.#loadPages(table)) this.#replay(table, fresh)
-      else this.#countAll(table)
+    for (const view of catalog.views()) {
+      const { id } = view.descriptor
+      const known = this.#tables.get(id)
+      if (known?.map === view.map) continue
+      const table = known ?? { map: view.map, order: view.order, byId: new Map() }
+      table.map = view.map
+      const held = view.map.partitions.filter(partition => partition.holders.includes(this.#self))
+      if (known === undefined) this.#forgetOthers(view, held)
+      this.#tables.set(id, table)
+      this.#drop(table, held)
+      const fresh = held.filter(partition => !table.byId.has(partition.id))
+      this.#add(view, table, fresh, known === undefined ? replayed : [])
     }
+  }
+
+  #drop(table: TableTrees, held: readonly Partition[]): void {
+    const bounds = new Map(held.map(partition => [partition.id, partition]))
+    for (const [id, { from, to, prefix }] of table.byId) {
+      const now = bounds.get(id)
+      if (now !== undefined && now.from === from && now.to === to) continue
+      table.byId.delete(id)
+      this.#forgotten.add(prefix)
+    }
+  }
+
+  #add(
+    view: TableView,
+    table: TableTrees,
+    fresh: readonly Partition[],
+    replayed: readonly ReplayedChange[],
+  ): void {
+    const loaded = new Set<number>()
+    for (const partition of fresh) {
+      const made = this.#make(view, partition)
+      table.byId.set(partition.id, made)
+      if (this.#loadPages(table, made)) loaded.add(made.id)
+      else this.#count(table, made)
+    }
+    const changes = replayed.filter(({ key }) => {
+      return rowTable(key) === view.descriptor.id && loaded.has(view.map.locate(key).id)
+    })
+    this.#replay(view.descriptor.id, changes)
+  }
+
+  #make(view: TableView, partition: Partition): PartitionTree {
+    const { id, from, to } = partition
+    const leafCount = leafCountOf(view, partition)
+    return {
+      id,
+      from,
+      to,
+      prefix: pagePrefix(view.descriptor.id, partition, leafCount),
+      leafCount,
+      tree: undefined,
+      dirtyPages: new Set(),
+      kept: false,
+    }
+  }
+
+  /** Pages on disk of partitions that are not kept here: of an earlier map, known when this process ended. */
+  #forgetOthers(view: TableView, held: readonly Partition[]): void {
+    const { id } = view.descriptor
+    const prefixes = new Set(held.map(partition => pagePrefix(id, partition, leafCountOf(view, partition))))
+    const all = (keyspaces.tree + u32ToString(id)) as ByteString
+    for (const [key] of this.#store.scan(all, prefixEnd(all))) {
+      const prefix = key.slice(0, PREFIX_LENGTH) as ByteString
+      if (!prefixes.has(prefix)) this.#forgotten.add(prefix)
+    }
+  }
+
+  #held(table: TableId, id: number): PartitionTree | undefined {
+    return this.#tables.get(table)?.byId.get(id)
   }
 
   applied(table: TableId, key: ByteString, before: Digest | undefined, after: Digest | undefined): void {
     const trees = this.#tables.get(table)
     if (trees === undefined) return
-    const token = rowToken(key)
-    const { index } = trees.map.locate(token)
-    const tree = this.#tree(trees, index)
+    const held = trees.byId.get(trees.map.locate(key).id)
+    if (held === undefined) return
+    const token = leafToken(trees.order, key)
+    const tree = this.#tree(trees, held)
     if (before !== undefined) tree.apply(token, before, -1)
     if (after !== undefined) tree.apply(token, after, 1)
-    trees.dirtyPages.add(pageNumber(index, tree.leafOf(token)))
+    held.dirtyPages.add(Math.floor(tree.leafOf(token) / PAGE_LEAVES))
   }
 
   /** Counts the leaf of a row anew, from the rows; true when the tree was wrong. */
   recount(table: TableId, key: ByteString): boolean {
     const trees = this.#tables.get(table)
-    if (trees === undefined) return false
-    const token = rowToken(key)
-    const { index } = trees.map.locate(token)
-    return this.recountLeaf(table, index, this.#tree(trees, index).leafOf(token))
+    const held = trees?.byId.get(trees.map.locate(key).id)
+    if (trees === undefined || held === undefined) return false
+    return this.recountLeaf(table, held.id, this.#tree(trees, held).leafOf(leafToken(trees.order, key)))
   }
 
-  recountLeaf(table: TableId, index: number, leaf: number): boolean {
+  recountLeaf(table: TableId, id: number, leaf: number): boolean {
     const trees = this.#tables.get(table)!
-    const tree = this.#tree(trees, index)
-    const changed = tree.setLeaf(leaf, sumDigests(this.#leafDigests(table, tree, leaf)))
-    if (changed) trees.dirtyPages.add(pageNumber(index, leaf))
+    const held = trees.byId.get(id)!
+    const digests = [...this.#leafRows(trees, held, leaf, held.from)].map(row => row.digest)
+    const changed = this.#tree(trees, held).setLeaf(leaf, sumDigests(digests))
+    if (changed) held.dirtyPages.add(Math.floor(leaf / PAGE_LEAVES))
     return changed
   }
 
   /**
-   * Re-reads the rows of leaves from `leaf` on, whole leaves until `cellsMax` is reached; counts those leaves
-   * anew, and shows each row to `visit`. One walk over the rows, however many leaves are empty.
+   * Re-reads the rows of leaves from `leaf` on, whole leaves until `cellsMax` is reached (in an ordered table:
+   * all); counts those leaves anew, and shows each row to `visit`. One walk, however many leaves are empty.
    */
   scrubLeaves(
     table: TableId,
-    index: number,
+    id: number,
     leaf: number,
     cellsMax: number,
     visit: (key: ByteString, bytes: Uint8Array) => void,
   ): { wrong: number; cells: number; nextLeaf: number } {
     const trees = this.#tables.get(table)
-    const tree = trees?.trees[index]
-    if (trees === undefined || tree === undefined) return { wrong: 0, cells: 0, nextLeaf: 0 }
-    const { from, to } = tokenRange(table, tree.leafRange(leaf).from, tree.end)
+    const held = trees?.byId.get(id)
+    if (trees === undefined || held?.tree === undefined) return { wrong: 0, cells: 0, nextLeaf: 0 }
+    const { tree } = held
+    const hashed = trees.order === 'hashed'
+    const { from, to } = hashed ? tokenRange(table, tree.leafRange(leaf).from, tree.end) : held
     const digests = new Map<number, Digest[]>()
     let cells = 0
     let nextLeaf = tree.leafCount
     for (const [key, value] of this.#store.scan(from, to)) {
-      const at = tree.leafOf(rowToken(key))
-      if (cells >= cellsMax && !digests.has(at)) {
+      const at = tree.leafOf(leafToken(trees.order, key))
+      if (hashed && cells >= cellsMax && !digests.has(at)) {
         nextLeaf = at
         break
       }
@@ -143,44 +230,50 @@ export class Trees {
       visit(key, value)
     }
     let wrong = 0
-    for (let at = leaf; at < nextLeaf; at++) {
+    for (let at = hashed ? leaf : 0; at < nextLeaf; at++) {
       const found = digests.get(at)
       if (found === undefined && tree.isEmptyLeaf(at)) continue
       if (!tree.setLeaf(at, sumDigests(found ?? []))) continue
-      trees.dirtyPages.add(pageNumber(index, at))
+      held.dirtyPages.add(Math.floor(at / PAGE_LEAVES))
       wrong++
     }
     return { wrong, cells, nextLeaf }
   }
 
-  leafCount(table: TableId, index: number): number {
-    return this.#tables.get(table)?.trees[index]?.leafCount ?? 0
+  leafCount(table: TableId, id: number): number {
+    return this.#held(table, id)?.tree?.leafCount ?? 0
   }
 
-  *#leafDigests(table: TableId, tree: MerkleTree, leaf: number): Generator<Digest> {
-    for (const { digest } of this.#leafRows(table, tree, leaf)) yield digest
-  }
-
-  *#leafRows(table: TableId, tree: MerkleTree, leaf: number): Generator<{ key: ByteString; digest: Digest }> {
+  *#leafRows(
+    trees: TableTrees,
+    held: PartitionTree,
+    leaf: number,
+    after: ByteString,
+  ): Generator<{ key: ByteString; digest: Digest }> {
+    const tree = this.#tree(trees, held)
+    const hashed = trees.order === 'hashed'
     const range = tree.leafRange(leaf)
-    const { from, to } = tokenRange(table, range.from, range.to)
-    for (const [key, value] of this.#store.scan(from, to)) {
-      if (value !== DAMAGED) yield { key, digest: digestCell(key, value) }
+    const { from, to } = hashed ? tokenRange(trees.map.table, range.from, range.to) : held
+    for (const [key, value] of this.#store.scan(after > from ? after : from, to)) {
+      if (value === DAMAGED) continue
+      if (hashed || tree.leafOf(leafToken(trees.order, key)) === leaf)
+        yield { key, digest: digestCell(key, value) }
     }
   }
 
   /** Keys and digests of a leaf, in key order, after `after`. */
   leafRows(
     table: TableId,
-    index: number,
+    id: number,
     leaf: number,
     after: ByteString,
     limit: number,
   ): { key: ByteString; digest: Digest }[] {
     const trees = this.#tables.get(table)
+    const held = trees?.byId.get(id)
     const out: { key: ByteString; digest: Digest }[] = []
-    if (trees === undefined) return out
-    for (const row of this.#leafRows(table, this.#tree(trees, index), leaf)) {
+    if (trees === undefined || held === undefined) return out
+    for (const row of this.#leafRows(trees, held, leaf, after)) {
       if (row.key <= after) continue
       if (out.length >= limit) break
       out.push(row)
@@ -188,103 +281,103 @@ export class Trees {
     return out
   }
 
-  node(table: TableId, index: number, level: number, position: number): TreeNode {
-    return this.#tables.get(table)?.trees[index]?.node(level, position) ?? emptyNode
+  node(table: TableId, id: number, level: number, position: number): TreeNode {
+    return this.#held(table, id)?.tree?.node(level, position) ?? emptyNode
   }
 
   /** Levels below the root of one partition's tree: a very narrow partition has fewer than the others. */
-  depth(table: TableId, index: number): number {
-    const trees = this.#tables.get(table)
-    const leafCount = trees?.map.partitions[index] === undefined ? FAN_OUT : this.#leaves(trees, index)
-    return Math.round(Math.log2(leafCount) / 4)
+  depth(table: TableId, id: number): number {
+    return Math.round(Math.log2(this.#held(table, id)?.leafCount ?? FAN_OUT) / 4)
   }
 
   rows(table: TableId): number {
     let rows = 0
-    for (const tree of this.#tables.get(table)?.trees ?? []) rows += tree?.root.rows ?? 0
+    for (const held of this.#tables.get(table)?.byId.values() ?? []) rows += held.tree?.root.rows ?? 0
     return rows
   }
 
-  #tree(table: TableTrees, index: number): MerkleTree {
-    const partition = table.map.partitions[index]!
-    table.trees[index] ??= new MerkleTree(partition.start, partition.end, this.#leaves(table, index))
-    return table.trees[index]!
+  rowsOf(table: TableId, id: number): number {
+    return this.#held(table, id)?.tree?.root.rows ?? 0
   }
 
-  #leaves(table: TableTrees, index: number): number {
-    const { start, end } = table.map.partitions[index]!
-    let leaves = table.leafCount
-    while (leaves > FAN_OUT && leaves > end - start) leaves /= FAN_OUT
-    return leaves
-  }
-
-  #isHome(table: TableTrees, index: number): boolean {
-    return table.map.partitions[index]!.replicas.includes(this.#self)
-  }
-
-  #pageKey(table: TableTrees, index: number, page: number): ByteString {
-    const { start } = table.map.partitions[index]!
-    return (this.#tablePrefix(table) + u32ToString(start) + u32ToString(page)) as ByteString
-  }
-
-  #tablePrefix(table: TableTrees): string {
-    const { map } = table
-    return keyspaces.tree + u32ToString(map.table) + u32ToString(map.version) + u32ToString(table.leafCount)
+  #tree(trees: TableTrees, held: PartitionTree): MerkleTree {
+    if (held.tree === undefined) {
+      const { start, end } = trees.order === 'hashed' ? partitionTokens(held) : { start: 0, end: TOKENS }
+      held.tree = new MerkleTree(start, end, held.leafCount)
+    }
+    return held.tree
   }
 
   /** Pages changed since the last call, for the checkpoint that is being made. */
   takePages(): TableWrite[] {
     const writes: TableWrite[] = []
-    for (const table of this.#tables.values()) {
-      for (const dirty of table.dirtyPages) {
-        const index = Math.floor(dirty / PAGES_MAX)
-        const page = dirty % PAGES_MAX
-        const tree = table.trees[index]
-        if (tree === undefined) continue
-        const to = Math.min((page + 1) * PAGE_LEAVES, tree.leafCount)
-        writes.push({ key: this.#pageKey(table, index, page), value: tree.leafPage(page * PAGE_LEAVES, to) })
+    for (const prefix of this.#forgotten) {
+      for (const [key] of this.#store.scan(prefix, prefixEnd(prefix))) writes.push({ key, value: undefined })
+    }
+    this.#forgotten.clear()
+    for (const { byId } of this.#tables.values()) {
+      for (const held of byId.values()) {
+        for (const page of held.dirtyPages) {
+          const to = Math.min((page + 1) * PAGE_LEAVES, held.leafCount)
+          writes.push({ key: pageKey(held, page), value: held.tree?.leafPage(page * PAGE_LEAVES, to) })
+        }
+        held.dirtyPages.clear()
+        if (!held.kept) writes.push({ key: held.prefix, value: MARK })
+        held.kept = true
       }
-      table.dirtyPages.clear()
-      writes.push({ key: this.#tablePrefix(table) as ByteString, value: new Uint8Array([1]) })
     }
     return writes
   }
 
-  /** False when this table's pages cannot be trusted and the rows must be counted. */
-  #loadPages(table: TableTrees): boolean {
-    const prefix = this.#tablePrefix(table) as ByteString
-    if (this.#store.get(prefix) === undefined) return false
+  /** False when this partition's pages cannot be trusted and the rows must be counted. */
+  #loadPages(trees: TableTrees, held: PartitionTree): boolean {
+    const { prefix } = held
+    if (this.#forgotten.delete(prefix) || this.#store.get(prefix) === undefined) return false
     for (const [key, value] of this.#store.scan(prefix, prefixEnd(prefix))) {
       if (key === prefix) continue
-      if (value === DAMAGED) return false
-      const at = prefix.length
-      const start = stringToU32(key, at)
-      const { index } = table.map.locate(start as never)
-      this.#tree(table, index).loadLeafPage(stringToU32(key, at + 4) * PAGE_LEAVES, value)
+      if (value === DAMAGED) {
+        held.tree = undefined
+        return false
+      }
+      this.#tree(trees, held).loadLeafPage(stringToU32(key, prefix.length) * PAGE_LEAVES, value)
     }
+    held.kept = true
     return true
   }
 
   /** Leaves of which not every change is known are counted last: the rows they are counted from have all changes. */
-  #replay(table: TableTrees, changes: readonly ReplayedChange[]): void {
+  #replay(table: TableId, changes: readonly ReplayedChange[]): void {
     const unknown = new Set<ByteString>()
     for (const { key, before, after } of changes) {
       if (before === DAMAGED) unknown.add(key)
-      else this.applied(table.map.table, key, before, after)
+      else this.applied(table, key, before, after)
     }
-    for (const key of unknown) this.recount(table.map.table, key)
+    for (const key of unknown) this.recount(table, key)
   }
 
-  #countAll(table: TableTrees): void {
-    table.trees.fill(undefined)
-    for (const partition of table.map.partitions) {
-      if (!this.#isHome(table, partition.index)) continue
-      const { from, to } = tokenRange(table.map.table, partition.start, partition.end)
-      for (const [key, value] of this.#store.scan(from, to)) {
-        if (value !== DAMAGED) this.applied(table.map.table, key, undefined, digestCell(key, value))
-      }
+  /** All pages are written anew at the next checkpoint: what is on disk may be of other rows. */
+  #count(trees: TableTrees, held: PartitionTree): void {
+    const { table } = trees.map
+    for (const [key, value] of this.#store.scan(held.from, held.to)) {
+      if (value !== DAMAGED) this.applied(table, key, undefined, digestCell(key, value))
     }
+    for (let page = 0; page < Math.ceil(held.leafCount / PAGE_LEAVES); page++) held.dirtyPages.add(page)
   }
+}
+
+const PREFIX_LENGTH = 1 + 4 + 4 + 4 + 4
+
+function pagePrefix(table: TableId, { id, from, to }: Partition, leafCount: number): ByteString {
+  const bounds = u32ToString(murmur3OfString(`${from}\0\0${to}`))
+  return (keyspaces.tree +
+    u32ToString(table) +
+    u32ToString(id) +
+    bounds +
+    u32ToString(leafCount)) as ByteString
+}
+
+function pageKey(held: PartitionTree, page: number): ByteString {
+  return (held.prefix + u32ToString(page)) as ByteString
 }
 
 export function replayedChange(

@@ -77,6 +77,7 @@ export type WireReceipt = s.Shaped<typeof receiptSchema>
 
 const rowAddress = {
   table: s.u32,
+  /** Version of the row's partition, as the sender knows it. */
   mapVersion: s.count,
   partitionKey: keyPart,
   sortKey: keyPart,
@@ -119,8 +120,6 @@ export const rangeMessage = message(
     mapVersion: s.count,
     level: s.u8,
     hops: s.u8,
-    /** Any token of the partition meant. */
-    token: s.u32,
     from: rowKey,
     to: rowKey,
     reverse: s.flag,
@@ -139,12 +138,19 @@ export const rangeMessage = message(
 export type RangeRequest = s.Shaped<typeof rangeMessage.request>
 export type RangeReply = s.Shaped<typeof rangeMessage.reply>
 
-/** Members, tables and versions: what a client needs to route. The body is the documents of the registers. */
+const mapChunk = s.record({ table: s.u32, index: s.count, chunk: document })
+
+/** Members, tables and their maps: what a client needs to route. The bodies are the documents of the registers. */
 export const clusterMessage = message(
   'cluster',
   4,
   s.record({ knownMembers: s.count, knownTables: s.count }),
-  s.record({ clusterId: s.text(64), members: document, tables: document }),
+  s.record({
+    clusterId: s.text(64),
+    members: document,
+    tables: document,
+    maps: s.list(mapChunk, limits.listLengthMax),
+  }),
 )
 
 export const createTableMessage = message(
@@ -161,6 +167,34 @@ export const inspectMessage = message(
   s.record({ table: s.u32, key: rowKey }),
   s.record({ cell: s.optional(cell), damaged: s.flag, ready: s.flag, hints: s.list(s.node, 100) }),
 )
+
+/** One piece of a table's map, as the node knows it: for whoever was told STALE_MAP. */
+export const mapMessage = message(
+  'map',
+  7,
+  s.record({ table: s.u32, index: s.count }),
+  s.record({ chunk: s.optional(document) }),
+)
+
+/** A node that is no member asks to become one: it is staged, and owns nothing until a plan is committed. */
+export const joinMessage = message(
+  'join',
+  8,
+  s.record({
+    operation: s.fixed<OperationId>(16),
+    /** The cluster it was told to join; empty: whichever this is. */
+    cluster: s.text(64),
+    node: s.node,
+    incarnation: s.fixed<Incarnation>(8),
+    address: s.text(256),
+    http: s.text(256),
+    zone: s.text(64),
+    region: s.text(64),
+    weight: s.real,
+  }),
+  s.record({ clusterId: s.text(64), genesis: document, members: document }),
+)
+export type JoinRequest = s.Shaped<typeof joinMessage.request>
 
 export const REPLICA_WRITE_KINDS = ['write', 'repair', 'hint', 'sweep'] as const
 export type ReplicaWriteKind = (typeof REPLICA_WRITE_KINDS)[number]
@@ -208,13 +242,24 @@ export const storeHintMessage = message(
 )
 
 const treeNode = s.record({ index: s.count, digest, rows: s.count })
+/** A partition by its id, in the version the sender has; where the receiver has another it refuses, or leaves it out. */
+const partitionAddress = { table: s.u32, partition: s.count, mapVersion: s.count } as const
 
-/** Roots of all partitions shared by two replicas; the answer names those that differ. */
+/** Roots of all partitions shared by two holders; the answer names those that differ, and those it cannot speak for. */
 export const sweepRootsMessage = message(
   'sweep-roots',
   30,
-  s.record({ table: s.u32, mapVersion: s.count, partitions: s.list(treeNode, 100_000) }),
-  s.record({ ready: s.flag, differing: s.list(s.count, 100_000) }),
+  s.record({
+    table: s.u32,
+    partitions: s.list(s.record({ id: s.count, mapVersion: s.count, digest, rows: s.count }), 100_000),
+  }),
+  s.record({
+    differing: s.list(s.count, 100_000),
+    /** Rebuilding, damaged, or under another version of the partition: equal roots prove nothing. */
+    unready: s.list(s.count, 100_000),
+    /** Under another version: nothing can be compared. */
+    unknown: s.list(s.count, 100_000),
+  }),
 )
 
 /** Children of one tree node. */
@@ -222,9 +267,7 @@ export const sweepChildrenMessage = message(
   'sweep-children',
   31,
   s.record({
-    table: s.u32,
-    mapVersion: s.count,
-    partition: s.count,
+    ...partitionAddress,
     level: s.count,
     indexes: s.list(s.count, 4096),
   }),
@@ -235,14 +278,14 @@ export const sweepChildrenMessage = message(
 export const sweepLeafMessage = message(
   'sweep-leaf',
   32,
-  s.record({ table: s.u32, mapVersion: s.count, partition: s.count, leaf: s.count, after: rowKey }),
+  s.record({ ...partitionAddress, leaf: s.count, after: rowKey }),
   s.record({ rows: s.list(s.record({ key: rowKey, digest }), 10_000), more: s.flag }),
 )
 
 export const sweepFetchMessage = message(
   'sweep-fetch',
   33,
-  s.record({ table: s.u32, mapVersion: s.count, keys: s.list(rowKey, 1_000) }),
+  s.record({ ...partitionAddress, keys: s.list(rowKey, 1_000) }),
   s.record({
     asOf: s.stamp,
     cells: s.list(s.record({ key: rowKey, cell: s.optional(cell) }), 1_000),
@@ -254,7 +297,7 @@ export const sweepFetchMessage = message(
 export const collectFenceMessage = message(
   'collect-fence',
   40,
-  s.record({ table: s.u32, mapVersion: s.count, partition: s.count, cut: s.stamp }),
+  s.record({ ...partitionAddress, cut: s.stamp }),
   s.record({ hints: s.count, ready: s.flag, clock: s.stamp }),
 )
 
@@ -262,7 +305,7 @@ export const collectFenceMessage = message(
 export const collectReportMessage = message(
   'collect-report',
   41,
-  s.record({ table: s.u32, mapVersion: s.count, partition: s.count, candidates: s.list(rowKey, 10_000) }),
+  s.record({ ...partitionAddress, candidates: s.list(rowKey, 10_000) }),
   s.record({ rows: s.list(s.record({ key: rowKey, digest }), 10_000) }),
 )
 
@@ -271,13 +314,80 @@ export const collectDropMessage = message(
   'collect-drop',
   42,
   s.record({
-    table: s.u32,
-    mapVersion: s.count,
-    partition: s.count,
+    ...partitionAddress,
     cut: s.stamp,
     rows: s.list(s.record({ key: rowKey, digest }), 10_000),
   }),
   s.record({ dropped: s.count }),
+)
+
+/** Movement: has this node durably learned that these partitions have reached these versions? */
+export const barrierMessage = message(
+  'barrier',
+  60,
+  s.record({ partitions: s.list(s.record({ ...partitionAddress, chunk: s.count }), 10_000) }),
+  s.record({ reached: s.list(s.flag, 10_000) }),
+)
+
+/** Movement: may writes of this attempt come? Only when nothing of an older one is left here. */
+export const prepareMoveMessage = message(
+  'prepare-move',
+  61,
+  s.record({
+    partitions: s.list(s.record({ ...partitionAddress, chunk: s.count, session: s.count }), 10_000),
+  }),
+  s.record({ ready: s.list(s.flag, 10_000) }),
+)
+
+export const RECEIVE_STATES = ['unknown', 'streaming', 'verifying', 'verified', 'waiting'] as const
+export type ReceiveState = (typeof RECEIVE_STATES)[number]
+
+/** Movement: fetch the rows of this attempt, or go on; how far it is. */
+export const receiveMoveMessage = message(
+  'receive-move',
+  62,
+  s.record({ partitions: s.list(s.record({ ...partitionAddress, session: s.count }), 10_000) }),
+  s.record({
+    moves: s.list(
+      s.record({
+        state: s.oneOf<ReceiveState>(RECEIVE_STATES),
+        rows: s.count,
+        bytes: s.count,
+        /** What it waits for, in words. */
+        waitsFor: s.text(256),
+      }),
+      10_000,
+    ),
+  }),
+)
+
+/** Movement: the next rows of a partition, for an attempt that is still open. */
+export const movePageMessage = message(
+  'move-page',
+  63,
+  s.record({ ...partitionAddress, session: s.count, after: rowKey, bytes: s.count }),
+  s.record({ rows: s.list(s.record({ key: rowKey, cell }), 10_000), more: s.flag, asOf: s.stamp }),
+)
+
+/** Movement: a home that is leaving gives what only it has to those that stay or come. */
+export const handOverMessage = message(
+  'hand-over',
+  64,
+  s.record({ partitions: s.list(s.record({ ...partitionAddress, session: s.count }), 10_000) }),
+  s.record({ done: s.list(s.flag, 10_000) }),
+)
+
+/** What partitions weigh on this node, and the room it has: for plans. */
+export const measureMessage = message(
+  'measure',
+  65,
+  s.record({ table: s.u32, partitions: s.list(s.count, 100_000) }),
+  s.record({
+    partitions: s.list(s.record({ rows: s.count, bytes: s.count }), 100_000),
+    storedBytes: s.count,
+    /** 0: not known. */
+    freeBytes: s.count,
+  }),
 )
 
 export const gossipMessage = message('gossip', 50, s.record({ body: gossipSchema }), empty)

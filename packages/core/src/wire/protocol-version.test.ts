@@ -20,8 +20,8 @@ const shapesHash = (): string => {
 
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
-    version: 1,
-    shapes: '3ae9be61f9565046',
+    version: 2,
+    shapes: '625b0ce176d3faca',
   })
 })
 

@@ -3,8 +3,9 @@
  *
  * History:
  *   1  first version: leaderless tables, registers, sweeps.
+ *   2  requests carry the version of their partition; maps in pieces; joining and movement.
  */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 /** First bytes of a connection, before the first length: tells Quorate from anything else. */
 export const PROTOCOL_MAGIC = 'QRT1'

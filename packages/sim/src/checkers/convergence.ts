@@ -3,7 +3,7 @@
  * and are what counting the rows gives, no hint is left, no row is damaged, no rebuild is under way.
  */
 
-import { type ByteString, bytesEqual, DAMAGED, type TableView, tokenRange } from '@quorate/core'
+import { type ByteString, bytesEqual, DAMAGED, type TableView } from '@quorate/core'
 import type { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
 
@@ -39,13 +39,13 @@ export function differences(cluster: SimCluster, limit = 5): string[] {
 
 function compareHomes(
   view: TableView,
-  partition: { readonly index: number; readonly start: number; readonly end: number },
+  partition: { readonly id: number; readonly from: ByteString; readonly to: ByteString },
   a: SimMachine,
   b: SimMachine,
 ): string | undefined {
   const { id, name } = view.descriptor
-  const where = `${name} partition ${partition.index} of ${a.id} and ${b.id}`
-  const { from, to } = tokenRange(id, partition.start, partition.end)
+  const where = `${name} partition ${partition.id} of ${a.id} and ${b.id}`
+  const { from, to } = partition
   const mine = new Map(a.node!.store.scan(from, to))
   let count = 0
   for (const [key, theirs] of b.node!.store.scan(from, to)) {
@@ -55,8 +55,8 @@ function compareHomes(
     if (own === undefined || !bytesEqual(own, theirs)) return `${where}: row ${printable(key)} differs`
   }
   if (count !== mine.size) return `${where}: ${mine.size} rows and ${count} rows`
-  const left = a.node!.trees.node(id, partition.index, 0, 0)
-  const right = b.node!.trees.node(id, partition.index, 0, 0)
+  const left = a.node!.trees.node(id, partition.id, 0, 0)
+  const right = b.node!.trees.node(id, partition.id, 0, 0)
   if (left.rows !== count || right.rows !== count)
     return `${where}: trees count ${left.rows} and ${right.rows} of ${count} rows`
   if (left.digest.some((lane, i) => lane !== right.digest[i])) return `${where}: equal rows, other trees`

@@ -14,8 +14,7 @@ import {
   DAMAGED,
   decodeCell,
   encodeKey,
-  rowKey,
-  tokenOf,
+  keyOfRow,
 } from '@quorate/core'
 import type { WriteRecord } from '../workloads/history.ts'
 import type { SimCluster } from '../world/sim-cluster.ts'
@@ -67,16 +66,12 @@ function placeOf(machine: SimMachine, write: WriteRecord): Place | undefined {
   const { node } = machine
   if (node === undefined) return undefined
   const partitionKey = encodeKey(write.key)
-  const token = tokenOf(partitionKey)
   try {
     const view = node.catalog.named(write.table)
-    const partition = view.map.locate(token)
-    if (node.context.fences.of(view.descriptor.id, partition).watermark >= contextMax(write.context!))
-      return undefined
-    return {
-      key: rowKey(view.descriptor.id, token, partitionKey, '' as ByteString),
-      replicas: partition.replicas,
-    }
+    const key = keyOfRow(view, partitionKey, '' as ByteString)
+    const partition = view.map.locate(key)
+    if (node.context.fences.at(key).watermark >= contextMax(write.context!)) return undefined
+    return { key, replicas: partition.replicas }
   } catch {
     // The node has not heard of the table (again) yet.
     return undefined
