@@ -18,6 +18,7 @@ export const roomOrder = [
   'wire',
   'sweep',
   'leaderless',
+  'movement',
   'node',
 ]
 

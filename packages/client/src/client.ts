@@ -188,7 +188,9 @@ export class QuorateClient {
       return this.router.refreshMap(map.table, partition.chunk, peer)
     }
     const ask = (leftMs: number, resolve: (reply: Reply) => void, reject: (error: unknown) => void): void => {
-      ;({ map, partition } = place())
+      const now = place()
+      if (now.partition !== partition) order = []
+      ;({ map, partition } = now)
       const request = makeRequest(partition)
       this.rpc.call([tries.next(next)], message, request, leftMs, (_, reply, error) => {
         if (error === undefined) resolve(reply as Reply)
@@ -238,7 +240,11 @@ export class QuorateClient {
   /** Resolves when it is time to try again; rejects with what the call ends with. */
   async #recover(tries: Tries, cause: unknown): Promise<void> {
     const error = tries.failed(cause)
-    if (tries.peer !== undefined && NODE_TROUBLE.has(error.code)) this.router.failed(tries.peer)
+    if (tries.peer !== undefined && NODE_TROUBLE.has(error.code)) {
+      this.router.failed(tries.peer)
+      // It may be gone for good, and its rows with others: meanwhile it is found out.
+      this.router.lookAround()
+    }
     if (error.code === 'UNKNOWN_TABLE') await this.#quietly(tries, () => this.router.refresh())
     const { peer, onStaleMap } = tries
     if (error.code === 'STALE_MAP' && peer !== undefined && onStaleMap !== undefined)

@@ -29,6 +29,7 @@ import { Attempts } from './attempts.ts'
 
 const AVOID_MS = 1_000
 const FETCH_MS = 2_000
+const LOOK_MS = 1_000
 
 export interface Seed {
   readonly peer: PeerId
@@ -43,6 +44,7 @@ export class Router {
   readonly #seeds: readonly Seed[]
   readonly #avoid = new Map<string, number>()
   #refreshing: Promise<void> | undefined
+  #lookedMs = Number.NEGATIVE_INFINITY
   clusterId = ''
 
   constructor(rpc: Rpc, clock: Clock, random: Random, seeds: readonly Seed[]) {
@@ -88,14 +90,29 @@ export class Router {
     if (chunk !== undefined) this.catalog.learn({ chunks: [{ table, index, chunk: decodeChunk(chunk) }] })
   }
 
+  /** Asks for the state of the cluster while other things go on, not too often. */
+  lookAround(): void {
+    const now = this.#clock.monotonicMs()
+    if (now < this.#lookedMs + LOOK_MS) return
+    this.#lookedMs = now
+    this.refresh().catch((error: unknown) => {
+      // Whoever needs a node now hears of it; the state in hand may still be right.
+      if (!isQuorateError(error)) throw error
+    })
+  }
+
   async #fetch(): Promise<void> {
     const members = this.catalog.members.members.map(member => member.id as string as PeerId)
-    const peers = [
+    const shuffled = [
       ...randomShuffle(this.#random, members),
       ...randomShuffle(
         this.#random,
         this.#seeds.map(seed => seed.peer),
       ),
+    ]
+    const peers = [
+      ...shuffled.filter(peer => !this.isAvoided(peer)),
+      ...shuffled.filter(peer => this.isAvoided(peer)),
     ]
     const attempts = new Attempts()
     for (const peer of peers) {

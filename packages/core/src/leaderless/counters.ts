@@ -28,6 +28,8 @@ export interface Counters {
   healedCells: number
   tombstonesCollected: number
   supersededCollected: number
+  /** Rows removed here because their partition is kept elsewhere now. */
+  rowsMovedAway: number
 }
 
 export function newCounters(): Counters {
@@ -60,5 +62,6 @@ export function newCounters(): Counters {
     healedCells: 0,
     tombstonesCollected: 0,
     supersededCollected: 0,
+    rowsMovedAway: 0,
   }
 }

@@ -124,8 +124,8 @@ export class HintReplayer {
    * now: the hint may be the only copy of its write.
    */
   #destinations(partition: Partition, target: NodeId): readonly NodeId[] {
-    const { holders } = partition
-    return holders.includes(target) ? [target] : holders
+    const homes = [...new Set(partition.writeSets.flat())]
+    return homes.includes(target) ? [target] : homes
   }
 
   #send(partition: Partition, home: NodeId, hint: Hint): Promise<boolean> {

@@ -13,6 +13,7 @@ import type { Counters } from './counters.ts'
 import type { HintStore } from './hint-store.ts'
 import type { Ledger } from './ledger.ts'
 import type { RowStore } from './row-store.ts'
+import type { UserLatency } from './user-latency.ts'
 
 export interface NodeContext {
   readonly self: NodeId
@@ -27,6 +28,8 @@ export interface NodeContext {
   readonly ledger: Ledger
   readonly fences: Fences
   readonly counters: Counters
+  /** What users feel of this node as their coordinator. */
+  readonly latency: UserLatency
   /** Liveness only routes; it never decides who owns anything. */
   isSuspected(node: NodeId): boolean
   /** May this replica answer reads of the partition? Not while it is being rebuilt after losing its store. */

@@ -69,6 +69,7 @@ export class ReadFlow {
   #others: readonly Candidate[] | undefined
   readonly #attempts: string[] = []
   readonly #repaired: NodeId[] = []
+  readonly #begunMs: number
   #asked = 0
   #outstanding = 0
   #hedged = false
@@ -80,6 +81,7 @@ export class ReadFlow {
   constructor(options: ReadFlowOptions) {
     this.#options = options
     this.#node = options.context
+    this.#begunMs = options.context.clock.monotonicMs()
     // What was true when the request came may have changed while it was on its way here.
     this.#view = options.context.catalog.find(options.view.descriptor.id) ?? options.view
     this.#partition = this.#view.map.locate(options.key)
@@ -416,6 +418,7 @@ export class ReadFlow {
 
   #reply(cell: Cell | undefined): void {
     this.#node.counters.reads++
+    this.#node.latency.record(this.#node.clock.monotonicMs() - this.#begunMs)
     const { needed, hops, onResult } = this.#options
     const partition = this.#partition
     onResult(cell, {

@@ -251,6 +251,24 @@ export class RowStore {
     }
   }
 
+  /** Removes rows of a partition that is not kept here, or not yet: this node's copies, not the rows. */
+  drop(view: TableView, keys: readonly ByteString[]): Position {
+    const batch: TableWrite[] = keys.map(key => ({ key, value: undefined }))
+    const marked = keys.filter(key => this.#damaged.has(key))
+    batch.push(...marked.map(key => ({ key: damageKey(key), value: undefined })))
+    const before = keys.map(key => this.#store.get(key))
+    const position = this.#store.commit(batch)
+    keys.forEach((key, at) => {
+      this.#damaged.delete(key)
+      this.#collectable.delete(key)
+      const stored = before[at]
+      if (stored === undefined) return
+      if (stored === DAMAGED) this.#trees.recount(view.descriptor.id, key)
+      else this.#trees.applied(view.descriptor.id, key, digestCell(key, stored), undefined)
+    })
+    return position
+  }
+
   /** Told of a row that the collector, on its evidence, has removed or rewritten in a batch of its own. */
   collected(view: TableView, key: ByteString, before: Uint8Array, after: Uint8Array | undefined): void {
     const digest = after === undefined ? undefined : digestCell(key, after)

@@ -68,6 +68,7 @@ export class WriteFlow {
   readonly #used: NodeId[] = []
   #coordinatesFor: NodeId | undefined
   #open = 0
+  readonly #begunMs: number
   #written: Written | undefined
   #asOf = 0 as Stamp
   #answered = false
@@ -76,6 +77,7 @@ export class WriteFlow {
   constructor(options: WriteFlowOptions) {
     this.#options = options
     this.#node = options.context
+    this.#begunMs = options.context.clock.monotonicMs()
     const { replication } = options.view.descriptor
     // What was true when the request came may have changed while it was on its way here.
     this.#view = options.context.catalog.find(options.view.descriptor.id) ?? options.view
@@ -385,6 +387,7 @@ export class WriteFlow {
     this.#answered = true
     this.#deadline?.cancel()
     this.#node.counters.writes++
+    this.#node.latency.record(this.#node.clock.monotonicMs() - this.#begunMs)
     const { seen, repeated } = this.#written!
     const context = encodeContextToken(seen, this.#options.key)
     this.#options.respond.ok({ receipt: this.#receipt(), context, repeated })
@@ -399,6 +402,7 @@ export class WriteFlow {
     this.#answered = true
     this.#deadline?.cancel()
     this.#node.counters.writesShort++
+    this.#node.latency.record(this.#node.clock.monotonicMs() - this.#begunMs)
     const acked = this.#tally.acked()
     this.#options.respond.fail(
       new QuorateError(
@@ -416,10 +420,12 @@ export class WriteFlow {
 
   #receipt(): WireReceipt {
     const { request } = this.#options
-    const { replicas, version } = this.#partition
+    const { writeSets, version } = this.#partition
     const isStoodIn = (home: NodeId): boolean => this.#fallbacks.some(fallback => fallback.for === home)
-    // Of a partition that moves, those that answer reads now: what the receipt promises is about them.
-    const acked = this.#tally.acked().filter(home => replicas.includes(home))
+    // Of a partition that moves, the set with the fewest copies: reads may ask either before long.
+    const inSet = (set: readonly NodeId[]): NodeId[] => this.#tally.acked().filter(home => set.includes(home))
+    const replicas = writeSets.reduce((least, set) => (inSet(set).length < inSet(least).length ? set : least))
+    const acked = inSet(replicas)
     return {
       coordinator: this.#node.self,
       mapVersion: version,

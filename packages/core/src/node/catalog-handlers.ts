@@ -15,7 +15,7 @@ import { describeTable, refuseTooManyTables, type TableDescriptor } from '../cat
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { firstChunks } from '../partitioning/map-chunks.ts'
-import { clusterMessage, createTableMessage } from '../wire/messages.ts'
+import { clusterMessage, createTableMessage, joinMessage } from '../wire/messages.ts'
 import type { Coordination } from './coordination.ts'
 
 const SPREAD_MS = 1_000
@@ -39,6 +39,13 @@ export function serveCatalog(node: NodeContext, coordination: Coordination): voi
       request.knownTables > catalog.tables.version || request.knownMembers > catalog.members.version
     if (behind) void coordination.refresh().then(answer)
     else answer()
+  })
+
+  rpc.handle(joinMessage, (request, respond) => {
+    void coordination.admit(request).then(
+      reply => respond.ok({ clusterId: coordination.clusterId, ...reply }),
+      (error: unknown) => respond.fail(error),
+    )
   })
 
   rpc.handle(createTableMessage, (request, respond, _, deadline) => {

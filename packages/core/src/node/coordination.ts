@@ -8,11 +8,12 @@
  * its disk: it flags its rebuild durably, then announces itself, then has its acceptor replaced.
  */
 
-import { QuorateError } from '../base/errors.ts'
-import type { ByteString, Incarnation, NodeId, OperationId, PeerId } from '../base/ids.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
+import type { ByteString, Incarnation, NodeId, OperationId, PeerId, TableId } from '../base/ids.ts'
 import { randomBelow, randomByteString } from '../base/prng.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import {
+  decodeChunk,
   decodeMembers,
   decodeTables,
   encodeMembers,
@@ -31,16 +32,24 @@ import { pause } from '../ports/pause.ts'
 import type { Random } from '../ports/random.ts'
 import { AcceptorHost, beginProposerLife } from '../register/acceptor-host.ts'
 import { ConfigChange } from '../register/config-change.ts'
+import { decodeGenesis, encodeGenesis } from '../register/genesis.ts'
 import { Proposer } from '../register/proposer.ts'
-import type { RegisterConfig, Voter } from '../register/register-config.ts'
+import { decodeConfig, encodeConfig, type RegisterConfig, type Voter } from '../register/register-config.ts'
 import { EmbeddedRegisters, type Registers } from '../register/registers.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store } from '../store/store-face.ts'
-import { gossipMessage, registerMessage } from '../wire/messages.ts'
+import {
+  clusterMessage,
+  gossipMessage,
+  type JoinRequest,
+  joinMessage,
+  registerMessage,
+} from '../wire/messages.ts'
 import type { Rpc } from '../wire/rpc.ts'
+import { admitted } from './admittance.ts'
 import { Forming } from './forming.ts'
 import { MapKeeper } from './map-keeper.ts'
-import { initialVoters, type NodeConfig } from './node-config.ts'
+import { initialVoters, type JoinConfig, type NodeConfig, votersOf } from './node-config.ts'
 import type { Rebuild } from './rebuild.ts'
 
 const MEMBERS_KEY = `${keyspaces.meta}members` as ByteString
@@ -48,6 +57,9 @@ const TABLES_KEY = `${keyspaces.meta}tables` as ByteString
 const RETRY_MS = 500
 const POLL_MS = 10_000
 const CONFIG_CHANGE_MS = 10_000
+const JOIN_MS = 5_000
+/** What asking again does not mend, though it is asked again: the other side may change its mind. */
+const JOIN_REFUSED: ReadonlySet<string> = new Set(['WRONG_CLUSTER', 'CONFLICT', 'BAD_REQUEST'])
 const VERSION_PREFIX = 'v:'
 const noIncarnation = '\0\0\0\0\0\0\0\0' as Incarnation
 
@@ -122,11 +134,17 @@ export class Coordination {
       this.#followMembers()
       this.membership.start()
       this.#forming.start()
+      const { join } = this.#options.config
+      if (join !== undefined) void this.#askToJoin(join)
     })
   }
 
   get clusterId(): string {
     return this.#forming.clusterId
+  }
+
+  get hasRegisters(): boolean {
+    return this.#registers !== undefined
   }
 
   get registers(): Registers {
@@ -245,6 +263,87 @@ export class Coordination {
     return randomByteString(this.#options.random, 16) as OperationId
   }
 
+  /** A node that joins asks the members, again at every start: so it hears who holds the registers now. */
+  async #askToJoin(join: JoinConfig): Promise<void> {
+    const { clock, catalog, config, store, rpc } = this.#options
+    const operation = this.operation()
+    const { id, address, http, zone, region, weight } = config.members[0]!
+    for (let turn = 0; !this.#stopped && this.#registers === undefined; turn++) {
+      const known = catalog.members.members
+        .filter(member => member.id !== this.#self)
+        .map(member => ({ peer: member.id as string as PeerId, address: member.address }))
+      const seeds = [...join.seeds, ...known]
+      const { peer, address: asked } = seeds[turn % seeds.length]!
+      rpc.route(peer, asked)
+      try {
+        const reply = await rpc.request(
+          peer,
+          joinMessage,
+          {
+            operation,
+            cluster: join.cluster,
+            node: id,
+            incarnation: store.incarnation,
+            address,
+            http,
+            zone,
+            region,
+            weight,
+            newZone: join.newZone,
+          },
+          JOIN_MS,
+        )
+        catalog.learn({ members: decodeMembers(reply.members) })
+        this.#followMembers()
+        this.#forming.joined(
+          asked as string as NodeId,
+          decodeGenesis(reply.genesis),
+          decodeConfig(reply.voters),
+        )
+        return
+      } catch (error) {
+        if (!(error instanceof QuorateError)) throw error
+        if (JOIN_REFUSED.has(error.code))
+          this.#options.onTrouble(`${asked} refuses to let ${id} join: ${error.message}`)
+        await pause(clock, RETRY_MS)
+      }
+    }
+  }
+
+  /** Lets a node in that is to become a member: staged, it owns nothing before a plan is committed. */
+  async admit(
+    request: JoinRequest,
+  ): Promise<{ genesis: Uint8Array; voters: Uint8Array; members: Uint8Array }> {
+    const { origin } = this.#forming
+    const proposer = this.#proposer
+    if (origin === undefined || proposer === undefined || !this.#announced)
+      throw new QuorateError('NOT_READY', 'the cluster has not formed yet: nobody can join it')
+    if (request.cluster !== '' && request.cluster !== origin.clusterId) {
+      throw new QuorateError(
+        'WRONG_CLUSTER',
+        `"${request.node}" was told to join cluster ${request.cluster}, this is cluster ${origin.clusterId}`,
+        { data: { cluster: origin.clusterId, asked: request.cluster } },
+      )
+    }
+    await this.refresh()
+    const before = this.#options.catalog.members
+    if (admitted(before, request) !== 'known')
+      await this.changeMembers(members => {
+        try {
+          const result = admitted(members, request)
+          return result === 'known' ? members : { ...members, members: result }
+        } catch (error) {
+          if (!isQuorateError(error)) throw error
+          return error.message
+        }
+      })
+    return {
+      genesis: encodeGenesis(origin),
+      voters: encodeConfig(proposer.config),
+      members: encodeMembers(this.#options.catalog.members),
+    }
+  }
+
   async #join(): Promise<void> {
     while (!this.#stopped) {
       try {
@@ -277,7 +376,11 @@ export class Coordination {
     const state = decodeMembers(found.value)
     const own = state.members.find(member => member.id === this.#self)
     if (own === undefined) {
-      this.#options.onTrouble(`${this.#self} is not a member of this cluster`)
+      this.#options.onTrouble(
+        `${this.#self} is no member of cluster ${this.clusterId} (any more): to come back it must be started with an empty data directory and --join`,
+      )
+      this.#announced = true
+      await this.refresh()
       return true
     }
     if (own.incarnation !== store.incarnation && own.incarnation !== noIncarnation) await rebuild.begin()
@@ -326,11 +429,11 @@ export class Coordination {
 
   /** A voter on a new disk is a new acceptor: the old one must go and this one come, by a change of acceptors. */
   async #replaceOwnAcceptor(): Promise<boolean> {
-    const { store, clock, config } = this.#options
+    const { store, clock } = this.#options
     const proposer = this.#proposer!
     const { acceptors, joint } = proposer.config
-    const isVoter = initialVoters(config.members).includes(this.#self)
     const inForce = acceptors.find(id => id.node === this.#self)
+    const isVoter = inForce !== undefined
     if (joint === undefined && (!isVoter || inForce?.incarnation === store.incarnation)) return true
     const target = acceptors.map(id => ({
       node: id.node,
@@ -390,6 +493,32 @@ export class Coordination {
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error
       // No quorum now: what is known stays in use; versions on requests keep it honest.
+      await this.#askPeer()
+    }
+  }
+
+  /**
+   * What one of the members knows, when the registers cannot be read: versions say what is newer, whoever says
+   * it. A node that has been removed hears of it only so.
+   */
+  async #askPeer(): Promise<void> {
+    const { catalog, rpc, random } = this.#options
+    const others = catalog.members.members.filter(member => member.id !== this.#self)
+    const other = others[randomBelow(random, Math.max(1, others.length))]
+    if (other === undefined || this.#stopped) return
+    const known = { knownMembers: 0, knownTables: 0 }
+    try {
+      const reply = await rpc.request(other.id as string as PeerId, clusterMessage, known, RETRY_MS)
+      if (reply.clusterId !== this.clusterId || this.#stopped) return
+      const state = decodeMembers(reply.members)
+      if (state.version <= catalog.members.version) return
+      catalog.learn({ members: state, tables: decodeTables(reply.tables) })
+      this.#followMembers()
+      for (const { table, index, chunk } of reply.maps)
+        this.maps.learn(table as TableId, index, decodeChunk(chunk))
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      // Nobody can be asked now: the next poll asks another.
     }
   }
 
@@ -398,6 +527,59 @@ export class Coordination {
     const down = voters.filter(voter => this.membership.isSuspected(voter))
     const suspected = down.length === 0 ? '' : `; suspected down: ${down.join(', ')}`
     return `no majority of its ${voters.length} voters (${voters.join(', ')}) answered in time${suspected}`
+  }
+
+  /** Changes the members by compare-and-set; `change` returns what to refuse with instead. */
+  async changeMembers(
+    change: (before: MembersState) => Omit<MembersState, 'version'> | string,
+  ): Promise<MembersState> {
+    const outcome = await this.registers.change(
+      REGISTER_MEMBERS as ByteString,
+      current => {
+        if (current === undefined) return { reject: 'the cluster has no members yet' }
+        const before = decodeMembers(current)
+        const after = change(before)
+        return typeof after === 'string'
+          ? { reject: after }
+          : { value: encodeMembers({ ...after, version: before.version + 1 }) }
+      },
+      this.operation(),
+    )
+    if (outcome.kind === 'rejected') throw new QuorateError('CONFLICT', outcome.reason)
+    if (outcome.kind !== 'committed') {
+      throw new QuorateError('UNAVAILABLE', `the members could not be changed: ${this.#noMajority()}`, {
+        outcome: outcome.kind === 'unknown' ? 'unknown' : 'not-applied',
+        data: { reason: outcome.reason },
+      })
+    }
+    await this.refresh()
+    return decodeMembers(outcome.current.value!)
+  }
+
+  /**
+   * Sees to it that the registers are held by active members, as many as an odd number up to five allows; those
+   * that hold them already keep them. False when that is not so yet.
+   */
+  async settleVoters(): Promise<boolean> {
+    const proposer = this.#proposer
+    if (proposer === undefined) return false
+    const active = this.#options.catalog.members.members.filter(
+      ({ state, incarnation }) => state === 'active' && incarnation !== noIncarnation,
+    )
+    const { acceptors, joint } = proposer.config
+    const count = votersOf(active.length)
+    const kept = acceptors.filter(voter => active.some(member => member.id === voter.node)).slice(0, count)
+    const others = active.filter(member => !kept.some(voter => voter.node === member.id))
+    const nodes = [...kept.map(voter => voter.node), ...others.map(member => member.id)].slice(0, count)
+    if (joint === undefined && nodes.length === acceptors.length && kept.length === acceptors.length)
+      return true
+    const target = nodes.map(node => ({
+      node,
+      incarnation: active.find(member => member.id === node)!.incarnation,
+    }))
+    const change = new ConfigChange(proposer, this.#options.clock.monotonicMs() + CONFIG_CHANGE_MS)
+    const outcome = await change.run(target)
+    return outcome.kind === 'done'
   }
 
   async readTables(timeoutMs: number): Promise<TablesState> {

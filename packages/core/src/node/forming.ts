@@ -49,13 +49,14 @@ export class Forming {
   #timer: Timer | undefined
   #retry: Timer | undefined
   #running = false
+  #voters: RegisterConfig | undefined
 
   constructor(options: FormingOptions) {
     this.#options = options
     const { config, store, rpc } = options
     const { state, outputs } = startGenesis(
       { node: config.id, incarnation: store.incarnation },
-      initialVoters(config.members),
+      config.join === undefined ? initialVoters(config.members) : [],
       storedGenesis(store),
     )
     this.#state = state
@@ -64,6 +65,18 @@ export class Forming {
       if (!config.members.some(member => member.id === (from as string))) return
       this.#step({ kind: 'message', from: from as string as NodeId, message: request.body })
     })
+  }
+
+  /** This node has joined a cluster: what that was formed with, and who holds its registers now. */
+  joined(from: NodeId, genesis: Genesis, voters: RegisterConfig): void {
+    this.#voters = voters
+    const { incarnation } = this.#state.self
+    this.#step({ kind: 'message', from, message: { kind: 'hello', incarnation, echo: undefined, genesis } })
+  }
+
+  /** What the cluster was formed with, also when this node was no part of it. */
+  get origin(): Genesis | undefined {
+    return this.#state.genesis ?? this.#state.outside?.genesis
   }
 
   /** What was agreed, once this node has it. */
@@ -116,7 +129,7 @@ export class Forming {
           this.#adopt(output.config)
           break
         case 'outsider':
-          onFormed(acceptor.config ?? firstConfig(output.genesis.voters))
+          onFormed(acceptor.config ?? this.#voters ?? firstConfig(output.genesis.voters))
           break
         case 'conflict':
           onTrouble(

@@ -1,5 +1,5 @@
 import { QuorateError } from '../base/errors.ts'
-import type { NodeId } from '../base/ids.ts'
+import type { NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 
 /** A member as the configuration names it before the cluster exists. */
@@ -21,6 +21,9 @@ export interface NodeTuning {
   /** How long clients may go on trying one write, with the clocks' drift: nothing younger is collected. */
   readonly lateWriteMs: number
   readonly scrubIntervalMs: number
+  /** What each node takes of rows that are moved to it, at most, per second; and partitions that move at once. */
+  readonly moveBytesPerSecond: number
+  readonly movesAtOnce: number
   /** 16 allocated, or 256 random. */
   readonly tokensPerNode: number
   readonly randomTokens: boolean
@@ -33,15 +36,28 @@ export const defaultTuning: NodeTuning = {
   collectIntervalMs: 60_000,
   lateWriteMs: limits.requestTimeoutMaxMs + limits.clockDriftMaxMs,
   scrubIntervalMs: 3_600_000,
+  moveBytesPerSecond: 16 * 1024 * 1024,
+  movesAtOnce: 32,
   tokensPerNode: 16,
   randomTokens: false,
 }
 
 export interface NodeConfig {
   readonly id: NodeId
-  /** All initial members, this one included: the same list on every node. */
+  /** All initial members, this one included: the same list on every node. A node that joins: itself alone. */
   readonly members: readonly InitialMember[]
+  /** Set on a node that joins a cluster that exists: whom it asks. */
+  readonly join?: JoinConfig
   readonly tuning: NodeTuning
+}
+
+export interface JoinConfig {
+  /** Some members: `host:port` of their data listeners, and how the transport names them. */
+  readonly seeds: readonly { readonly peer: PeerId; readonly address: string }[]
+  /** Id of the cluster; empty: whichever answers. */
+  readonly cluster: string
+  /** Its zone is meant to be one that no member is in yet. */
+  readonly newZone: boolean
 }
 
 export interface NodeConfigProblem {
@@ -52,7 +68,10 @@ export interface NodeConfigProblem {
 }
 
 /** Everything that is wrong with a configuration. */
-export function nodeConfigProblems({ id: self, members }: NodeConfig): NodeConfigProblem[] {
+export function nodeConfigProblems({
+  id: self,
+  members,
+}: Pick<NodeConfig, 'id' | 'members'>): NodeConfigProblem[] {
   const out: NodeConfigProblem[] = []
   const wrong = (member: NodeId | undefined, field: NodeConfigProblem['field'], message: string): void => {
     out.push({ member, field, message })
@@ -81,7 +100,14 @@ const VOTERS_MAX = 5
 
 /** The nodes that hold the registers: the first by id, an odd number up to five. */
 export function initialVoters(members: readonly InitialMember[]): NodeId[] {
-  const ids = members.map(member => member.id).sort()
-  const count = Math.min(VOTERS_MAX, ids.length)
-  return ids.slice(0, count % 2 === 0 ? count - 1 : count)
+  return members
+    .map(member => member.id)
+    .sort()
+    .slice(0, votersOf(members.length))
+}
+
+/** How many of so many members hold the registers: an odd number, so that none is there for nothing. */
+export function votersOf(members: number): number {
+  const count = Math.min(VOTERS_MAX, members)
+  return count % 2 === 0 && count > 0 ? count - 1 : count
 }

@@ -5,7 +5,7 @@
  * stop. Nothing here decides anything about data; that is in the rooms it wires together.
  */
 
-import { QuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { randomBelow } from '../base/prng.ts'
@@ -22,6 +22,12 @@ import { Ledger } from '../leaderless/ledger.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { RecentOperations } from '../leaderless/recent-operations.ts'
 import { RowStore } from '../leaderless/row-store.ts'
+import { UserLatency } from '../leaderless/user-latency.ts'
+import { Janitor } from '../movement/janitor.ts'
+import { Mover } from '../movement/mover.ts'
+import { Receiver } from '../movement/receiver.ts'
+import { serveMoves } from '../movement/source.ts'
+import { strainOf, Throttle } from '../movement/throttle.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Disk } from '../ports/disk.ts'
@@ -38,6 +44,7 @@ import { Sweeper } from '../sweep/sweeper.ts'
 import { type ReplayedChange, replayedChange, Trees } from '../sweep/trees.ts'
 import { FIRST_CALL_ID_MAX, Rpc } from '../wire/rpc.ts'
 import { serveCatalog } from './catalog-handlers.ts'
+import { ClusterControl } from './cluster-control.ts'
 import { Coordination } from './coordination.ts'
 import { checkNodeConfig, type NodeConfig } from './node-config.ts'
 import { ProofAges } from './proof-ages.ts'
@@ -59,9 +66,15 @@ export interface NodeHooks {
   /** Something an operator should know. */
   readonly onTrouble?: (message: string) => void
   readonly storeLimits?: Partial<StoreLimits>
+  /** Bytes free on the disk of the store; 0: not known. */
+  readonly freeBytes?: () => number
 }
 
 const TELL_TIME_MS = 1_000
+const FOLLOW_MS = 1_000
+/** Gossip tells of changes; once in so many looks they are read whether it did or not. */
+const FOLLOW_READS = 5
+const MOVE_PAGE_BYTES = 256 * 1024
 
 export class Node {
   readonly config: NodeConfig
@@ -73,6 +86,11 @@ export class Node {
   readonly proofs: ProofAges
   readonly collector: Collector
   readonly scrubber: Scrubber
+  readonly control: ClusterControl
+  readonly mover: Mover
+  readonly receiver: Receiver
+  readonly throttle: Throttle
+  readonly #janitor: Janitor
   readonly trees: Trees
   readonly admission: Admission
   readonly time: ClusterTime
@@ -85,6 +103,7 @@ export class Node {
   readonly #startedMs: number
   #stopped = false
   #hurrying = false
+  #turn = 0
 
   /** Opens the store (recovering it) and starts serving. Rejects with STORE_DAMAGED and what to do. */
   static async open(world: World, config: NodeConfig, hooks: NodeHooks): Promise<Node> {
@@ -162,6 +181,38 @@ export class Node {
     this.scrubber = new Scrubber(this.context, store, trees, scrubIntervalMs)
     this.#replayer = new HintReplayer(this.context)
     this.#healer = new DamageHealer(this.context)
+    this.control = new ClusterControl({
+      node: this.context,
+      coordination: this.coordination,
+      tokensPerNode: config.tuning.tokensPerNode,
+      bytesPerSecond: config.tuning.moveBytesPerSecond,
+      parallel: config.tuning.movesAtOnce,
+    })
+    this.throttle = new Throttle(clock, config.tuning.moveBytesPerSecond)
+    const mapsAreKept = (): boolean => this.coordination.maps.isKept
+    this.receiver = new Receiver({
+      node: this.context,
+      sweeper: this.sweeper,
+      throttle: this.throttle,
+      isRunning: task => this.control.isRunning(task),
+      mapsAreKept,
+      pageBytes: MOVE_PAGE_BYTES,
+    })
+    this.mover = new Mover({
+      node: this.context,
+      task: () => this.control.driven(),
+      change: (table, index, change) => this.control.changeMap(table, index, change),
+      finish: task => this.control.finish(task),
+    })
+    this.#janitor = new Janitor(this.context, mapsAreKept)
+    serveMoves({
+      node: this.context,
+      sweeper: this.sweeper,
+      trees,
+      mapsAreKept,
+      storedBytes: () => 0,
+      freeBytes: () => hooks.freeBytes?.() ?? 0,
+    })
     this.#start()
   }
 
@@ -184,6 +235,7 @@ export class Node {
       hints: new HintStore(store, catalog, ledger, counters),
       fences: new Fences(store),
       counters,
+      latency: new UserLatency(clock),
       isSuspected: (node: NodeId) => this.coordination.membership.isSuspected(node),
       isReady: (view: TableView, partition: Partition) => this.rebuild.isReady(view, partition),
       catchUp: (table, chunk, from) => this.coordination.maps.look(table, chunk, from),
@@ -215,7 +267,10 @@ export class Node {
     this.scrubber.start()
     this.#replayer.start()
     this.#healer.start()
+    this.mover.start()
+    this.#janitor.start()
     void this.#tellTime()
+    void this.#followChanges()
     if (this.rebuild.pending) void this.#hurryRebuild()
     this.catalog.onChange(() => {
       if (this.rebuild.pending) void this.#hurryRebuild()
@@ -228,6 +283,34 @@ export class Node {
       this.coordination.membership.set('hints', this.context.hints.count)
       await pause(this.#clock, TELL_TIME_MS)
     }
+  }
+
+  /** Keeps up with what operators do, and with what users feel of it. */
+  async #followChanges(): Promise<void> {
+    let beforeMs: number | undefined
+    while (!this.#stopped) {
+      await pause(this.#clock, FOLLOW_MS)
+      if (this.#stopped) return
+      try {
+        if (this.#turn++ % FOLLOW_READS === 0) await this.control.follow()
+        await this.control.tidyUp()
+      } catch (error) {
+        // No quorum of the registers now: what is known goes on, and is looked at again.
+        if (!isQuorateError(error)) throw error
+      }
+      const { task } = this.control.changes
+      const nowMs = this.context.latency.p99()
+      if (task === undefined) beforeMs = nowMs ?? beforeMs
+      else this.throttle.limitTo(task.bytesPerSecond)
+      this.coordination.membership.set('strain', Math.round(strainOf(beforeMs, nowMs) * 10) / 10)
+      this.throttle.look(this.#greatestStrain())
+    }
+  }
+
+  #greatestStrain(): number {
+    const { membership } = this.coordination
+    const members = this.catalog.members.members.filter(({ id }) => !membership.isSuspected(id))
+    return members.reduce((most, { id }) => Math.max(most, Number(membership.get(id, 'strain') ?? 0)), 0)
   }
 
   /** While a rebuild is pending the sweeps do not wait for their turn. */
@@ -247,7 +330,9 @@ export class Node {
 
   #isMember(peer: PeerId): boolean {
     const id = peer as string as NodeId
-    return this.catalog.member(id) !== undefined || this.config.members.some(member => member.id === id)
+    // The configuration names who is to form a cluster; once there is one, its members are who it says.
+    if (this.catalog.members.members.length > 0) return this.catalog.member(id) !== undefined
+    return this.config.members.some(member => member.id === id)
   }
 
   #loopLateMs(): number {
@@ -267,6 +352,12 @@ export class Node {
   #refuseUnready(): void {
     if (this.catalog.members.members.length === 0) {
       throw new QuorateError('NOT_READY', 'the cluster has not formed yet: not all initial members have met')
+    }
+    if (this.catalog.member(this.config.id) === undefined) {
+      throw new QuorateError(
+        'NOT_READY',
+        `${this.config.id} is no member of the cluster any more; to come back it must be started with an empty data directory and --join`,
+      )
     }
     if (!this.#trustsClock()) {
       throw new QuorateError(
@@ -290,6 +381,9 @@ export class Node {
     this.scrubber.stop()
     this.#replayer.stop()
     this.#healer.stop()
+    this.mover.stop()
+    this.receiver.stop()
+    this.#janitor.stop()
     this.#reservation.stop()
     this.context.rpc.close()
   }

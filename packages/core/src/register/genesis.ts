@@ -79,7 +79,8 @@ export function startGenesis(
   voters: readonly NodeId[],
   stored: Genesis | undefined,
 ): GenesisStep {
-  assert(voters.length > 0 && new Set(voters).size === voters.length, 'initial voters must be distinct')
+  // None: a node that joins a cluster, and hears of it from those it joins.
+  assert(new Set(voters).size === voters.length, 'initial voters must be distinct')
   const state: GenesisState = {
     self,
     voters: voters.slice().sort(compareStrings),

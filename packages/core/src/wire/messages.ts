@@ -191,8 +191,11 @@ export const joinMessage = message(
     zone: s.text(64),
     region: s.text(64),
     weight: s.real,
+    /** It is known that no member is in this zone yet. */
+    newZone: s.flag,
   }),
-  s.record({ clusterId: s.text(64), genesis: document, members: document }),
+  /** What the cluster was formed with, who holds its registers, and its members, the new one among them. */
+  s.record({ clusterId: s.text(64), genesis: document, voters: document, members: document }),
 )
 export type JoinRequest = s.Shaped<typeof joinMessage.request>
 

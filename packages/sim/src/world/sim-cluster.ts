@@ -27,7 +27,12 @@ export interface ClusterHooks {
 export class SimCluster {
   readonly simulation: Simulation
   readonly network: SimNetwork
-  readonly machines: readonly SimMachine[]
+  /** In use: initial members, and newcomers until they are retired. */
+  readonly machines: SimMachine[]
+  readonly retired: SimMachine[] = []
+  readonly #options: ClusterOptions
+  readonly #hooks: ClusterHooks
+  #named: number
 
   constructor(simulation: Simulation, options: ClusterOptions, hooks: ClusterHooks = {}) {
     this.simulation = simulation
@@ -44,29 +49,60 @@ export class SimCluster {
       region: 'r1',
       weight: 1,
     }))
-    this.machines = members.map(({ id }) => {
-      const config: NodeConfig = { id, members, tuning: options.tuning }
-      return new SimMachine({
-        simulation,
-        network: this.network,
-        config,
-        seed: simulation.random.uint32(),
-        storeLimits: options.storeLimits,
-        onStorageFault: hooks.onStorageFault ?? (() => {}),
-        onFatal: (machine, error) => {
-          simulation.processEnded()
-          simulation.tell(`${machine.id} FATAL ${error.code}: ${error.message}`)
-          if (hooks.onFatal !== undefined) hooks.onFatal(machine, error)
-          else machine.crash('kill')
-        },
-        onDamaged: hooks.onDamaged ?? (() => {}),
-        onEnd: hooks.onEnd ?? (() => {}),
-        onUp: machine => {
-          simulation.tell(`${machine.id} up (life ${machine.life}, store ${machine.stores})`)
-          hooks.onUp?.(machine)
-        },
-      })
+    this.#options = options
+    this.#hooks = hooks
+    this.#named = options.nodes
+    this.machines = members.map(({ id }) => this.#machine({ id, members, tuning: options.tuning }))
+  }
+
+  #machine(config: NodeConfig): SimMachine {
+    const { simulation } = this
+    const hooks = this.#hooks
+    return new SimMachine({
+      simulation,
+      network: this.network,
+      config,
+      seed: simulation.random.uint32(),
+      storeLimits: this.#options.storeLimits,
+      onStorageFault: hooks.onStorageFault ?? (() => {}),
+      onFatal: (machine, error) => {
+        simulation.processEnded()
+        simulation.tell(`${machine.id} FATAL ${error.code}: ${error.message}`)
+        if (hooks.onFatal !== undefined) hooks.onFatal(machine, error)
+        else machine.crash('kill')
+      },
+      onDamaged: hooks.onDamaged ?? (() => {}),
+      onEnd: hooks.onEnd ?? (() => {}),
+      onUp: machine => {
+        simulation.tell(`${machine.id} up (life ${machine.life}, store ${machine.stores})`)
+        hooks.onUp?.(machine)
+      },
     })
+  }
+
+  /** A machine that nobody has seen, told to join; it is not started yet. */
+  newcomer(zone: string): SimMachine {
+    const id = `n${++this.#named}` as NodeId
+    const self = { id, address: `${id}:7000`, http: `${id}:8000`, zone, region: 'r1', weight: 1 }
+    const seeds = this.machines
+      .slice(0, 3)
+      .map(machine => ({ peer: machine.peer, address: `${machine.id}:7000` }))
+    const machine = this.#machine({
+      id,
+      members: [self],
+      tuning: this.#options.tuning,
+      join: { seeds, cluster: '', newZone: false },
+    })
+    this.machines.push(machine)
+    return machine
+  }
+
+  /** No member any more: it is shut down, and what is on its disk stays to be looked at. */
+  retire(machine: SimMachine): void {
+    const at = this.machines.indexOf(machine)
+    if (at < 0) return
+    this.machines.splice(at, 1)
+    this.retired.push(machine)
   }
 
   start(): void {

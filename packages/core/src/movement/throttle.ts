@@ -1,0 +1,90 @@
+/**
+ * How fast rows may be moved to this node: a bucket of bytes that fills at a rate, and the rate follows what
+ * user requests feel (feedback on their p99, as in adaptive concurrency control). While the p99 is past
+ * `slowAt` times what it was before the move the rate halves each look, down to a floor; past `pauseAt` times
+ * nothing is taken; when it is well again the rate grows back by a tenth of the limit each look.
+ */
+
+import type { Clock } from '../ports/clock.ts'
+import { pause } from '../ports/pause.ts'
+
+export interface ThrottleLimits {
+  /** User p99 over its level before the move. */
+  readonly slowAt: number
+  readonly pauseAt: number
+  /** Share of the limit below which the rate does not fall. */
+  readonly floorShare: number
+  /** A p99 below this many ms never slows anything: it is well whatever it was. */
+  readonly fineMs: number
+}
+
+export const defaultThrottle: ThrottleLimits = { slowAt: 1.5, pauseAt: 4, floorShare: 0.02, fineMs: 5 }
+
+/** Pure: what users feel of a move, as their p99 over its level before; 0 when it is well. Both in ms. */
+export function strainOf(
+  before: number | undefined,
+  now: number | undefined,
+  limits: ThrottleLimits = defaultThrottle,
+): number {
+  if (before === undefined || now === undefined || now <= limits.fineMs) return 0
+  return now / Math.max(before, limits.fineMs / 2)
+}
+
+/** Pure: the next rate. `strain` is the greatest of any node. */
+export function nextRate(rate: number, limit: number, strain: number, limits: ThrottleLimits): number {
+  if (strain > limits.pauseAt) return 0
+  if (strain > limits.slowAt) return Math.max(limit * limits.floorShare, rate / 2)
+  return Math.min(limit, Math.max(rate, limit * limits.floorShare) + limit / 10)
+}
+
+/** A second of traffic may come at once. */
+const BURST_MS = 1_000
+const WAIT_MS = 50
+
+export class Throttle {
+  readonly #clock: Clock
+  #limit: number
+  #rate: number
+  #tokens = 0
+  #filledMs: number
+
+  constructor(clock: Clock, bytesPerSecond: number) {
+    this.#clock = clock
+    this.#limit = bytesPerSecond
+    this.#rate = bytesPerSecond
+    this.#tokens = 0
+    this.#filledMs = clock.monotonicMs()
+  }
+
+  get bytesPerSecond(): number {
+    return this.#rate
+  }
+
+  limitTo(bytesPerSecond: number): void {
+    if (bytesPerSecond === this.#limit) return
+    this.#limit = bytesPerSecond
+    this.#rate = bytesPerSecond
+  }
+
+  look(strain: number, limits: ThrottleLimits = defaultThrottle): void {
+    this.#fill()
+    this.#rate = nextRate(this.#rate, this.#limit, strain, limits)
+  }
+
+  #fill(): void {
+    const now = this.#clock.monotonicMs()
+    const added = ((now - this.#filledMs) / 1_000) * this.#rate
+    this.#tokens = Math.min((this.#rate * BURST_MS) / 1_000, this.#tokens + added)
+    this.#filledMs = now
+  }
+
+  /** Waits until the debt of what was taken before is paid; what is asked for may be owed. */
+  async take(bytes: number, isStopped: () => boolean): Promise<void> {
+    for (;;) {
+      this.#fill()
+      if (isStopped() || this.#tokens > 0) break
+      await pause(this.#clock, WAIT_MS)
+    }
+    this.#tokens -= bytes
+  }
+}

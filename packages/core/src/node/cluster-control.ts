@@ -1,0 +1,491 @@
+/**
+ * What operators do to the cluster: stage changes, see the plan, commit it, and stop, go on or take back the
+ * task that it becomes.
+ *
+ * A commit is a chain of compare-and-sets, each from the state the plan was made of: the register of changes
+ * (one task at a time, so of two commits one wins), the members, each piece of each map. One that fails ends
+ * the commit, and what was queued is taken back. When the committer dies in between, whoever drives finds the
+ * task still `committing` and takes it back.
+ */
+
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId, OperationId, PeerId } from '../base/ids.ts'
+import {
+  type ClusterChanges,
+  decodeChanges,
+  encodeChanges,
+  noChanges,
+  STAGED_MAX,
+  type StagedChange,
+  type Task,
+  undoOf,
+} from '../catalog/cluster-changes.ts'
+import { type MembersState, REGISTER_CHANGES } from '../catalog/cluster-state.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { applyPlan, takeBack } from '../movement/move-steps.ts'
+import { type Measured, makePlan, type Plan, type TablePlan } from '../movement/plan.ts'
+import { mergeChunk } from '../partitioning/map-chunks.ts'
+import type { MapChunk } from '../partitioning/partition-map.ts'
+import { measureMessage } from '../wire/messages.ts'
+import type { Coordination } from './coordination.ts'
+import { checkStaged } from './staged-changes.ts'
+
+const MEASURE_MS = 10_000
+/** A commit that takes longer was left by its committer. */
+const COMMIT_MS = 60_000
+const PLANS_KEPT = 16
+const REMOVED_MAX = 100
+
+export interface ControlOptions {
+  readonly node: NodeContext
+  readonly coordination: Coordination
+  readonly tokensPerNode: number
+  readonly bytesPerSecond: number
+  /** Partitions that move at once. */
+  readonly parallel: number
+}
+
+export class ClusterControl {
+  readonly #options: ControlOptions
+  readonly #node: NodeContext
+  readonly #coordination: Coordination
+  /** Plans shown here lately: tells one that is stale from one that never was. */
+  readonly #shown: string[] = []
+  #changes: ClusterChanges = noChanges
+  #watched = false
+
+  constructor(options: ControlOptions) {
+    this.#options = options
+    this.#node = options.node
+    this.#coordination = options.coordination
+  }
+
+  get changes(): ClusterChanges {
+    return this.#changes
+  }
+
+  /** To be called now and then: watches as soon as there are registers, and reads what no gossip told. */
+  async follow(): Promise<void> {
+    if (!this.#coordination.hasRegisters) return
+    if (!this.#watched) {
+      this.#watched = true
+      this.#coordination.registers.watch(REGISTER_CHANGES as ByteString, ({ value }) => this.#learn(value))
+    }
+    await this.refresh()
+  }
+
+  #learn(value: Uint8Array | undefined): void {
+    const changes = value === undefined ? noChanges : decodeChanges(value)
+    if (changes.version > this.#changes.version) this.#changes = changes
+  }
+
+  async refresh(): Promise<ClusterChanges> {
+    const found = await this.#coordination.registers.read(REGISTER_CHANGES as ByteString)
+    this.#learn(found.value)
+    return this.#changes
+  }
+
+  /** Changes the register; `change` returns what to refuse with instead. */
+  async #change(
+    change: (before: ClusterChanges) => ClusterChanges | string,
+    code: 'CONFLICT' | 'BAD_REQUEST' | 'NOT_FOUND' = 'CONFLICT',
+    operation: OperationId = this.#coordination.operation(),
+  ): Promise<ClusterChanges> {
+    const outcome = await this.#coordination.registers.change(
+      REGISTER_CHANGES as ByteString,
+      current => {
+        const before = current === undefined ? noChanges : decodeChanges(current)
+        const after = change(before)
+        return typeof after === 'string'
+          ? { reject: after }
+          : { value: encodeChanges({ ...after, version: before.version + 1 }) }
+      },
+      operation,
+    )
+    if (outcome.kind === 'rejected') throw new QuorateError(code, outcome.reason)
+    if (outcome.kind !== 'committed') {
+      throw new QuorateError(
+        'UNAVAILABLE',
+        `the register of changes could not be written: ${outcome.reason}`,
+        {
+          outcome: outcome.kind === 'unknown' ? 'unknown' : 'not-applied',
+        },
+      )
+    }
+    this.#learn(outcome.current.value)
+    return this.#changes
+  }
+
+  // ── what an operator asks ──
+
+  async stage(given: unknown): Promise<StagedChange> {
+    await this.#coordination.refresh()
+    const change = checkStaged(given, this.#node.catalog)
+    const same = JSON.stringify(change)
+    await this.#change(before => {
+      if (before.staged.some(other => JSON.stringify(other) === same)) return before
+      if (before.staged.length >= STAGED_MAX)
+        return `${STAGED_MAX} changes are staged already: commit or clear them`
+      return { ...before, staged: [...before.staged, change] }
+    })
+    return change
+  }
+
+  clear(): Promise<ClusterChanges> {
+    return this.#change(before => ({ ...before, staged: [] }))
+  }
+
+  /** The plan of what is staged now, with newcomers that nobody has staged shown as waiting. */
+  async plan(): Promise<Plan> {
+    await this.#coordination.refresh()
+    await this.#coordination.maps.follow()
+    const changes = await this.refresh()
+    const { catalog } = this.#node
+    const staged = withJoiners(changes.staged, catalog.members)
+    const { measured, freeBytes } = await this.#measure()
+    const plan = makePlan({
+      changesVersion: changes.version,
+      staged,
+      members: catalog.members,
+      views: catalog.views(),
+      measured,
+      freeBytes,
+      isSuspected: id => this.#node.isSuspected(id),
+      tokensPerNode: this.#options.tokensPerNode,
+      bytesPerSecond: this.#options.bytesPerSecond,
+    })
+    this.#shown.push(plan.id)
+    this.#shown.splice(0, this.#shown.length - PLANS_KEPT)
+    return plan
+  }
+
+  /** Rows and bytes of each partition as its homes count them, and the room on each node. */
+  async #measure(): Promise<{ measured: Map<string, Measured>; freeBytes: Map<NodeId, number> }> {
+    const { catalog, rpc, isSuspected } = this.#node
+    const measured = new Map<string, Measured>()
+    const freeBytes = new Map<NodeId, number>()
+    const members = catalog.members.members.filter(member => !isSuspected(member.id))
+    await Promise.all(
+      members.flatMap(member =>
+        catalog.views().map(async view => {
+          const table = view.descriptor.id
+          const own = view.map.partitions
+            .filter(partition => partition.settled.includes(member.id))
+            .map(p => p.id)
+          try {
+            const reply = await rpc.request(
+              member.id as string as PeerId,
+              measureMessage,
+              { table, partitions: own },
+              MEASURE_MS,
+            )
+            if (reply.freeBytes > 0) freeBytes.set(member.id, reply.freeBytes)
+            own.forEach((id, at) => {
+              const known = measured.get(`${table}/${id}`)
+              const found = reply.partitions[at]
+              if (found !== undefined && found.rows > (known?.rows ?? -1))
+                measured.set(`${table}/${id}`, found)
+            })
+          } catch (error) {
+            // It did not answer: others have the same partitions, and a plan that needs it says so.
+            if (!(error instanceof QuorateError)) throw error
+          }
+        }),
+      ),
+    )
+    return { measured, freeBytes }
+  }
+
+  async commit(id: string, bytesPerSecond: number = this.#options.bytesPerSecond): Promise<Task> {
+    const known = await this.refresh()
+    if (known.task !== undefined)
+      throw new QuorateError(
+        'CONFLICT',
+        `the task ${known.task.id} is ${known.task.state}: one plan at a time`,
+      )
+    const spent = known.history.find(entry => entry.id === id)
+    if (spent !== undefined)
+      throw new QuorateError('CONFLICT', `plan ${id} is spent: it was ${spent.outcome} before`)
+    const wasShown = this.#shown.includes(id)
+    const plan = await this.plan()
+    if (plan.id !== id) {
+      if (wasShown)
+        throw new QuorateError(
+          'CONFLICT',
+          `plan ${id} is stale: the cluster has changed since it was made; look at the plan of now, ${plan.id}`,
+        )
+      throw new QuorateError('NOT_FOUND', `there is no plan ${id} for the cluster as it is now`)
+    }
+    if (plan.problems.length > 0) {
+      const [first] = plan.problems
+      throw new QuorateError(
+        'CONFLICT',
+        `plan ${id} cannot be carried out: ${first!.subject}: ${first!.message}`,
+        {
+          data: { problems: plan.problems.length },
+        },
+      )
+    }
+    if (isEmpty(plan, this.#node.catalog.members))
+      throw new QuorateError('BAD_REQUEST', `plan ${id} changes nothing`)
+    return this.#carryOut(plan, bytesPerSecond)
+  }
+
+  async #carryOut(plan: Plan, bytesPerSecond: number): Promise<Task> {
+    const { clock, self } = this.#node
+    const task: Task = {
+      id: plan.id,
+      state: 'committing',
+      changes: plan.staged,
+      moves: plan.moves,
+      bytes: plan.bytes,
+      bytesPerSecond,
+      startedMs: Math.round(clock.wallMs()),
+      by: self,
+    }
+    await this.#change(before => {
+      if (before.version !== plan.changesVersion)
+        return `plan ${plan.id} is stale: someone has staged or committed something since`
+      return { ...before, staged: [], task }
+    })
+    try {
+      await this.#changeMembers(plan)
+      for (const table of plan.tables) await this.#changeMaps(plan, table)
+    } catch (error) {
+      // What was queued is taken back by whoever drives.
+      await this.#setState(plan.id, ['committing'], 'cancelling')
+      throw error
+    }
+    const after = await this.#setState(plan.id, ['committing'], 'running')
+    return after.task ?? task
+  }
+
+  #changeMembers(plan: Plan): Promise<MembersState> {
+    return this.#coordination.changeMembers(before => {
+      if (before.version !== plan.membersVersion)
+        return `plan ${plan.id} is stale: the members have changed since`
+      return {
+        ...before,
+        members: plan.membersAfter,
+        removed: [...before.removed, ...plan.removed].slice(-REMOVED_MAX),
+      }
+    })
+  }
+
+  async #changeMaps(plan: Plan, table: TablePlan): Promise<void> {
+    const moves = new Map(table.moves.map(({ start, to }) => [start, to]))
+    const count = table.chunks.length
+    for (const [index, version] of table.chunks.entries()) {
+      const outcome = await this.#coordination.maps.change(
+        table.table,
+        index,
+        chunk => {
+          if (chunk?.version !== version) return 'stale'
+          const splits = table.splits.filter(start => start > chunk.partitions[0]!.start)
+          const end = this.#chunkEnd(table, index)
+          const inside = end === undefined ? splits : splits.filter(start => start < end)
+          const after = applyPlan(chunk, { splits: inside, moves }, plan.id, count)
+          const merged = table.merges.reduce<MapChunk>((all, id) => mergeChunk(all, id) ?? all, after)
+          const isSame = merged.partitions.every((entry, at) => entry === chunk.partitions[at])
+          if (isSame && merged.partitions.length === chunk.partitions.length) return 'nothing'
+          return { ...merged, version: version + 1 }
+        },
+        this.#coordination.operation(),
+      )
+      if (outcome.kind === 'committed' || (outcome.kind === 'rejected' && outcome.reason === 'nothing'))
+        continue
+      const why = outcome.reason === 'stale' ? 'its map has changed since' : outcome.reason
+      throw new QuorateError('CONFLICT', `plan ${plan.id} was taken back: table "${table.name}": ${why}`)
+    }
+  }
+
+  #chunkEnd(table: TablePlan, index: number): ByteString | undefined {
+    return this.#node.catalog.chunk(table.table, index + 1)?.partitions[0]?.start
+  }
+
+  #setState(id: string, from: readonly Task['state'][], state: Task['state']): Promise<ClusterChanges> {
+    return this.#change(before => {
+      if (before.task?.id !== id) return `there is no task ${id} now`
+      if (before.task.state === state) return before
+      if (!from.includes(before.task.state)) return `the task ${id} is ${before.task.state}`
+      return { ...before, task: { ...before.task, state } }
+    })
+  }
+
+  pause(id: string): Promise<ClusterChanges> {
+    return this.#setState(id, ['running'], 'paused')
+  }
+
+  resume(id: string): Promise<ClusterChanges> {
+    return this.#setState(id, ['paused'], 'running')
+  }
+
+  cancel(id: string): Promise<ClusterChanges> {
+    return this.#setState(id, ['running', 'paused', 'committing'], 'cancelling')
+  }
+
+  // ── what whoever drives does ──
+
+  /** The task whose partitions may move now, if this node is the one to drive it. */
+  driven(): { id: string; parallel: number } | undefined {
+    const { task } = this.#changes
+    if (task === undefined || !this.isDriver()) return undefined
+    if (task.state === 'running' || task.state === 'cancelling')
+      return { id: task.id, parallel: this.#options.parallel }
+    return undefined
+  }
+
+  /** The first member that seems alive; that two think so does no harm. */
+  isDriver(): boolean {
+    const { catalog, self, isSuspected } = this.#node
+    const first = catalog.members.members.find(({ id, state }) => state !== 'staged' && !isSuspected(id))
+    return first?.id === self
+  }
+
+  isRunning(task: string): boolean {
+    const now = this.#changes.task
+    return now?.id === task && (now.state === 'running' || now.state === 'cancelling')
+  }
+
+  /** Takes back what a cancelled task has not switched, and a commit that its committer left. */
+  async tidyUp(): Promise<void> {
+    const { task } = this.#changes
+    if (task === undefined || !this.isDriver()) return
+    if (task.state === 'committing') {
+      const isLeft =
+        this.#node.isSuspected(task.by as NodeId) || this.#node.clock.wallMs() > task.startedMs + COMMIT_MS
+      if (isLeft) await this.#setState(task.id, ['committing'], 'cancelling')
+      return
+    }
+    if (task.state !== 'cancelling') return
+    for (const { descriptor, map } of this.#node.catalog.views()) {
+      for (const index of map.chunks.keys())
+        await this.changeMap(descriptor.id, index, chunk => takeBack(chunk, task.id))
+    }
+  }
+
+  async changeMap(
+    table: Parameters<Coordination['maps']['change']>[0],
+    index: number,
+    change: (chunk: MapChunk) => MapChunk | undefined,
+  ): Promise<boolean> {
+    const known = this.#node.catalog.chunk(table, index)
+    // What is known here is mostly what is true: no round for nothing.
+    if (known !== undefined && change(known) === undefined) return false
+    const outcome = await this.#coordination.maps.change(
+      table,
+      index,
+      chunk => (chunk === undefined ? 'absent' : (change(chunk) ?? 'nothing')),
+      this.#coordination.operation(),
+    )
+    return outcome.kind === 'committed'
+  }
+
+  /** No partition of the task is left to move: members that leave go, and the task becomes history. */
+  async finish(id: string): Promise<void> {
+    const { task } = await this.refresh()
+    if (task?.id !== id || (task.state !== 'running' && task.state !== 'cancelling')) return
+    if (!(await this.#allSettled(id)) || !this.#leaversAreEmpty()) return
+    const isCancelled = task.state === 'cancelling'
+    const weights = new Map(
+      this.#node.catalog.members.members.map(member => [member.id as string, member.weight]),
+    )
+    await this.#settleMembers(isCancelled)
+    if (!(await this.#coordination.settleVoters())) return
+    await this.#change(before => {
+      if (before.task?.id !== id) return `the task ${id} is over`
+      const { changes, moves, startedMs } = before.task
+      const undo = changes.flatMap(
+        change => undoOf(change, change.kind === 'reweigh' ? weights.get(change.node) : undefined) ?? [],
+      )
+      const entry = {
+        id,
+        outcome: isCancelled ? ('cancelled' as const) : ('done' as const),
+        changes,
+        moves,
+        startedMs,
+        endedMs: Math.round(this.#node.clock.wallMs()),
+        undo,
+      }
+      return { ...before, task: undefined, history: [...before.history, entry] }
+    })
+  }
+
+  /** By the registers themselves: what is known here may be behind. */
+  async #allSettled(task: string): Promise<boolean> {
+    await this.#coordination.refresh()
+    for (const { descriptor, map } of this.#node.catalog.views()) {
+      await Promise.all(
+        [...map.chunks.keys()].map(index => this.#coordination.maps.look(descriptor.id, index)),
+      )
+    }
+    return this.#node.catalog
+      .views()
+      .every(({ map }) => map.partitions.every(partition => partition.move?.task !== task))
+  }
+
+  /** What a leaver still keeps for others is handed over before it goes. */
+  #leaversAreEmpty(): boolean {
+    const { membership } = this.#coordination
+    return this.#node.catalog.members.members.every(
+      ({ id, state }) => state !== 'leaving' || Number(membership.get(id, 'hints') ?? 0) === 0,
+    )
+  }
+
+  /** Leavers that keep nothing any more go; what a cancelled task leaves half-way goes back to what it was. */
+  async #settleMembers(isCancelled: boolean): Promise<void> {
+    const { catalog } = this.#node
+    const holds = new Set<string>(
+      catalog
+        .views()
+        .flatMap(({ map }) =>
+          map.partitions.flatMap(partition => [...partition.settled, ...partition.holders]),
+        ),
+    )
+    const leaving = catalog.members.members.filter(member => member.state === 'leaving')
+    const empty = catalog.members.members.filter(
+      member =>
+        member.state === 'active' && isCancelled && !holds.has(member.id) && catalog.views().length > 0,
+    )
+    if (leaving.length === 0 && empty.length === 0) return
+    await this.#coordination.changeMembers(before => {
+      const gone = before.members.filter(
+        member => member.state === 'leaving' && !isCancelled && !holds.has(member.id),
+      )
+      return {
+        ...before,
+        members: before.members
+          .filter(member => !gone.includes(member))
+          .map(member => {
+            if (member.state === 'leaving' && isCancelled) return { ...member, state: 'active' as const }
+            if (empty.some(({ id }) => id === member.id))
+              return { ...member, state: 'staged' as const, tokens: [] }
+            return member
+          }),
+        removed: [...before.removed, ...gone.map(({ id, incarnation }) => ({ id, incarnation }))].slice(
+          -REMOVED_MAX,
+        ),
+      }
+    })
+  }
+}
+
+/** Nodes that asked to join are in every plan until one of them is committed. */
+function withJoiners(staged: readonly StagedChange[], { members }: MembersState): StagedChange[] {
+  const named = new Set(
+    staged.flatMap(change =>
+      change.kind === 'join' ? [change.node] : change.kind === 'replace' ? [change.by] : [],
+    ),
+  )
+  const joiners = members.filter(member => member.state === 'staged' && !named.has(member.id))
+  return [...staged, ...joiners.map(({ id }) => ({ kind: 'join' as const, node: id as string }))]
+}
+
+function isEmpty(plan: Plan, members: MembersState): boolean {
+  const membersChange = plan.membersAfter.some(after => {
+    const before = members.members.find(({ id }) => id === after.id)
+    return before?.state !== after.state || before.weight !== after.weight
+  })
+  const cuts = plan.tables.some(table => table.splits.length + table.merges.length > 0)
+  return plan.moves === 0 && !membersChange && !cuts && plan.removed.length === 0
+}

@@ -1,0 +1,116 @@
+/** Growing and shrinking a cluster of live nodes, with nothing in its way and with the mover killed at each step. */
+
+import { type QuorateClient, table } from '@quorate/client/pure'
+import { defaultTuning, type NodeTuning, pause, type TableSpecification } from '@quorate/core'
+import { expect, test } from 'vitest'
+import { differences } from './checkers/convergence.ts'
+import { drain } from './node-runner/drain.ts'
+import { SimCluster } from './world/sim-cluster.ts'
+import { Simulation } from './world/simulation.ts'
+
+const rows = table<{ k: string; v: number }>('rows', { key: 'k' })
+
+interface World {
+  readonly client: QuorateClient
+  readonly cluster: SimCluster
+}
+
+async function run(work: (world: World) => Promise<void>): Promise<void> {
+  const simulation = new Simulation({ seed: 5, drain })
+  const tuning: NodeTuning = {
+    ...defaultTuning,
+    gossipIntervalMs: 300,
+    sweepIntervalMs: 2_000,
+    tokensPerNode: 4,
+  }
+  const cluster = new SimCluster(simulation, { nodes: 3, zones: 3, tuning, storeLimits: {} })
+  cluster.start()
+  const { client } = cluster.newClient('c1')
+  let done = false
+  let failure: unknown
+  client
+    .ready({ timeoutMs: 20_000 })
+    .then(() => work({ client, cluster }))
+    .then(
+      () => {
+        done = true
+      },
+      (error: unknown) => {
+        failure = error
+      },
+    )
+  await simulation.run(600_000, () => done || failure !== undefined)
+  if (failure !== undefined) throw failure
+  expect(simulation.failure?.error).toBeUndefined()
+  expect(done).toBe(true)
+}
+
+/** Waits until `ask` says yes, on the simulation's time. */
+async function until(client: QuorateClient, ask: () => boolean, withinMs = 120_000): Promise<void> {
+  const end = client.clock.monotonicMs() + withinMs
+  while (!ask()) {
+    if (client.clock.monotonicMs() > end) throw new Error(`not so within ${withinMs} ms: ${ask}`)
+    await pause(client.clock, 100)
+  }
+}
+
+async function carryOut({ client, cluster }: World): Promise<number> {
+  const { control } = cluster.machines[0]!.node!
+  const plan = await control.plan()
+  expect(plan.problems).toEqual([])
+  await control.commit(plan.id)
+  await until(client, () => control.changes.task === undefined)
+  expect(control.changes.history.at(-1)).toMatchObject({ id: plan.id, outcome: 'done' })
+  return plan.moves
+}
+
+const partitionings: readonly NonNullable<TableSpecification['partitioning']>[] = [
+  { kind: 'ring' },
+  { kind: 'fixed', partitions: 32 },
+  { kind: 'modulo', buckets: 16 },
+  { kind: 'range', splitPoints: ['row-030', 'row-060'] },
+]
+
+for (const partitioning of partitionings) {
+  test(`a ${partitioning.kind} table grows from three nodes to five and shrinks back, under writes`, async () => {
+    await run(async world => {
+      const { client, cluster } = world
+      await client.createTable('rows', { key: 'k', partitioning })
+      const name = (i: number): string => `row-${String(i).padStart(3, '0')}`
+      for (let i = 0; i < 100; i++) await client.table(rows).put({ k: name(i), v: i })
+      let writing = true
+      let written = 0
+      const writer = (async () => {
+        while (writing) {
+          const k = name(written % 100)
+          const { context } = await client.table(rows).get(k)
+          await client.table(rows).put({ k, v: 1_000 + written++ }, { context })
+          await pause(client.clock, 5)
+        }
+      })()
+      const newcomers = [cluster.newcomer('z1'), cluster.newcomer('z2')]
+      for (const machine of newcomers) machine.start()
+      const { catalog } = cluster.machines[0]!.node!
+      await until(client, () => catalog.members.members.length === 5)
+      expect(await carryOut(world)).toBeGreaterThan(0)
+      const held = newcomers.map(({ node }) => node!.trees.rows(catalog.named('rows').descriptor.id))
+      expect(Math.min(...held)).toBeGreaterThan(0)
+      for (const { id } of newcomers)
+        await cluster.machines[0]!.node!.control.stage({ kind: 'leave', node: id })
+      await carryOut(world)
+      expect(catalog.members.members.map(member => member.id)).toEqual(['n1', 'n2', 'n3'])
+      writing = false
+      await writer
+      for (const machine of newcomers) {
+        cluster.retire(machine)
+        machine.crash('kill')
+      }
+      await until(client, () => differences(cluster).length === 0)
+      for (let i = 0; i < 100; i++) {
+        const { siblings } = await client.table(rows).get(name(i))
+        expect(siblings).toHaveLength(1)
+      }
+      expect(written).toBeGreaterThan(100)
+    })
+  }, 60_000)
+}
