@@ -11,7 +11,7 @@ import { decodeDocument, encodeDocument } from '../cells/document.ts'
 export type StagedChange =
   | { readonly kind: 'join'; readonly node: string }
   | { readonly kind: 'leave'; readonly node: string }
-  /** `dead` is gone for good; its rows come from its peers. */
+  /** `dead` is gone for good; its rows come from its peers, to `by`, or without one ('') to whoever has room. */
   | { readonly kind: 'replace'; readonly dead: string; readonly by: string }
   | { readonly kind: 'reweigh'; readonly node: string; readonly weight: number }
   | {
@@ -110,7 +110,9 @@ export function describeChange(change: StagedChange): string {
     case 'leave':
       return `${change.node} leaves`
     case 'replace':
-      return `${change.by} replaces ${change.dead}`
+      return change.by === ''
+        ? `${change.dead} is given up, the others take over`
+        : `${change.by} replaces ${change.dead}`
     case 'reweigh':
       return `${change.node} weighs ${change.weight}`
     case 'move':

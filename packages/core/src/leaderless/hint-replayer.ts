@@ -124,7 +124,7 @@ export class HintReplayer {
    * now: the hint may be the only copy of its write.
    */
   #destinations(partition: Partition, target: NodeId): readonly NodeId[] {
-    const homes = [...new Set(partition.writeSets.flat())]
+    const homes = [...new Set(partition.writeSets.flat())].filter(home => this.#isMember(home))
     return homes.includes(target) ? [target] : homes
   }
 

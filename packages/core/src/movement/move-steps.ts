@@ -59,11 +59,13 @@ export function advance(
   })
 }
 
-/** Takes back every move of a task that has not been switched. */
-export function takeBack(chunk: MapChunk, task: string): MapChunk | undefined {
-  return changeChunk(chunk, entry =>
-    entry.move?.task === task && !isSwitched(entry.move.stage) ? withMove(entry, undefined) : entry,
-  )
+/** Takes back every move of a task that has not been switched, or of these partitions. */
+export function takeBack(chunk: MapChunk, task: string, ids?: ReadonlySet<number>): MapChunk | undefined {
+  return changeChunk(chunk, entry => {
+    const { id, move } = entry
+    const isMeant = move?.task === task && !isSwitched(move.stage) && (ids === undefined || ids.has(id))
+    return isMeant ? withMove(entry, undefined) : entry
+  })
 }
 
 export function movesOf(chunk: MapChunk, task: string): PartitionEntry[] {

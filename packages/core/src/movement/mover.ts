@@ -26,7 +26,7 @@ import {
   prepareMoveMessage,
   receiveMoveMessage,
 } from '../wire/messages.ts'
-import { advance } from './move-steps.ts'
+import { advance, isSwitched, takeBack } from './move-steps.ts'
 
 const LOOK_MS = 200
 const ASK_MS = 5_000
@@ -86,8 +86,10 @@ export class Mover {
   async #loop(): Promise<void> {
     while (!this.#stopped) {
       await pause(this.#node.clock, LOOK_MS)
-      const task = this.#options.task()
-      if (task !== undefined && !this.#stopped) await this.round(task)
+      for (let stepped = true; stepped && !this.#stopped; ) {
+        const task = this.#options.task()
+        stepped = task !== undefined && (await this.round(task))
+      }
     }
   }
 
@@ -111,15 +113,22 @@ export class Mover {
     return out
   }
 
-  /** Takes every partition that can go on one step on. */
-  async round({ id, parallel }: { readonly id: string; readonly parallel: number }): Promise<void> {
+  /** Takes every partition that can go on one step on; false when none could. */
+  async round({ id, parallel }: { readonly id: string; readonly parallel: number }): Promise<boolean> {
     const moving = this.#moving(id)
     if (moving.length === 0) {
       this.#reports.clear()
-      return this.#options.finish(id)
+      await this.#options.finish(id)
+      return false
     }
     const at = (...stages: MoveStage[]): Moving[] =>
       moving.filter(({ partition }) => stages.includes(partition.move!.stage))
+    // Where it was to go is no member any more: it stays where it is, and another plan finds it a place.
+    const aimless = moving.filter(
+      ({ partition: { move } }) =>
+        !isSwitched(move!.stage) && this.#members(move!.to).length < move!.to.length,
+    )
+    await this.#change(aimless, (chunk, ids) => takeBack(chunk, id, ids))
     const begun = moving.length - at('queued').length
     const results = await Promise.all([
       this.#pass(id, at('new-only'), 'new-only', all => this.#barrier(all, false)),
@@ -132,8 +141,7 @@ export class Mover {
         Promise.resolve(all),
       ),
     ])
-    if (results.some(stepped => stepped)) return
-    await pause(this.#node.clock, LOOK_MS)
+    return results.some(stepped => stepped)
   }
 
   /** One stage on, piece by piece of the map, for those that `ready` lets through. */
@@ -144,7 +152,14 @@ export class Mover {
     ready: (all: readonly Moving[]) => Promise<readonly Moving[]>,
   ): Promise<boolean> {
     if (all.length === 0) return false
-    const chosen = await ready(all)
+    return this.#change(await ready(all), (chunk, ids) => advance(chunk, task, ids, stage))
+  }
+
+  /** Changes the entries of these partitions, piece by piece of the maps; true when any was changed. */
+  async #change(
+    chosen: readonly Moving[],
+    change: (chunk: MapChunk, ids: ReadonlySet<number>) => MapChunk | undefined,
+  ): Promise<boolean> {
     const pieces = new Map<string, { table: TableId; index: number; ids: Set<number> }>()
     for (const { view, partition } of chosen) {
       const table = view.descriptor.id
@@ -155,7 +170,7 @@ export class Mover {
     }
     const stepped = await Promise.all(
       [...pieces.values()].map(({ table, index, ids }) =>
-        this.#options.change(table, index, chunk => advance(chunk, task, ids, stage)),
+        this.#options.change(table, index, chunk => change(chunk, ids)),
       ),
     )
     return stepped.some(ok => ok)

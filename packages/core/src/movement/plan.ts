@@ -198,13 +198,13 @@ function membersAfterwards(
         break
       case 'replace': {
         const dead = once(change.dead)
-        const by = once(change.by)
+        const by = change.by === '' ? undefined : once(change.by)
         if (dead !== undefined && !input.isSuspected(dead.id))
           problem(change.dead, 'answers: a live node leaves (quorate cluster leave), it is not replaced')
         if (by !== undefined && by.state !== 'staged') problem(change.by, 'is not waiting to join')
-        if (dead === undefined || by === undefined) break
+        if (dead === undefined) break
         // The tokens go over, so that nothing else moves.
-        set(by.id, { state: 'active', tokens: dead.tokens, weight: dead.weight })
+        if (by !== undefined) set(by.id, { state: 'active', tokens: dead.tokens, weight: dead.weight })
         after = after.filter(({ id }) => id !== dead.id)
         removed.push({ id: dead.id, incarnation: dead.incarnation })
         break

@@ -20,6 +20,8 @@ export function admitted(state: MembersState, request: JoinRequest): Member[] | 
   }
   const own = state.members.find(member => member.id === id)
   if (own !== undefined && own.incarnation === incarnation) return 'known'
+  // At the address of the member there is no other: it has lost its disk, and is rebuilt from its peers.
+  if (own !== undefined && own.state !== 'staged' && own.address === address) return 'known'
   if (own !== undefined && own.state !== 'staged')
     throw conflict(`there is a member "${id}" already, with another store: choose another id, or replace it`)
   const [problem] = nodeConfigProblems({ id, members: [{ id, address, http, zone, region, weight: 1 }] })

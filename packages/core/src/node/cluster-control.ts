@@ -312,6 +312,25 @@ export class ClusterControl {
     })
   }
 
+  /**
+   * Gives up a member that will not come back: at once, also while a task waits for it. Its rows are with its
+   * peers; the next plan makes them as many as they should be. What only it had is lost.
+   */
+  async giveUp(node: string): Promise<MembersState> {
+    await this.#coordination.refresh()
+    const { catalog, isSuspected, self } = this.#node
+    const member = catalog.members.members.find(({ id }) => (id as string) === node)
+    if (member === undefined) throw new QuorateError('NOT_FOUND', `there is no member "${node}"`)
+    if (member.id === self || !isSuspected(member.id))
+      throw new QuorateError('CONFLICT', `"${node}" answers: a live node leaves, it is not given up`)
+    return this.#coordination.changeMembers(before => {
+      const gone = before.members.find(({ id }) => id === member.id)
+      if (gone?.incarnation !== member.incarnation) return `"${node}" has come back, or is gone already`
+      const removed = [...before.removed, { id: gone.id, incarnation: gone.incarnation }].slice(-REMOVED_MAX)
+      return { ...before, members: before.members.filter(({ id }) => id !== gone.id), removed }
+    })
+  }
+
   pause(id: string): Promise<ClusterChanges> {
     return this.#setState(id, ['running'], 'paused')
   }

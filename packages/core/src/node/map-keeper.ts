@@ -83,18 +83,25 @@ export class MapKeeper {
   }
 
   learn(table: TableId, index: number, chunk: MapChunk): void {
-    const { catalog, store } = this.#options
+    const { catalog } = this.#options
     if (chunk.version > (catalog.chunk(table, index)?.version ?? 0)) {
       catalog.learn({ chunks: [{ table, index, chunk }] })
       this.#unkept.add(`${table}/${index}`)
     }
-    if (this.#unkept.size === 0) return
+    this.keep()
+  }
+
+  /** Hands everything that is known to the store; it is durable when the store's last batch is. False: not now. */
+  keep(): boolean {
+    if (this.#unkept.size === 0) return true
     try {
-      store.commit([...this.#unkept].map(name => this.#record(name)))
+      this.#options.store.commit([...this.#unkept].map(name => this.#record(name)))
       this.#unkept.clear()
+      return true
     } catch (error) {
-      // A full store: kept with the next piece that is learned; until then no barrier is passed here.
+      // A full store: tried again by whoever asks next; until then no barrier is passed here.
       if (!isQuorateError(error)) throw error
+      return false
     }
   }
 
@@ -102,11 +109,6 @@ export class MapKeeper {
     const [table, index] = name.split('/').map(Number) as [TableId, number]
     const chunk = this.#options.catalog.chunk(table, index)!
     return { key: storeKey(table, index), value: encodeChunk(chunk) }
-  }
-
-  /** Is everything that is known handed to the store? Then it is durable when the store's last batch is. */
-  get isKept(): boolean {
-    return this.#unkept.size === 0
   }
 
   /** Asks `from`, or without one the registers, for a piece. Resolves when that was tried. */

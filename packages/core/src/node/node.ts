@@ -189,7 +189,7 @@ export class Node {
       parallel: config.tuning.movesAtOnce,
     })
     this.throttle = new Throttle(clock, config.tuning.moveBytesPerSecond)
-    const mapsAreKept = (): boolean => this.coordination.maps.isKept
+    const mapsAreKept = (): boolean => this.coordination.maps.keep()
     this.receiver = new Receiver({
       node: this.context,
       sweeper: this.sweeper,
@@ -236,7 +236,9 @@ export class Node {
       fences: new Fences(store),
       counters,
       latency: new UserLatency(clock),
-      isSuspected: (node: NodeId) => this.coordination.membership.isSuspected(node),
+      isSuspected: (node: NodeId) =>
+        this.coordination.membership.isSuspected(node) ||
+        (this.catalog.members.members.length > 0 && this.catalog.member(node) === undefined),
       isReady: (view: TableView, partition: Partition) => this.rebuild.isReady(view, partition),
       catchUp: (table, chunk, from) => this.coordination.maps.look(table, chunk, from),
     }

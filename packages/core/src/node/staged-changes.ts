@@ -23,7 +23,8 @@ export function checkStaged(given: unknown, catalog: Catalog): StagedChange {
       return { kind: 'leave', node: member(field.node, 'node', catalog, ['active']) }
     case 'replace': {
       const dead = member(field.dead, 'dead', catalog, ['active', 'leaving'])
-      return { kind: 'replace', dead, by: member(field.by, 'by', catalog, ['staged']) }
+      const { by = '' } = field
+      return { kind: 'replace', dead, by: by === '' ? '' : member(by, 'by', catalog, ['staged']) }
     }
     case 'reweigh':
       return {

@@ -82,6 +82,7 @@ function evidence(
     final: new Map([['t/k', final]]),
     ledger: new Set(more.ledger ?? []),
     destroyed: more.destroyed ?? [],
+    moved: false,
   }
 }
 

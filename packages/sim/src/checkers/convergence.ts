@@ -6,6 +6,7 @@
 import { type ByteString, bytesEqual, DAMAGED, type TableView } from '@quorate/core'
 import type { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
+import { leftBehind } from './maps.ts'
 
 /** What still differs, in words; empty when everything has converged. Stops at `limit`. */
 export function differences(cluster: SimCluster, limit = 5): string[] {
@@ -21,6 +22,7 @@ export function differences(cluster: SimCluster, limit = 5): string[] {
     else if (node.context.rows.damagedKeys.size > 0)
       found.push(`${id} has ${node.context.rows.damagedKeys.size} damaged rows`)
   }
+  found.push(...leftBehind(cluster))
   if (found.length > 0) return found
   const views = cluster.machines[0]!.node!.catalog.views()
   for (const view of views) {

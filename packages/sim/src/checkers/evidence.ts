@@ -43,6 +43,8 @@ export interface Evidence {
   readonly ledger: ReadonlySet<string>
   /** Disks wiped, and copies damaged. */
   readonly destroyed: readonly Destruction[]
+  /** Did partitions move? Then a copy may be elsewhere than where it was acknowledged. */
+  readonly moved: boolean
 }
 
 export function isSuccess(write: WriteRecord): boolean {
@@ -85,9 +87,11 @@ export function lostWithItsDisk(
   const receipt = write.receipt
   if (receipt === undefined) return true
   if (receipt.copies >= Math.max(2, facts.w)) return false
-  const nodes = new Set(holders(receipt))
+  // The copy of a fallback goes to the home it stood for, and is kept there alone.
+  const stoodFor = receipt.answered.flatMap(answer => (answer.for === undefined ? [] : [answer.for]))
+  const nodes = new Set([...holders(receipt), ...stoodFor])
   return evidence.destroyed.some(
-    ({ node, atMs }) => nodes.has(node) && atMs >= write.callMs && atMs <= untilMs,
+    ({ node, atMs }) => (evidence.moved || nodes.has(node)) && atMs >= write.callMs && atMs <= untilMs,
   )
 }
 

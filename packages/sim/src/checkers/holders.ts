@@ -38,7 +38,7 @@ export function checkHolders(
     const machine = cluster.machine(node)
     const place = placeOf(machine, write)
     if (place === undefined || lost.has(node)) continue
-    const isHome = place.replicas.includes(node)
+    const isHome = place.holders.includes(node)
     if (role === 'home') {
       if (!isHome) bad(`${node} is reported as a home and is none`)
       else if (holds(machine, place.key, write.context!) === false)
@@ -58,7 +58,7 @@ export function checkHolders(
 
 interface Place {
   readonly key: ByteString
-  readonly replicas: readonly string[]
+  readonly holders: readonly string[]
 }
 
 /** Where the row lives, by the node's own map; undefined when the node cannot say or its tombstones were collected since. */
@@ -71,7 +71,9 @@ function placeOf(machine: SimMachine, write: WriteRecord): Place | undefined {
     const key = keyOfRow(view, partitionKey, '' as ByteString)
     const partition = view.map.locate(key)
     if (node.context.fences.at(key).watermark >= contextMax(write.context!)) return undefined
-    return { key, replicas: partition.replicas }
+    // The rows may have gone elsewhere since: then this node cannot say.
+    if (partition.version !== write.receipt!.mapVersion) return undefined
+    return { key, holders: partition.holders }
   } catch {
     // The node has not heard of the table (again) yet.
     return undefined

@@ -21,6 +21,7 @@ import type { SimMachine } from '../world/sim-machine.ts'
 interface Wound {
   readonly machine: SimMachine
   wiped: boolean
+  gone: boolean
   readonly rows: Set<ByteString>
   /** Promises, with the bad bytes: reading one ends the store. */
   readonly promises: Map<ByteString, Uint8Array>
@@ -64,14 +65,32 @@ export class DestructionLedger {
 
   #woundOf(machine: SimMachine, atMs: number): Wound {
     this.destroyed.push({ node: machine.id, atMs })
-    this.#wound ??= { machine, wiped: false, rows: new Set(), promises: new Map(), segments: new Set() }
+    this.#wound ??= {
+      machine,
+      wiped: false,
+      gone: false,
+      rows: new Set(),
+      promises: new Map(),
+      segments: new Set(),
+    }
     return this.#wound
+  }
+
+  /** A machine is gone for good: it stays a wound until another has taken its place. */
+  gone(machine: SimMachine, atMs: number): void {
+    this.#woundOf(machine, atMs).gone = true
+  }
+
+  replaced(machine: SimMachine): void {
+    if (this.#wound?.machine === machine) this.#wound = undefined
   }
 
   /** Is everything whole again that the nodes can find by themselves? A bad record in the segment being written lies still. */
   get healed(): boolean {
     this.settle()
-    return this.#wound === undefined || (!this.#wound.wiped && this.#wound.rows.size === 0)
+    return (
+      this.#wound === undefined || (!this.#wound.wiped && !this.#wound.gone && this.#wound.rows.size === 0)
+    )
   }
 
   /** Forgets what has been made whole; true when nothing is wounded any more. */
@@ -80,7 +99,7 @@ export class DestructionLedger {
     if (wound === undefined) return true
     const { machine } = wound
     const { node } = machine
-    if (node === undefined) return false
+    if (node === undefined || wound.gone) return false
     for (const key of wound.rows) {
       const healed = node.store.get(key) !== DAMAGED && !node.context.rows.damagedKeys.has(key)
       if (healed) wound.rows.delete(key)

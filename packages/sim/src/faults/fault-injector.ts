@@ -39,6 +39,8 @@ export class FaultInjector {
   #cluster: SimCluster | undefined
   #active = false
   readonly #wrongClocks = new Set<SimMachine>()
+  /** Given up: nobody starts them any more. */
+  readonly gone = new Set<SimMachine>()
   /** Called when a store goes. */
   onWipe: (machine: SimMachine) => void = () => {}
 
@@ -49,9 +51,16 @@ export class FaultInjector {
 
   follow(cluster: SimCluster): void {
     this.#cluster = cluster
-    for (const machine of cluster.machines) {
-      machine.onCut = () => this.#crash(machine, 'power cut', 'at a storage step')
-    }
+    for (const machine of cluster.machines) this.watch(machine)
+  }
+
+  /** A machine that was added. */
+  watch(machine: SimMachine): void {
+    machine.onCut = () => this.#crash(machine, 'power cut', 'at a storage step')
+  }
+
+  #isGone(machine: SimMachine): boolean {
+    return this.gone.has(machine)
   }
 
   #the(): SimCluster {
@@ -86,7 +95,7 @@ export class FaultInjector {
   /** The operator empties a store that reported damage. */
   damaged(machine: SimMachine): void {
     this.#later(500 + randomBelow(this.#random, 2_000), () => {
-      if (machine.state === 'damaged') this.#wipe(machine)
+      if (machine.state === 'damaged' && !this.#isGone(machine)) this.#wipe(machine)
     })
   }
 
@@ -113,14 +122,20 @@ export class FaultInjector {
     this.#wrongClocks.clear()
     for (const machine of cluster.machines) {
       machine.cutAfterSteps = Number.POSITIVE_INFINITY
+      if (this.#isGone(machine)) continue
       if (machine.state === 'damaged') this.#wipe(machine)
       else machine.start()
     }
     cluster.simulation.tell('── healed ──')
   }
 
+  #start(machine: SimMachine): void {
+    if (!this.#isGone(machine) && !this.#the().retired.includes(machine)) machine.start()
+  }
+
   #strike(kind: FaultKind): void {
-    const machine = randomPick(this.#random, this.#the().machines)
+    const standing = this.#the().machines.filter(machine => !this.#isGone(machine))
+    const machine = randomPick(this.#random, standing)
     switch (kind) {
       case 'message delay':
         return this.#weather(
@@ -234,7 +249,7 @@ export class FaultInjector {
     this.#tell(`${how} of ${machine.id} (${why})`)
     machine.crash(how)
     const { simulation } = this.#the()
-    simulation.at((100 + randomUnit(this.#random) ** 2 * 6_000) * 1_000, () => machine.start())
+    simulation.at((100 + randomUnit(this.#random) ** 2 * 6_000) * 1_000, () => this.#start(machine))
   }
 
   #cutPowerOfMany(): void {
@@ -365,6 +380,6 @@ export class FaultInjector {
     this.onWipe(machine)
     machine.wipe()
     this.#tell(`store of ${machine.id} wiped`)
-    this.#later(100 + randomBelow(this.#random, 1_500), () => machine.start())
+    this.#later(100 + randomBelow(this.#random, 1_500), () => this.#start(machine))
   }
 }

@@ -28,6 +28,8 @@ export interface SwarmOptions {
   readonly clients: number
   readonly operationsPerSecond: number
   readonly registerClients: number
+  /** Mean time between an operator's doings; 0: there is none. */
+  readonly operatorEveryMs: number
   readonly tuning: NodeTuning
   readonly storeLimits: Partial<StoreLimits>
 }
@@ -57,6 +59,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
     clients: 2 + randomBelow(random, 4),
     operationsPerSecond: randomPick(random, [15, 30, 60]),
     registerClients: randomChance(random, 0.6) ? 2 : 0,
+    operatorEveryMs: randomPick(random, [0, 800, 2_000, 4_000]),
     tuning: {
       ...defaultTuning,
       gossipIntervalMs: randomPick(random, [200, 400, 1_000]),
@@ -67,6 +70,8 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
       scrubIntervalMs: randomPick(random, [4_000, 12_000]),
       tokensPerNode: randomPick(random, [1, 2, 4]),
       randomTokens: randomChance(random, 0.8),
+      moveBytesPerSecond: randomPick(random, [2_000, 50_000, 10_000_000]),
+      movesAtOnce: randomPick(random, [1, 4, 32]),
     },
     storeLimits: randomChance(random, 0.8)
       ? {
@@ -122,7 +127,30 @@ function swarmTable(
     n,
     sloppy: settings.sloppy,
     rule: kind,
-    specification: { name: role, key: 'k', replication: settings, conflict: { kind } },
+    specification: {
+      name: role,
+      key: 'k',
+      partitioning: partitioningOf(random),
+      replication: settings,
+      conflict: { kind },
+    },
+  }
+}
+
+function partitioningOf(random: SeededRandom): NonNullable<TableSpecification['partitioning']> {
+  switch (randomPick(random, ['ring', 'ring', 'fixed', 'modulo', 'range'])) {
+    case 'fixed':
+      return { kind: 'fixed', partitions: randomPick(random, [1, 4, 70]) }
+    case 'modulo':
+      return { kind: 'modulo', buckets: randomPick(random, [3, 8]) }
+    case 'range':
+      return {
+        kind: 'range',
+        splitPoints: randomPick(random, [[], ['k3'], ['k1', 'k12', 'k5']]),
+        auto: false,
+      }
+    default:
+      return { kind: 'ring' }
   }
 }
 
@@ -130,7 +158,7 @@ function swarmTable(
 export function describeOptions(options: SwarmOptions): string {
   const tables = options.tables.map(({ name, specification }) => {
     const { n, r, w, sloppy } = specification.replication!
-    return `${name}(${specification.conflict!.kind} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''})`
+    return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''})`
   })
-  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}; faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
+  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
 }

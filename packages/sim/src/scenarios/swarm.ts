@@ -12,6 +12,7 @@ import { decodeDocument, describeError, randomUnit, type SeededRandom } from '@q
 import { differences } from '../checkers/convergence.ts'
 import type { Evidence, TableFacts, Violation } from '../checkers/evidence.ts'
 import { checkHolders } from '../checkers/holders.ts'
+import { MapWatch } from '../checkers/maps.ts'
 import { checkMonotonicReads } from '../checkers/monotonic.ts'
 import { checkNoLostWrite } from '../checkers/no-lost-write.ts'
 import { checkNoResurrection } from '../checkers/no-resurrection.ts'
@@ -22,6 +23,7 @@ import { FaultInjector } from '../faults/fault-injector.ts'
 import type { FaultCounts } from '../faults/fault-kinds.ts'
 import { Actor } from '../workloads/actor.ts'
 import { History } from '../workloads/history.ts'
+import { Operator } from '../workloads/operator.ts'
 import { RegisterClient, type RegisterOperation } from '../workloads/register-clients.ts'
 import { step } from '../workloads/workloads.ts'
 import { SimCluster } from '../world/sim-cluster.ts'
@@ -75,6 +77,8 @@ class SwarmRun {
   /** Tags in the ledger of each machine when its last process ended, and those that went with a disk since. */
   readonly #lastLedgers = new Map<SimMachine, readonly string[]>()
   readonly #lostLedgers = new Set<string>()
+  readonly #maps = new MapWatch()
+  #operator: Operator | undefined
   #working = false
   #stepsUnderWay = 0
 
@@ -93,6 +97,7 @@ class SwarmRun {
       onNetworkFault: fault => faults.networkFault(fault),
       onStorageFault: fault => faults.storageFault(fault),
       onFatal: (machine, error) => faults.fatal(machine, error),
+      onUp: machine => this.#maps.follow(machine.id, machine.node!.catalog),
       onEnd: machine => this.#lastLedgers.set(machine, [...ledgerTags(machine)]),
       onDamaged: (machine, error) => {
         if (faults.destruction.wounded !== machine)
@@ -184,8 +189,31 @@ class SwarmRun {
       const client = new RegisterClient(this.#cluster, this.#random.fork(), `r${i}`, this.#registerHistory)
       this.#repeat(this.#random.fork(), 250, () => client.step())
     }
+    this.#hireOperator()
     this.#faults.start()
     await this.#simulation.run(this.#simulation.nowMs + safetyMs)
+  }
+
+  #hireOperator(): void {
+    const { operatorEveryMs, nodes, tables } = this.#options
+    if (operatorEveryMs === 0) return
+    const operator = new Operator({
+      cluster: this.#cluster,
+      random: this.#random.fork(),
+      destruction: this.#faults.destruction,
+      membersMin: Math.max(...tables.map(table => table.n)),
+      membersMax: nodes + 3,
+      onNewcomer: machine => {
+        this.#faults.watch(machine)
+        machine.start()
+      },
+      onGone: machine => {
+        this.#faults.gone.add(machine)
+        for (const tag of this.#lastLedgers.get(machine) ?? []) this.#lostLedgers.add(tag)
+      },
+    })
+    this.#operator = operator
+    this.#repeat(this.#random.fork(), operatorEveryMs, () => operator.step())
   }
 
   #employ(name: string): Actor {
@@ -240,6 +268,10 @@ class SwarmRun {
     let left = ['nothing was looked at']
     while (simulation.nowMs < deadlineMs && simulation.failure === undefined) {
       await simulation.run(simulation.nowMs + 1_000)
+      if (!(await this.#operatorSettled())) {
+        left = [this.#operator!.describe()]
+        continue
+      }
       left = differences(this.#cluster)
       // A flipped bit nobody has read yet is found by the scrub.
       if (left.length === 0 && !this.#faults.destruction.healed)
@@ -253,6 +285,19 @@ class SwarmRun {
     }
     simulation.tell('── converged ──')
     return this.#serveAgain()
+  }
+
+  async #operatorSettled(): Promise<boolean> {
+    const operator = this.#operator
+    if (operator === undefined) return true
+    let settled = false
+    const ended = await this.#drive(
+      operator.settle().then(done => {
+        settled = done
+      }),
+      10_000,
+    )
+    return ended && settled
   }
 
   /** With all faults gone every table takes a write and a read at the strongest level. */
@@ -290,20 +335,31 @@ class SwarmRun {
     if (!(await this.#drive(work(), 600_000))) this.#violate('liveness', 'the final reads did not end')
     const ledger = new Set(this.#lostLedgers)
     for (const machine of this.#cluster.machines) for (const tag of ledgerTags(machine)) ledger.add(tag)
+    for (const machine of this.#cluster.retired)
+      for (const tag of this.#lastLedgers.get(machine) ?? []) ledger.add(tag)
     const evidence: Evidence = {
       rows: this.#history.byRow(),
       tables: new Map(this.#options.tables.map(table => [table.name, tableFacts(table)])),
       final,
       ledger,
       destroyed: this.#faults.destruction.destroyed,
+      moved: this.#operator !== undefined,
     }
     const checks = [checkNoLostWrite, checkOutcomes, checkNoResurrection, checkReceipts, checkMonotonicReads]
     for (const check of checks)
       for (const { checker, message } of check(evidence)) this.#violate(checker, message)
+    for (const { checker, message } of this.#maps.violations) this.#violate(checker, message)
     for (const { checker, message } of checkRegisters(this.#registerHistory)) this.#violate(checker, message)
   }
 
   #sumCoverage(): void {
+    for (const [name, count] of Object.entries(this.#operator?.counts ?? {}))
+      this.#coverage[`operator ${name}`] = count
+    const history = this.#cluster.machines.flatMap(({ node }) => node?.control.changes.history ?? [])
+    this.#coverage['tasks done'] = new Set(history.filter(e => e.outcome === 'done').map(e => e.id)).size
+    this.#coverage['tasks cancelled'] = new Set(
+      history.filter(e => e.outcome === 'cancelled').map(e => e.id),
+    ).size
     for (const { node } of this.#cluster.machines) {
       if (node === undefined) continue
       for (const [name, count] of Object.entries(node.counters))

@@ -110,7 +110,7 @@ export class SimCluster {
   }
 
   machine(id: string): SimMachine {
-    return this.machines.find(machine => machine.id === id)!
+    return [...this.machines, ...this.retired].find(machine => machine.id === id)!
   }
 
   newClient(name: string): SimClient {
