@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { nodeId, type Token, tableId } from '../base/ids.ts'
 import { encodeKey } from '../base/key-encoding.ts'
 import { TOKENS } from './arc-map.ts'
-import { type RingMember, ringMap, ringPoints } from './ring.ts'
+import { LoadRing } from './load-ring.ts'
+import { preferenceFrom, type RingMember, ringArcs, ringMap, ringPoints } from './ring.ts'
 import { rowKey, rowKeyParts, rowToken, tokenOf, tokenRange } from './row-key.ts'
 import { allocateTokens, defaultAllocation, replicatedLoad } from './token-allocation.ts'
 
@@ -91,7 +92,81 @@ describe('ring map', () => {
   })
 })
 
+describe('ring arcs', () => {
+  it.each([
+    [1, 1, 3],
+    [5, 2, 3],
+    [7, 3, 3],
+    [6, 6, 2],
+    [4, 2, 4],
+  ])('%i nodes in %i zones, n=%i: the arcs of the map, and the walk from a token', (nodes, zones, n) => {
+    const members = cluster(nodes, zones)
+    const { partitions } = ringMap(tableId(1), 1, members, n)
+    expect(ringArcs(members, n)).toEqual(partitions.map(({ start, replicas }) => ({ start, replicas })))
+    for (const { start, end, preference } of partitions) {
+      expect(preferenceFrom(members, start, n)).toEqual(preference)
+      expect(preferenceFrom(members, end - 1, n)).toEqual(preference)
+    }
+  })
+})
+
+describe('a ring that knows its load', () => {
+  it('has the loads of the whole walk after every token, in any order, also with zones that come late', () => {
+    const member = fc.record({
+      zone: fc.nat(3),
+      tokens: fc.uniqueArray(fc.nat(0xffffffff), { minLength: 1, maxLength: 6 }),
+    })
+    const drawn = fc.record({
+      members: fc.array(member, { minLength: 1, maxLength: 7 }),
+      n: fc.integer({ min: 1, max: 4 }),
+      held: fc.nat(10),
+    })
+    fc.assert(
+      fc.property(drawn, ({ members, n, held }) => {
+        const taken = new Set<number>()
+        const all = members.flatMap(({ tokens }, node) =>
+          tokens.filter(token => !taken.has(token) && taken.add(token)).map(token => ({ token, node })),
+        )
+        const nodes = members.map(({ zone }) => ({ zone, weight: 1 }))
+        const ring = new LoadRing(nodes, n, all.length)
+        ring.fill(all.slice(0, held))
+        for (let count = Math.min(held, all.length); count <= all.length; count++) {
+          const present = all.slice(0, count)
+          const walked = members.map(({ zone }, node) => ({
+            id: nodeId(`n${node}`),
+            zone: `z${zone}`,
+            tokens: present.filter(each => each.node === node).map(each => each.token as Token),
+          }))
+          const load = count === 0 ? new Map() : replicatedLoad(walked, n)
+          walked.forEach(({ id }, node) => {
+            expect(ring.loadOf(node)).toBe(load.get(id) ?? 0)
+          })
+          const next = all[count]
+          if (next !== undefined) ring.insert(next.token, next.node)
+          if (count % 3 === 0) ring.tighten()
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
+})
+
 describe('token allocation', () => {
+  it('a growing ring keeps what members hold, and the new one gets its share', () => {
+    const before = cluster(12, 4)
+    const request = { id: nodeId('x'), zone: 'z1', weight: 1 }
+    const existing = before.map(member => ({ ...member, weight: 1 }))
+    const tokens = allocateTokens([request], existing).get(request.id)!
+    expect(tokens).toHaveLength(16)
+    expect(tokens).toEqual([...new Set(tokens)].sort((a, b) => a - b))
+    const after = [...before, { ...request, tokens }]
+    expect(new Set(after.flatMap(member => member.tokens)).size).toBe(13 * 16)
+    const share = replicatedLoad(after, 3).get(request.id)! / (3 * TOKENS)
+    expect(share * 13).toBeGreaterThan(0.75)
+    expect(share * 13).toBeLessThan(1.25)
+    expect(allocateTokens([request], [...existing].reverse()).get(request.id)).toEqual(tokens)
+  })
+
   it('is deterministic and gives tokens by weight', () => {
     const weights = [1, 2, 0.5, 1]
     const a = cluster(4, 4, weights)

@@ -11,6 +11,7 @@
 import { assert } from '../base/assert.ts'
 import { compareStrings, type NodeId, type TableId, type Token } from '../base/ids.ts'
 import { type ArcMap, makeArcMap, TOKENS } from './arc-map.ts'
+import type { TokenArc } from './placement.ts'
 
 export interface RingMember {
   readonly id: NodeId
@@ -35,20 +36,74 @@ export function ringMap(
   members: readonly RingMember[],
   replicaCount: number,
 ): ArcMap {
+  const { points, zones } = walkable(members)
+  const arcs = arcStarts(points).map(({ start, point }) => {
+    const preference = preferenceList(points, point, members.length, zones, replicaCount)
+    const replicas = preference.slice(0, Math.min(replicaCount, members.length))
+    return { start, replicas, preference }
+  })
+  return makeArcMap(table, version, arcs)
+}
+
+/**
+ * The arcs of `ringMap` without the fallbacks, one for each token (and one for the part before the first):
+ * neighbours with the same replicas stay apart, since each is a partition of its own.
+ */
+export function ringArcs(members: readonly RingMember[], n: number): TokenArc[] {
+  const { points, zones } = walkable(members)
+  return arcStarts(points).map(({ start, point }) => ({
+    start,
+    replicas: homes(points, point, members.length, zones, n),
+  }))
+}
+
+/** Nodes in the order in which the walk from a token prefers them: n homes, then fallbacks. */
+export function preferenceFrom(members: readonly RingMember[], token: number, n: number): NodeId[] {
+  const { points, zones } = walkable(members)
+  const from = points.findIndex(point => point.token >= token)
+  return preferenceList(points, Math.max(from, 0), members.length, zones, n)
+}
+
+function walkable(members: readonly RingMember[]): { points: RingPoint[]; zones: number } {
   assert(members.length > 0, 'a ring has members')
   const points = ringPoints(members)
   assert(points.length > 0, 'a ring has tokens')
-  const zones = new Set(members.map(member => member.zone)).size
-  const arcs: { start: number; replicas: readonly NodeId[]; preference: readonly NodeId[] }[] = []
-  // Owner of [0, first token] is the first point; the arc after the last token belongs to it too.
+  return { points, zones: new Set(members.map(member => member.zone)).size }
+}
+
+/** Owner of [0, first token] is the first point; the arc after the last token belongs to it too. */
+function arcStarts(points: readonly RingPoint[]): { start: number; point: number }[] {
+  const arcs: { start: number; point: number }[] = []
   for (let i = 0; i <= points.length; i++) {
     const start = i === 0 ? 0 : points[i - 1]!.token + 1
     if (start >= TOKENS || (i > 0 && i < points.length && points[i]!.token === points[i - 1]!.token)) continue
-    const preference = preferenceList(points, i % points.length, members.length, zones, replicaCount)
-    const replicas = preference.slice(0, Math.min(replicaCount, members.length))
-    arcs.push({ start, replicas, preference })
+    arcs.push({ start, point: i % points.length })
   }
-  return makeArcMap(table, version, arcs)
+  return arcs
+}
+
+/** The first part of the preference list, without walking further than it takes. */
+function homes(
+  points: readonly RingPoint[],
+  from: number,
+  memberCount: number,
+  zoneCount: number,
+  replicaCount: number,
+): NodeId[] {
+  const chosen: NodeId[] = []
+  const passedOver: NodeId[] = []
+  const zonesUsed = new Set<string>()
+  for (let step = 0; step < points.length && chosen.length < replicaCount; step++) {
+    const { member } = points[(from + step) % points.length]!
+    if (chosen.length + passedOver.length === memberCount) break
+    if (chosen.includes(member.id) || passedOver.includes(member.id)) continue
+    if (zonesUsed.has(member.zone) && zonesUsed.size < zoneCount) passedOver.push(member.id)
+    else {
+      chosen.push(member.id)
+      zonesUsed.add(member.zone)
+    }
+  }
+  return [...chosen, ...passedOver.slice(0, replicaCount - chosen.length)]
 }
 
 function preferenceList(
@@ -96,12 +151,4 @@ function mergeWalk(
     if (!taken.has(member.id) && remaining.delete(member.id)) out.push(member.id)
   }
   return out
-}
-
-export function ringArcs(
-  members: readonly RingMember[],
-  n: number,
-): { readonly start: number; readonly replicas: readonly NodeId[] }[] {
-  const map = ringMap(0 as TableId, 0, members, n)
-  return map.partitions.map(({ start, replicas }) => ({ start, replicas }))
 }
