@@ -47,6 +47,25 @@ export * from './ports/pause.ts'
 export * from './ports/random.ts'
 export * from './ports/table.ts'
 export * from './ports/transport.ts'
+export type { ChangeDecision, ChangeFunction, ChangeOutcome } from './register/changes.ts'
+export {
+  type DoneOperation,
+  decodeRegisterValue,
+  encodeRegisterValue,
+  type RegisterValue,
+  registerAbsent,
+  type Versioned,
+} from './register/register-value.ts'
+export {
+  boundedChange,
+  compareAndSetFunction,
+  deleteFunction,
+  type MakeRegisters,
+  type OpenRegisters,
+  type RegisterCallOptions,
+  type RegisterListener,
+  type Registers,
+} from './register/registers.ts'
 export * from './store/keyspace.ts'
 export { LogStore, type LogStoreOptions } from './store/log-store.ts'
 export type { LogDamage, ScrubStep } from './store/scrub.ts'
