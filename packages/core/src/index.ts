@@ -22,6 +22,15 @@ export * from './cells/context-token.ts'
 export * from './cells/document.ts'
 export * from './cells/rules.ts'
 export * from './cells/superseded.ts'
+export {
+  type HotCounters,
+  HotPartitions,
+  type HotPartitionsOptions,
+} from './hotkeys/hot-partitions.ts'
+export * from './hotkeys/hot-report.ts'
+export * from './hotkeys/key-split.ts'
+export * from './hotkeys/single-flight-cache.ts'
+export * from './hotkeys/space-saving.ts'
 export type { Counters } from './leaderless/counters.ts'
 export type { LedgerEntry } from './leaderless/ledger.ts'
 export { createTable } from './node/catalog-handlers.ts'
