@@ -10,7 +10,8 @@
  * nodes, and the reports of all nodes add up (`mergeReports`). One node alone sees only its part.
  *
  * Memory is bounded three ways: partitions without recent requests are forgotten; of more than `partitionsMax`
- * the quieter ones go; sketches past `bytesMax` are dropped, the quieter partitions' first. What is dropped
+ * the quieter ones go; sketches past `bytesMax` are dropped, the quieter partitions' first, and only a
+ * partition clearly busier than those gets one again. What is dropped
  * takes its counts with it: rates come out lower, never higher. Requests from before a sketch began are kept
  * as a sum and widen the bounds of its keys until they have decayed.
  *
@@ -47,6 +48,10 @@ const PARTITIONS_MAX = 4_096
 const BYTES_MAX = 16 * 1024 * 1024
 /** Recent requests from which a partition's keys are worth a sketch. */
 const SKETCH_FROM = 16
+/** A partition gets a sketch back when it is busier by this than the busiest that lost one. */
+const BAR_RISE = 1.5
+/** A report describes so many partitions unless asked for more: each takes a tenth of a millisecond. */
+const PARTITIONS_SHOWN = 100
 /** A sum below this is no recent request any more. */
 const IDLE = 0.05
 /** For this long a partition's rate is that of one which has been known for this long. */
@@ -78,6 +83,8 @@ export class HotPartitions {
   readonly #bytesMax: number
   readonly #traffic = new Map<number, Traffic>()
   #last: Traffic | undefined
+  /** Recent requests from which there is room for a sketch; decays as the requests do. */
+  #bar = new DecayingSum()
   #bytes = 0
   #partitionsDropped = 0
   #sketchesDropped = 0
@@ -111,8 +118,8 @@ export class HotPartitions {
     traffic.sample.note(key, nowMs)
   }
 
-  /** Busiest partition first. Forgets those that have become idle. */
-  report(nowMs: number, partitionsShown = this.#partitionsMax): PartitionReport[] {
+  /** Busiest partition first, the `partitionsShown` busiest. Forgets those that have become idle. */
+  report(nowMs: number, partitionsShown = PARTITIONS_SHOWN): PartitionReport[] {
     this.#forgetIdle(nowMs)
     const step = decayStep(nowMs, this.#halfLifeMs)
     const busy = [...this.#traffic.values()].sort((a, b) => weight(b, step) - weight(a, step))
@@ -153,7 +160,7 @@ export class HotPartitions {
     const step = decayStep(nowMs, this.#halfLifeMs)
     side.sum.add(1, step)
     if (side.sketch === undefined) {
-      if (side.sum.at(step) < SKETCH_FROM) return undefined
+      if (side.sum.at(step) < Math.max(SKETCH_FROM, this.#bar.at(step))) return undefined
       const [capacity, halfLifeMs] = [this.#keysPerPartition, this.#halfLifeMs]
       side.sketch = new SpaceSaving({ capacity, halfLifeMs })
     }
@@ -170,14 +177,19 @@ export class HotPartitions {
     if (this.#bytes > this.#bytesMax) this.#dropSketches(nowMs)
   }
 
-  /** Down to three quarters, so that it is not the next new key's turn again. */
+  /** Down to half, so that it is not the next new key's turn again; and the dropped do not come back at once. */
   #dropSketches(nowMs: number): void {
+    const step = decayStep(nowMs, this.#halfLifeMs)
+    let dropped = 0
     for (const [, traffic] of this.#quietestFirst(nowMs)) {
-      if (this.#bytes <= this.#bytesMax * 0.75) return
+      if (this.#bytes <= this.#bytesMax / 2) break
       if (traffic.bytes === 0) continue
+      dropped = weight(traffic, step)
       this.#dropSketch(traffic)
       this.#sketchesDropped++
     }
+    this.#bar = new DecayingSum()
+    this.#bar.add(dropped * BAR_RISE, step)
   }
 
   #dropSketch(traffic: Traffic): void {
@@ -188,10 +200,10 @@ export class HotPartitions {
     traffic.bytes = 0
   }
 
-  /** Down to three quarters of the partitions; the sort is shared by the many that come before the next one. */
+  /** Down to half of the partitions; the sort is shared by the many that come before the next one. */
   #makeRoom(nowMs: number): void {
     this.#forgetIdle(nowMs)
-    const surplus = this.#traffic.size - Math.floor(this.#partitionsMax * 0.75)
+    const surplus = this.#traffic.size - Math.floor(this.#partitionsMax / 2)
     if (surplus <= 0) return
     for (const [id] of this.#quietestFirst(nowMs).slice(0, surplus)) {
       this.#forget(id)

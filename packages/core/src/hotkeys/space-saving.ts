@@ -2,17 +2,23 @@
  * The most frequent keys of a stream, in memory that does not grow with the stream.
  *
  * Problem: which keys are hot, when counting every key is out of the question. Mechanism: Space-Saving:
- * `capacity` counters; a key without one takes over the smallest, keeps its count, and remembers it as its
- * error. Counters lie in a heap by count (decayed counts are no integers, so the paper's list of buckets does
- * not fit); an update sifts one counter down. Counts decay by forward decay (decay.ts).
+ * `capacity` counters; a key without one takes over the smallest, and remembers as its error what it may
+ * not have had. Counters lie in a heap by count (decayed counts are no integers, so the paper's list of buckets
+ * does not fit); an update sifts one counter down. Counts decay by forward decay (decay.ts). In front stands a
+ * filter: cells by hash, each an upper bound of every key without a counter that falls into it. A key gets
+ * a counter only when its cell would rise above the smallest; so the many keys that come once cost one
+ * addition instead of a takeover, and errors are smaller.
  *
- * Invariants, for the decayed weights: count − error <= true count <= count; the counts add up to the
- * total; the smallest counter <= total / capacity, so a key above that share is always there; a key without
- * a counter has at most `floor`. Same notes, same times: same sketch.
+ * Invariants, for the decayed weights: count − error <= true count <= count; a key without a counter has at
+ * most its cell, every cell <= the smallest counter, and `floor` is the highest cell; the counts add up to
+ * no more than the total (a takeover raises the sum by at most the note's weight, since the cell was not above
+ * the counter it replaces), so the smallest <= total / capacity, and a key above that share is always
+ * there. Same notes, same times: same sketch.
  *
  * Merging adds upper and lower bounds; where a sketch does not know a key it may have had up to that
  * sketch's floor. References: Metwally, Agrawal, El Abbadi 2005, "Efficient computation of frequent and
- * top-k elements in data streams"; Agarwal et al. 2012, "Mergeable summaries".
+ * top-k elements in data streams"; Homem, Carvalho 2010, "Finding top-k elements in data streams" (the filter);
+ * Agarwal et al. 2012, "Mergeable summaries".
  */
 
 import { assert } from '../base/assert.ts'
@@ -43,8 +49,12 @@ export interface SpaceSavingOptions {
   readonly halfLifeMs: number
 }
 
-/** A counter in the map, the arrays and the list of keys, apart from the key's own characters. */
-const COUNTER_BYTES = 96
+/** Cells of the filter for each counter; a power of two of cells in all. */
+const CELLS_PER_COUNTER = 4
+/** A counter in the map, the arrays and the list of keys, and its cells; apart from the key's own characters. */
+const COUNTER_BYTES = 96 + CELLS_PER_COUNTER * 8
+/** Keys that differ mostly differ at their end. Those that do not share a cell, which costs accuracy only. */
+const HASHED_CHARS = 12
 
 export class SpaceSaving {
   readonly #capacity: number
@@ -52,11 +62,13 @@ export class SpaceSaving {
   readonly #slotOf = new Map<string, number>()
   /** By slot. */
   readonly #keys: string[] = []
-  readonly #counts: Float64Array
-  readonly #errors: Float64Array
+  readonly #counts: number[] = []
+  readonly #errors: number[] = []
   /** Heap of slots, smallest count first, and each slot's place in it. */
-  readonly #heap: Int32Array
-  readonly #places: Int32Array
+  readonly #heap: number[] = []
+  readonly #places: number[] = []
+  /** The filter, once all counters are taken. */
+  #cells: number[] | undefined
   #landmark: number | undefined
   #step = 0
   #scale = 1
@@ -68,10 +80,6 @@ export class SpaceSaving {
     assert(halfLifeMs > 0, 'a half-life is above 0', halfLifeMs)
     this.#capacity = capacity
     this.#halfLifeMs = halfLifeMs
-    this.#counts = new Float64Array(capacity)
-    this.#errors = new Float64Array(capacity)
-    this.#heap = new Int32Array(capacity)
-    this.#places = new Int32Array(capacity)
   }
 
   /** Memory it holds, roughly. */
@@ -91,7 +99,7 @@ export class SpaceSaving {
       return true
     }
     if (this.#keys.length < this.#capacity) this.#add(key, amount)
-    else this.#takeOver(key, amount)
+    else this.#filter(key, amount)
     return false
   }
 
@@ -109,8 +117,7 @@ export class SpaceSaving {
       count: this.#counts[slot]! / scale,
       error: this.#errors[slot]! / scale,
     }))
-    const isFull = this.#keys.length === this.#capacity
-    const floor = isFull ? this.#counts[this.#heap[0]!]! / scale : 0
+    const floor = (this.#cells ?? []).reduce((most, cell) => Math.max(most, cell), 0) / scale
     return shortened({ total: this.#total / scale, floor, keys }, count)
   }
 
@@ -135,6 +142,8 @@ export class SpaceSaving {
       this.#counts[slot]! *= factor
       this.#errors[slot]! *= factor
     }
+    const cells = this.#cells ?? []
+    for (let i = 0; i < cells.length; i++) cells[i]! *= factor
     this.#landmark = step
   }
 
@@ -143,21 +152,32 @@ export class SpaceSaving {
     this.#keys.push(key)
     this.#keyBytes += key.length
     this.#slotOf.set(key, slot)
-    this.#counts[slot] = amount
-    this.#heap[slot] = slot
-    this.#places[slot] = slot
+    this.#counts.push(amount)
+    this.#errors.push(0)
+    this.#heap.push(slot)
+    this.#places.push(slot)
     this.#rise(slot)
   }
 
-  #takeOver(key: string, amount: number): void {
+  #filter(key: string, amount: number): void {
+    this.#cells ??= new Array<number>(cellCount(this.#capacity)).fill(0)
+    const cells = this.#cells
+    const cell = cellOf(key, cells.length)
+    const before = cells[cell]!
+    if (before + amount > this.#counts[this.#heap[0]!]!) this.#takeOver(key, before, amount, cells)
+    else cells[cell] = before + amount
+  }
+
+  #takeOver(key: string, before: number, amount: number, cells: number[]): void {
     const slot = this.#heap[0]!
     const gone = this.#keys[slot]!
     this.#slotOf.delete(gone)
     this.#slotOf.set(key, slot)
     this.#keys[slot] = key
     this.#keyBytes += key.length - gone.length
-    this.#errors[slot] = this.#counts[slot]!
-    this.#counts[slot]! += amount
+    cells[cellOf(gone, cells.length)] = this.#counts[slot]!
+    this.#errors[slot] = before
+    this.#counts[slot] = before + amount
     this.#sink(0)
   }
 
@@ -194,6 +214,16 @@ export class SpaceSaving {
     this.#places[atA] = b
     this.#places[atB] = a
   }
+}
+
+const cellCount = (capacity: number): number => 2 ** Math.ceil(Math.log2(capacity * CELLS_PER_COUNTER))
+
+/** FNV-1a (Fowler, Noll, Vo) of the key's end. */
+function cellOf(key: string, cells: number): number {
+  let hash = 0x811c9dc5 ^ key.length
+  for (let i = Math.max(0, key.length - HASHED_CHARS); i < key.length; i++)
+    hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193)
+  return (hash ^ (hash >>> 15)) & (cells - 1)
 }
 
 /** One summary of all streams together, of at most `count` keys. */
