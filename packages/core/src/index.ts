@@ -57,6 +57,7 @@ export * from './ports/random.ts'
 export * from './ports/table.ts'
 export * from './ports/transport.ts'
 export type { ChangeDecision, ChangeFunction, ChangeOutcome } from './register/changes.ts'
+export { agreeOnCluster, REGISTER_IDENTITY } from './register/cluster-identity.ts'
 export {
   type DoneOperation,
   decodeRegisterValue,

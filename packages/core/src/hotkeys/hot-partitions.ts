@@ -43,7 +43,8 @@ export interface HotCounters {
 }
 
 const HALF_LIFE_MS = 30_000
-const KEYS_PER_PARTITION = 32
+/** A key with more than a sixteenth of the requests is always found. Twice as many keys cost half as much again per note. */
+const KEYS_PER_PARTITION = 16
 const PARTITIONS_MAX = 4_096
 const BYTES_MAX = 16 * 1024 * 1024
 /** Recent requests from which a partition's keys are worth a sketch. */

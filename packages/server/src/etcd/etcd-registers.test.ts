@@ -1,7 +1,14 @@
 /** Registers in a real etcd: the conformance suite, and what an etcd does that acceptors do not. */
 
 import { NodeClock } from '@quorate/client/node-transport'
-import { type ByteString, type ChangeOutcome, type OperationId, SeededRandom, utf8 } from '@quorate/core'
+import {
+  agreeOnCluster,
+  type ByteString,
+  type ChangeOutcome,
+  type OperationId,
+  SeededRandom,
+  utf8,
+} from '@quorate/core'
 import { registersConformance } from '@quorate/core/register-conformance'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fetch } from './etcd-gateway.ts'
@@ -324,6 +331,21 @@ describe.skipIf(missing !== undefined)(
         await writer.change(key('a'), append('3'), operation('3'))
         await until('the new value', () => heard.length === 3)
       })
+    })
+
+    it('nodes agree on one cluster, and one that belongs to another is told so', async () => {
+      const name = cluster()
+      const doors = [open(name), open(name), open(name)]
+      const agree = (at: number, known?: string) =>
+        agreeOnCluster(doors[at]!, new SeededRandom(at + 100), known)
+      const ids = await Promise.all([agree(0), agree(1), agree(2)])
+      expect(new Set(ids).size).toBe(1)
+      expect(ids[0]).toMatch(/^[0-9a-f]{16}$/)
+      expect(await agree(1, ids[0])).toBe(ids[0])
+      await expect(agree(0, 'feed')).rejects.toMatchObject({ code: 'WRONG_CLUSTER' })
+      const empty = open(cluster())
+      await expect(agreeOnCluster(empty, new SeededRandom(1), ids[0])).rejects.toThrow('hold no cluster')
+      expect((await empty.read(key('cluster/identity'))).value).toBeUndefined()
     })
 
     it('closed: nothing is asked any more', async () => {
