@@ -4,6 +4,10 @@ import { defineConfig } from 'vitest/config'
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 const alias = [
+  {
+    find: '@quorate/core/register-conformance',
+    replacement: source('packages/core/src/register/registers.conformance.ts'),
+  },
   { find: '@quorate/core/conformance', replacement: source('packages/core/src/ports/conformance.ts') },
   { find: '@quorate/core', replacement: source('packages/core/src/index.ts') },
   {

@@ -12,6 +12,7 @@ export const roomOrder = [
   'quorum',
   'cells',
   'partitioning',
+  'hotkeys',
   'catalog',
   'membership',
   'register',

@@ -24,6 +24,15 @@ export * from './cells/context-token.ts'
 export * from './cells/document.ts'
 export * from './cells/rules.ts'
 export * from './cells/superseded.ts'
+export {
+  type HotCounters,
+  HotPartitions,
+  type HotPartitionsOptions,
+} from './hotkeys/hot-partitions.ts'
+export * from './hotkeys/hot-report.ts'
+export * from './hotkeys/key-split.ts'
+export * from './hotkeys/single-flight-cache.ts'
+export * from './hotkeys/space-saving.ts'
 export type { Counters } from './leaderless/counters.ts'
 export { describeBoundary } from './leaderless/describe-row.ts'
 export type { LedgerEntry } from './leaderless/ledger.ts'
@@ -52,6 +61,26 @@ export * from './ports/pause.ts'
 export * from './ports/random.ts'
 export * from './ports/table.ts'
 export * from './ports/transport.ts'
+export type { ChangeDecision, ChangeFunction, ChangeOutcome } from './register/changes.ts'
+export { agreeOnCluster, REGISTER_IDENTITY } from './register/cluster-identity.ts'
+export {
+  type DoneOperation,
+  decodeRegisterValue,
+  encodeRegisterValue,
+  type RegisterValue,
+  registerAbsent,
+  type Versioned,
+} from './register/register-value.ts'
+export {
+  boundedChange,
+  compareAndSetFunction,
+  deleteFunction,
+  type MakeRegisters,
+  type OpenRegisters,
+  type RegisterCallOptions,
+  type RegisterListener,
+  type Registers,
+} from './register/registers.ts'
 export * from './store/keyspace.ts'
 export { LogStore, type LogStoreOptions } from './store/log-store.ts'
 export type { LogDamage, ScrubStep } from './store/scrub.ts'

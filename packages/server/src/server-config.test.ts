@@ -137,3 +137,57 @@ describe('the source of a wrong setting', () => {
     )
   })
 })
+
+describe('coordination', () => {
+  const base = { id: 'n1', data: '/tmp/x' }
+  const parsed = (coordination: string) => resolveConfig([{ ...base, coordination }]).coordination
+  const wrong = (coordination: string) => refusal(() => resolveConfig([flagLayer({ ...base, coordination })]))
+
+  it('is embedded, or an etcd with its addresses and the name of the cluster there', () => {
+    expect(resolveConfig([base]).coordination).toEqual({ kind: 'embedded' })
+    expect(parsed('embedded')).toEqual({ kind: 'embedded' })
+    expect(parsed('etcd://127.0.0.1:2379')).toEqual({
+      kind: 'etcd',
+      endpoints: ['http://127.0.0.1:2379'],
+      name: 'default',
+    })
+    expect(parsed('etcd://localhost:1,[::1]:2/east')).toEqual({
+      kind: 'etcd',
+      endpoints: ['http://localhost:1', 'http://[::1]:2'],
+      name: 'east',
+    })
+    expect(parsed('etcds://e1.example:2379,e2.example:2379/c')).toEqual({
+      kind: 'etcd',
+      endpoints: ['https://e1.example:2379', 'https://e2.example:2379'],
+      name: 'c',
+    })
+  })
+
+  it('takes the strongest layer', () => {
+    const environment = environmentSettings({ QUORATE_COORDINATION: 'etcd://127.0.0.1:2379/env' })
+    const { coordination } = resolveConfig([flagLayer(base), environment, { coordination: 'embedded' }])
+    expect(coordination).toMatchObject({ name: 'env' })
+  })
+
+  it('what is wrong is named, with the reason', async () => {
+    expect(await wrong('etcd://10.0.0.1:2379')).toBe(
+      '--coordination: 10.0.0.1:2379 is not a loopback address, and etcd:// is not encrypted: whoever reads or writes it on the way owns the cluster. Use etcds:// (TLS)',
+    )
+    expect(await wrong('zookeeper://127.0.0.1:1')).toContain(
+      '--coordination: must be "embedded" or etcd://host:port[,host:port…][/name] (etcds:// for TLS), not "zoo',
+    )
+    expect(await wrong('etcd://')).toContain('no address is given')
+    expect(await wrong('etcd:///east')).toContain('no address is given')
+    expect(await wrong('etcd://127.0.0.1')).toContain('"127.0.0.1" is none')
+    expect(await wrong('etcd://127.0.0.1:0')).toContain('ports from 1 to 65535')
+    expect(await wrong('etcd://127.0.0.1:1,127.0.0.1:1')).toContain('each address once')
+    expect(await wrong('etcd://127.0.0.1:1,')).toContain('"" is none')
+    expect(await wrong('etcd://root:secret@127.0.0.1:1')).toContain('authentication to etcd is not supported')
+    expect(await wrong('etcd://127.0.0.1:1/a/b')).toContain('"a/b" is none')
+    expect(await wrong('etcd://127.0.0.1:1/')).toContain('"" is none')
+    const environment = environmentSettings({ QUORATE_COORDINATION: 'etcd' })
+    expect(await refusal(() => resolveConfig([flagLayer(base), environment]))).toContain(
+      'QUORATE_COORDINATION: must be "embedded"',
+    )
+  })
+})

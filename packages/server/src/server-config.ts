@@ -5,6 +5,7 @@
  */
 
 import {
+  assert,
   defaultTuning,
   type InitialMember,
   type NodeConfig,
@@ -13,6 +14,7 @@ import {
   QuorateError,
 } from '@quorate/core'
 import * as v from 'valibot'
+import { type CoordinationSetting, parseCoordination } from './etcd/coordination-setting.ts'
 import {
   environmentLayer,
   pathText,
@@ -53,6 +55,18 @@ const bindAddress = hostAndPort(0)
 const address = hostAndPort(1)
 const duration = v.pipe(v.number(), v.integer(), v.minValue(10), v.maxValue(86_400_000))
 
+const coordinationMistake = (text: string): string | undefined => {
+  const parsed = parseCoordination(text)
+  return parsed.kind === 'wrong' ? parsed.message : undefined
+}
+const coordination = v.pipe(
+  v.string(),
+  v.check(
+    text => coordinationMistake(text) === undefined,
+    issue => coordinationMistake(issue.input) ?? '',
+  ),
+)
+
 const memberSchema = v.strictObject({
   id: v.string(),
   address,
@@ -67,6 +81,7 @@ const configSchema = v.strictObject({
   listen: v.optional(bindAddress),
   http: v.optional(bindAddress),
   data: v.string(),
+  coordination: v.optional(coordination),
   zone: v.optional(v.string()),
   region: v.optional(v.string()),
   weight: v.optional(v.number()),
@@ -87,6 +102,8 @@ export interface ServerConfig {
   readonly listen: string
   readonly http: string
   readonly data: string
+  /** Where the registers live: on the nodes, or in an etcd. */
+  readonly coordination: CoordinationSetting
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -193,7 +210,20 @@ function complete(settings: ServerSettings, problems: Problems): ServerConfig {
     problems.add(member === undefined || index < 0 ? [field] : ['members', index, field], message)
   }
   problems.throwAny()
-  return { node, listen, http, data: settings.data, logLevel: settings.logLevel ?? 'info' }
+  return {
+    node,
+    listen,
+    http,
+    data: settings.data,
+    coordination: coordinationOf(settings),
+    logLevel: settings.logLevel ?? 'info',
+  }
+}
+
+function coordinationOf({ coordination: text = 'embedded' }: ServerSettings): CoordinationSetting {
+  const parsed = parseCoordination(text)
+  assert(parsed.kind === 'parsed', 'the schema lets only parsable settings pass', text)
+  return parsed.setting
 }
 
 /** This node and the others; what the list says of this node counts, since others were told the same. */

@@ -30,6 +30,7 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
   const log =
     hooks.log ?? pino({ level: config.logLevel, base: { node: config.node.id } }, pino.destination(2))
   const fatal = hooks.onFatal ?? ((code: number): void => process.exit(code))
+  refuseEtcd(config)
   const directory = await DataDirectory.open(config.data, config.node.id)
   const onFatal = (error: QuorateError): void => {
     log.fatal({ code: error.code, data: error.data }, error.message)
@@ -118,6 +119,13 @@ class LateTransport {
   async close(): Promise<void> {
     await this.#transport?.close()
   }
+}
+
+/** The node cannot be handed registers from outside yet: starting with embedded ones instead would be a lie. */
+function refuseEtcd({ coordination }: ServerConfig): void {
+  if (coordination.kind !== 'etcd') return
+  const message = 'coordination: etcd is not supported by this version of the node'
+  throw new QuorateError('BAD_REQUEST', message, { data: { field: 'coordination' } })
 }
 
 const hostOf = (bind: string): string => bind.slice(0, bind.lastIndexOf(':'))

@@ -13,6 +13,7 @@ export interface StartOptions {
   readonly listen?: string
   readonly http?: string
   readonly data?: string
+  readonly coordination?: string
   readonly zone?: string
   readonly region?: string
   readonly weight?: number

@@ -60,6 +60,10 @@ function addStart(program: Command, result: ProgramResult): void {
     .option('--listen <address>', 'data port: host:port (default 127.0.0.1:7701)')
     .option('--http <address>', 'admin port: host:port (default 127.0.0.1:7480)')
     .option('--data <directory>', 'data directory, made when it is missing')
+    .option(
+      '--coordination <where>',
+      'where the registers live: embedded (default) or etcd://host:port[,host:port…][/cluster]',
+    )
     .option('--zone <name>', 'what fails together: a rack, an availability zone (default: the id)')
     .option('--region <name>', 'nodes near each other')
     .option('--weight <number>', 'share of the ring, relative to the others', weight)

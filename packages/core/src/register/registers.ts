@@ -11,6 +11,8 @@ import { assert } from '../base/assert.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, OperationId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
 import { type ChangeFunction, type ChangeOutcome, changeRegister, readRegister } from './changes.ts'
 import { collectRegister } from './collect.ts'
 import type { Proposer } from './proposer.ts'
@@ -54,6 +56,14 @@ export interface Registers {
   /** Someone says the register is at `version`. */
   noticed(key: ByteString, version: number): void
 }
+
+/** Registers held elsewhere, with connections of their own to close. */
+export interface OpenRegisters extends Registers {
+  close(): Promise<void>
+}
+
+/** How a world supplies registers that live outside the cluster. */
+export type MakeRegisters = (ports: { readonly clock: Clock; readonly random: Random }) => OpenRegisters
 
 /** An absent register is expected as version 0, whatever it was before: callers cannot know. */
 export function compareAndSetFunction(expectedVersion: number, value: Uint8Array): ChangeFunction {
@@ -118,7 +128,7 @@ export class EmbeddedRegisters implements Registers {
     assert(key !== configKey, 'the config register changes by ConfigChange only')
     const deadlineMs = this.#deadline(options)
     return new Promise(resolve =>
-      changeRegister(this.#proposer, { key, change: bounded(fn), operationId, deadlineMs }, outcome => {
+      changeRegister(this.#proposer, { key, change: boundedChange(fn), operationId, deadlineMs }, outcome => {
         if (outcome.kind === 'committed' || outcome.kind === 'rejected') this.#know(key, outcome.current)
         resolve(outcome)
       }),
@@ -204,7 +214,7 @@ export class EmbeddedRegisters implements Registers {
 }
 
 /** A value past the limit is refused like any other rejection: nothing is written. */
-function bounded(fn: ChangeFunction): ChangeFunction {
+export function boundedChange(fn: ChangeFunction): ChangeFunction {
   return (current, version) => {
     const decision = fn(current, version)
     const length = 'value' in decision ? (decision.value?.length ?? 0) : 0
