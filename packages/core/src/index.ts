@@ -36,12 +36,16 @@ export * from './hotkeys/space-saving.ts'
 export type { Counters } from './leaderless/counters.ts'
 export { describeBoundary } from './leaderless/describe-row.ts'
 export type { LedgerEntry } from './leaderless/ledger.ts'
+export type { MoveReport } from './movement/mover.ts'
+export type { NodePlan, Plan, PlannedMove, PlanProblem, TablePlan } from './movement/plan.ts'
 export { createTable } from './node/catalog-handlers.ts'
+export type { ClusterControl } from './node/cluster-control.ts'
 export * from './node/explain.ts'
 export { Node, type NodeHooks, type World } from './node/node.ts'
 export {
   defaultTuning,
   type InitialMember,
+  type JoinConfig,
   type NodeConfig,
   type NodeTuning,
   nodeConfigProblems,
