@@ -9,6 +9,7 @@ import { NodeDisk } from './adapters/node-disk.ts'
 import { nodeRandom } from './adapters/node-random.ts'
 import { adminApp, listenAdmin } from './admin-http.ts'
 import { DataDirectory } from './data-directory.ts'
+import { etcdRegisters } from './etcd/etcd-registers.ts'
 import { serverExit } from './exit-codes.ts'
 import type { ServerConfig } from './server-config.ts'
 import { TroubleLog } from './trouble-log.ts'
@@ -30,7 +31,6 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
   const log =
     hooks.log ?? pino({ level: config.logLevel, base: { node: config.node.id } }, pino.destination(2))
   const fatal = hooks.onFatal ?? ((code: number): void => process.exit(code))
-  refuseEtcd(config)
   const directory = await DataDirectory.open(config.data, config.node.id)
   const onFatal = (error: QuorateError): void => {
     log.fatal({ code: error.code, data: error.data }, error.message)
@@ -44,7 +44,14 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     const table = await LmdbTable.open(directory.table)
     const late = new LateTransport()
     const opened = await Node.open(
-      { clock: new NodeClock(), random: nodeRandom(), disk, table, transport: late },
+      {
+        clock: new NodeClock(),
+        random: nodeRandom(),
+        disk,
+        table,
+        transport: late,
+        ...(config.coordination.kind === 'etcd' ? { registers: etcdRegisters(config.coordination) } : {}),
+      },
       config.node,
       { onFatal, onTrouble: message => troubles.needsOperator(config.node.id, message) },
     )
@@ -119,13 +126,6 @@ class LateTransport {
   async close(): Promise<void> {
     await this.#transport?.close()
   }
-}
-
-/** The node cannot be handed registers from outside yet: starting with embedded ones instead would be a lie. */
-function refuseEtcd({ coordination }: ServerConfig): void {
-  if (coordination.kind !== 'etcd') return
-  const message = 'coordination: etcd is not supported by this version of the node'
-  throw new QuorateError('BAD_REQUEST', message, { data: { field: 'coordination' } })
 }
 
 const hostOf = (bind: string): string => bind.slice(0, bind.lastIndexOf(':'))

@@ -85,7 +85,7 @@ for (const partitioning of partitionings) {
           const k = name(written % 100)
           const { context } = await client.table(rows).get(k)
           await client.table(rows).put({ k, v: 1_000 + written++ }, { context })
-          await pause(client.clock, 5)
+          await pause(client.clock, 1)
         }
       })()
       const newcomers = [cluster.newcomer('z1'), cluster.newcomer('z2')]

@@ -20,7 +20,6 @@ export interface SourceOptions {
   readonly sweeper: Sweeper
   readonly trees: Trees
   readonly mapsAreKept: () => boolean
-  readonly storedBytes: () => number
   /** 0: not known. */
   readonly freeBytes: () => number
 }
@@ -106,7 +105,7 @@ function serveHandOver({ node, sweeper }: SourceOptions): void {
   })
 }
 
-function serveMeasures({ node, trees, storedBytes, freeBytes }: SourceOptions): void {
+function serveMeasures({ node, trees, freeBytes }: SourceOptions): void {
   const { rpc, catalog } = node
   rpc.handle(measureMessage, (request, respond) => {
     const view = catalog.view(request.table)
@@ -116,7 +115,7 @@ function serveMeasures({ node, trees, storedBytes, freeBytes }: SourceOptions): 
       const rows = partition === undefined ? 0 : trees.rowsOf(view.descriptor.id, partition.id)
       return { rows, bytes: Math.round(rows * rowBytes) }
     })
-    respond.ok({ partitions, storedBytes: storedBytes(), freeBytes: freeBytes() })
+    respond.ok({ partitions, freeBytes: freeBytes() })
   })
 }
 

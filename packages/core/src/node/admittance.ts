@@ -1,6 +1,6 @@
 /** Whether a node may join: pure, decided against the members as they are. */
 
-import { QuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import { compareStrings } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Member, MembersState } from '../catalog/cluster-state.ts'
@@ -9,6 +9,26 @@ import { nodeConfigProblems } from './node-config.ts'
 import { weight } from './staged-changes.ts'
 
 const conflict = (message: string): QuorateError => new QuorateError('CONFLICT', message)
+
+export function refuseOtherCluster({ node, cluster: asked }: JoinRequest, cluster: string): void {
+  if (asked === '' || asked === cluster) return
+  throw new QuorateError(
+    'WRONG_CLUSTER',
+    `"${node}" was told to join cluster ${asked}, this is cluster ${cluster}`,
+    { data: { cluster, asked } },
+  )
+}
+
+/** As a change of the members: the members after it, or the reason it may not. */
+export function admission(members: MembersState, request: JoinRequest): MembersState | string {
+  try {
+    const after = admitted(members, request)
+    return after === 'known' ? members : { ...members, members: after }
+  } catch (error) {
+    if (!isQuorateError(error)) throw error
+    return error.message
+  }
+}
 
 /** The members with the newcomer among them, staged; `known` when this store is a member already. Throws why it may not. */
 export function admitted(state: MembersState, request: JoinRequest): Member[] | 'known' {

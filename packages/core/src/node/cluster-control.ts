@@ -9,7 +9,7 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, NodeId, OperationId, PeerId } from '../base/ids.ts'
+import type { ByteString, NodeId, OperationId } from '../base/ids.ts'
 import {
   type ClusterChanges,
   decodeChanges,
@@ -23,14 +23,13 @@ import {
 import { type MembersState, REGISTER_CHANGES } from '../catalog/cluster-state.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { applyPlan, takeBack } from '../movement/move-steps.ts'
-import { type Measured, makePlan, type Plan, type TablePlan } from '../movement/plan.ts'
+import { makePlan, type Plan, type TablePlan } from '../movement/plan.ts'
 import { mergeChunk } from '../partitioning/map-chunks.ts'
 import type { MapChunk } from '../partitioning/partition-map.ts'
-import { measureMessage } from '../wire/messages.ts'
 import type { Coordination } from './coordination.ts'
+import { isEmpty, measureCluster, withJoiners } from './plan-input.ts'
 import { checkStaged } from './staged-changes.ts'
 
-const MEASURE_MS = 10_000
 /** A commit that takes longer was left by its committer. */
 const COMMIT_MS = 60_000
 const PLANS_KEPT = 16
@@ -142,7 +141,7 @@ export class ClusterControl {
     const changes = await this.refresh()
     const { catalog } = this.#node
     const staged = withJoiners(changes.staged, catalog.members)
-    const { measured, freeBytes } = await this.#measure()
+    const { measured, freeBytes } = await measureCluster(this.#node)
     const plan = makePlan({
       changesVersion: changes.version,
       staged,
@@ -157,43 +156,6 @@ export class ClusterControl {
     this.#shown.push(plan.id)
     this.#shown.splice(0, this.#shown.length - PLANS_KEPT)
     return plan
-  }
-
-  /** Rows and bytes of each partition as its homes count them, and the room on each node. */
-  async #measure(): Promise<{ measured: Map<string, Measured>; freeBytes: Map<NodeId, number> }> {
-    const { catalog, rpc, isSuspected } = this.#node
-    const measured = new Map<string, Measured>()
-    const freeBytes = new Map<NodeId, number>()
-    const members = catalog.members.members.filter(member => !isSuspected(member.id))
-    await Promise.all(
-      members.flatMap(member =>
-        catalog.views().map(async view => {
-          const table = view.descriptor.id
-          const own = view.map.partitions
-            .filter(partition => partition.settled.includes(member.id))
-            .map(p => p.id)
-          try {
-            const reply = await rpc.request(
-              member.id as string as PeerId,
-              measureMessage,
-              { table, partitions: own },
-              MEASURE_MS,
-            )
-            if (reply.freeBytes > 0) freeBytes.set(member.id, reply.freeBytes)
-            own.forEach((id, at) => {
-              const known = measured.get(`${table}/${id}`)
-              const found = reply.partitions[at]
-              if (found !== undefined && found.rows > (known?.rows ?? -1))
-                measured.set(`${table}/${id}`, found)
-            })
-          } catch (error) {
-            // It did not answer: others have the same partitions, and a plan that needs it says so.
-            if (!(error instanceof QuorateError)) throw error
-          }
-        }),
-      ),
-    )
-    return { measured, freeBytes }
   }
 
   async commit(id: string, bytesPerSecond: number = this.#options.bytesPerSecond): Promise<Task> {
@@ -487,24 +449,4 @@ export class ClusterControl {
       }
     })
   }
-}
-
-/** Nodes that asked to join are in every plan until one of them is committed. */
-function withJoiners(staged: readonly StagedChange[], { members }: MembersState): StagedChange[] {
-  const named = new Set(
-    staged.flatMap(change =>
-      change.kind === 'join' ? [change.node] : change.kind === 'replace' ? [change.by] : [],
-    ),
-  )
-  const joiners = members.filter(member => member.state === 'staged' && !named.has(member.id))
-  return [...staged, ...joiners.map(({ id }) => ({ kind: 'join' as const, node: id as string }))]
-}
-
-function isEmpty(plan: Plan, members: MembersState): boolean {
-  const membersChange = plan.membersAfter.some(after => {
-    const before = members.members.find(({ id }) => id === after.id)
-    return before?.state !== after.state || before.weight !== after.weight
-  })
-  const cuts = plan.tables.some(table => table.splits.length + table.merges.length > 0)
-  return plan.moves === 0 && !membersChange && !cuts && plan.removed.length === 0
 }

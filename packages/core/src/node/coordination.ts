@@ -8,60 +8,56 @@
  * its disk: it flags its rebuild durably, then announces itself, then has its acceptor replaced.
  */
 
-import { isQuorateError, QuorateError } from '../base/errors.ts'
-import type { ByteString, Incarnation, NodeId, OperationId, PeerId, TableId } from '../base/ids.ts'
+import { utf8 } from '../base/bytes.ts'
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId, OperationId, PeerId } from '../base/ids.ts'
 import { randomBelow, randomByteString } from '../base/prng.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import {
-  decodeChunk,
   decodeMembers,
   decodeTables,
   encodeMembers,
   encodeTables,
   type MembersState,
-  noMembers,
   noTables,
   REGISTER_MEMBERS,
   REGISTER_TABLES,
   type TablesState,
 } from '../catalog/cluster-state.ts'
 import { Membership } from '../membership/membership.ts'
-import { allocateTokens } from '../partitioning/token-allocation.ts'
 import type { Clock } from '../ports/clock.ts'
 import { pause } from '../ports/pause.ts'
 import type { Random } from '../ports/random.ts'
 import { AcceptorHost, beginProposerLife } from '../register/acceptor-host.ts'
-import { ConfigChange } from '../register/config-change.ts'
-import { decodeGenesis, encodeGenesis } from '../register/genesis.ts'
-import { Proposer } from '../register/proposer.ts'
-import { decodeConfig, encodeConfig, type RegisterConfig, type Voter } from '../register/register-config.ts'
-import { EmbeddedRegisters, type Registers } from '../register/registers.ts'
-import { keyspaces } from '../store/keyspace.ts'
-import { DAMAGED, type Store } from '../store/store-face.ts'
+import { agreeOnCluster } from '../register/cluster-identity.ts'
+import { encodeGenesis } from '../register/genesis.ts'
+import type { Proposer } from '../register/proposer.ts'
+import { encodeConfig, type RegisterConfig } from '../register/register-config.ts'
 import {
-  clusterMessage,
-  gossipMessage,
-  type JoinRequest,
-  joinMessage,
-  registerMessage,
-} from '../wire/messages.ts'
+  EmbeddedRegisters,
+  type MakeRegisters,
+  type OpenRegisters,
+  type Registers,
+} from '../register/registers.ts'
+import { keyspaces } from '../store/keyspace.ts'
+import { commitDurably, DAMAGED, type Store } from '../store/store-face.ts'
+import { gossipMessage, type JoinRequest, registerMessage } from '../wire/messages.ts'
 import type { Rpc } from '../wire/rpc.ts'
-import { admitted } from './admittance.ts'
+import { admission, admitted, refuseOtherCluster } from './admittance.ts'
+import { CatalogKeeper } from './catalog-keeper.ts'
+import { firstMembers, noIncarnation } from './first-members.ts'
 import { Forming } from './forming.ts'
+import { askToJoin } from './joining.ts'
+import { localProposer } from './local-proposer.ts'
 import { MapKeeper } from './map-keeper.ts'
-import { initialVoters, type JoinConfig, type NodeConfig, votersOf } from './node-config.ts'
+import { initialVoters, type JoinConfig, type NodeConfig } from './node-config.ts'
 import type { Rebuild } from './rebuild.ts'
+import { replaceOwnAcceptor, settleVoters } from './voters.ts'
 
-const MEMBERS_KEY = `${keyspaces.meta}members` as ByteString
-const TABLES_KEY = `${keyspaces.meta}tables` as ByteString
+const IDENTITY_KEY = `${keyspaces.meta}identity` as ByteString
 const RETRY_MS = 500
 const POLL_MS = 10_000
-const CONFIG_CHANGE_MS = 10_000
-const JOIN_MS = 5_000
-/** What asking again does not mend, though it is asked again: the other side may change its mind. */
-const JOIN_REFUSED: ReadonlySet<string> = new Set(['WRONG_CLUSTER', 'CONFLICT', 'BAD_REQUEST'])
 const VERSION_PREFIX = 'v:'
-const noIncarnation = '\0\0\0\0\0\0\0\0' as Incarnation
 
 export interface CoordinationOptions {
   readonly config: NodeConfig
@@ -71,6 +67,8 @@ export interface CoordinationOptions {
   readonly random: Random
   readonly catalog: Catalog
   readonly rebuild: Rebuild
+  /** Registers held elsewhere; without them the voters of the configuration hold them. */
+  readonly registers?: MakeRegisters | undefined
   /** Something only an operator can settle. */
   readonly onTrouble: (message: string) => void
 }
@@ -81,14 +79,16 @@ export class Coordination {
   readonly #acceptor: AcceptorHost
   readonly #forming: Forming
   #proposer: Proposer | undefined
-  #registers: EmbeddedRegisters | undefined
+  #registers: Registers | undefined
+  /** Registers held elsewhere, from before it is known whether they are this cluster's. */
+  #external: OpenRegisters | undefined
+  #identity = ''
   #life = 0
   #stopped = false
-  #refreshing = false
-  #refreshAgain = false
   #announced = false
   membership: Membership
   readonly maps: MapKeeper
+  readonly #keeper: CatalogKeeper
 
   constructor(options: CoordinationOptions) {
     this.#options = options
@@ -97,7 +97,19 @@ export class Coordination {
     this.#acceptor = new AcceptorHost({ node: config.id, store })
     const { catalog, rpc } = options
     this.maps = new MapKeeper({ catalog, store, rpc, registers: () => this.#registers })
-    this.#loadCatalog()
+    this.#keeper = new CatalogKeeper({
+      self: config.id,
+      catalog,
+      store,
+      rpc,
+      random,
+      maps: this.maps,
+      registers: () => this.#registers,
+      clusterId: () => this.clusterId,
+      mayFollow: () => this.#announced,
+      onMembers: () => this.#followMembers(),
+    })
+    this.#keeper.load()
     this.#forming = new Forming({
       config,
       store,
@@ -133,14 +145,27 @@ export class Coordination {
       this.membership = this.#newMembership(generation, clock, random)
       this.#followMembers()
       this.membership.start()
-      this.#forming.start()
+      const moved = this.#movedRegisters()
+      if (moved !== undefined) this.#options.onTrouble(moved)
+      else if (this.#options.registers === undefined) this.#forming.start()
+      else if (this.#options.config.join === undefined) void this.#useExternal(this.#options.registers)
       const { join } = this.#options.config
-      if (join !== undefined) void this.#askToJoin(join)
+      if (join !== undefined && moved === undefined) void this.#askToJoin(join)
     })
   }
 
+  /** Registers stay where they were when this node first knew its cluster: elsewhere a second history would begin. */
+  #movedRegisters(): string | undefined {
+    const { store, catalog, registers } = this.#options
+    const wereExternal = store.get(IDENTITY_KEY) !== undefined
+    const wereEmbedded = !wereExternal && catalog.members.version > 0
+    if (registers === undefined ? !wereExternal : !wereEmbedded) return undefined
+    const were = wereExternal ? 'in a coordination service' : 'on its nodes'
+    return `the registers of this node's cluster are held ${were}; coordination says otherwise, and they cannot be moved`
+  }
+
   get clusterId(): string {
-    return this.#forming.clusterId
+    return this.#options.registers === undefined ? this.#forming.clusterId : this.#identity
   }
 
   get hasRegisters(): boolean {
@@ -159,8 +184,10 @@ export class Coordination {
 
   stop(): void {
     this.#stopped = true
+    this.#keeper.stop()
     this.#forming.stop()
     this.membership.stop()
+    void this.#external?.close()
   }
 
   #newMembership(generation: number, clock: Clock, random: Random): Membership {
@@ -183,20 +210,8 @@ export class Coordination {
     return membership
   }
 
-  /** Told of every change of a peer's gossiped keys. */
+  /** Told of a change of a gossiped key. */
   readonly gossipListeners: ((node: NodeId, key: string, value: string | number | undefined) => void)[] = []
-
-  #loadCatalog(): void {
-    const { store, catalog } = this.#options
-    const members = store.get(MEMBERS_KEY)
-    const tables = store.get(TABLES_KEY)
-    this.maps.load()
-    if (members === undefined || members === DAMAGED) return
-    catalog.learn({
-      members: decodeMembers(members),
-      tables: tables === undefined || tables === DAMAGED ? noTables : decodeTables(tables),
-    })
-  }
 
   #followMembers(): void {
     const { catalog, config, rpc } = this.#options
@@ -221,40 +236,55 @@ export class Coordination {
   #startRegisters(config: RegisterConfig): void {
     if (this.#registers !== undefined || this.#stopped) return
     const { store, clock, random, rpc } = this.#options
-    this.#proposer = new Proposer({
-      node: this.#self,
-      incarnation: store.incarnation,
+    this.#proposer = localProposer({
+      self: this.#self,
       life: this.#life,
+      config,
+      acceptor: this.#acceptor,
+      store,
       clock,
       random,
-      config,
-      client: {
-        request: (node, body, deadlineMs, onReply) => {
-          const timeoutMs = Math.max(1, deadlineMs - clock.monotonicMs())
-          if (node === this.#self) {
-            let answered = false
-            const once = (reply: Parameters<typeof onReply>[0]): void => {
-              if (!answered) onReply(reply)
-              answered = true
-            }
-            clock.defer(() => this.#acceptor.handle(body, once))
-            clock.setTimer(timeoutMs, () => once(undefined))
-            return
-          }
-          rpc.call([node as string as PeerId], registerMessage, { body }, timeoutMs, (_, reply) =>
-            onReply(reply?.body),
-          )
-        },
-      },
+      rpc,
     })
     this.#registers = new EmbeddedRegisters({
       proposer: this.#proposer,
       onVersion: (key, version) => this.membership.set(VERSION_PREFIX + key, version),
     })
+    this.#followRegisters(this.#registers)
+  }
+
+  #followRegisters(registers: Registers): void {
     for (const key of [REGISTER_MEMBERS, REGISTER_TABLES]) {
-      this.#registers.watch(key as ByteString, () => void this.refresh())
+      registers.watch(key as ByteString, () => void this.refresh())
     }
     void this.#join()
+  }
+
+  /** No genesis and no acceptors: the registers are there, once it is known that they are this cluster's. */
+  async #useExternal(make: MakeRegisters): Promise<void> {
+    const { store, clock, random, onTrouble } = this.#options
+    const external = make({ clock, random })
+    this.#external = external
+    const stored = store.get(IDENTITY_KEY)
+    const known = stored === undefined || stored === DAMAGED ? undefined : utf8.decode(stored)
+    this.#identity = known ?? ''
+    let told = ''
+    while (!this.#stopped) {
+      try {
+        const identity = await agreeOnCluster(external, random, known)
+        if (known === undefined)
+          await commitDurably(store, [{ key: IDENTITY_KEY, value: utf8.encode(identity) }])
+        if (this.#stopped) return
+        this.#identity = identity
+        this.#registers = external
+        return this.#followRegisters(external)
+      } catch (error) {
+        if (!(error instanceof QuorateError)) throw error
+        if (error.code === 'WRONG_CLUSTER' && told !== error.message) onTrouble(error.message)
+        told = error.message
+      }
+      await pause(clock, RETRY_MS)
+    }
   }
 
   // ── members ──
@@ -263,51 +293,28 @@ export class Coordination {
     return randomByteString(this.#options.random, 16) as OperationId
   }
 
-  /** A node that joins asks the members, again at every start: so it hears who holds the registers now. */
   async #askToJoin(join: JoinConfig): Promise<void> {
-    const { clock, catalog, config, store, rpc } = this.#options
+    const { clock, catalog, config, store, rpc, onTrouble } = this.#options
+    const isOver = (): boolean => this.#stopped || this.#registers !== undefined
     const operation = this.operation()
-    const { id, address, http, zone, region, weight } = config.members[0]!
-    for (let turn = 0; !this.#stopped && this.#registers === undefined; turn++) {
-      const known = catalog.members.members
-        .filter(member => member.id !== this.#self)
-        .map(member => ({ peer: member.id as string as PeerId, address: member.address }))
-      const seeds = [...join.seeds, ...known]
-      const { peer, address: asked } = seeds[turn % seeds.length]!
-      rpc.route(peer, asked)
-      try {
-        const reply = await rpc.request(
-          peer,
-          joinMessage,
-          {
-            operation,
-            cluster: join.cluster,
-            node: id,
-            incarnation: store.incarnation,
-            address,
-            http,
-            zone,
-            region,
-            weight,
-            newZone: join.newZone,
-          },
-          JOIN_MS,
-        )
-        catalog.learn({ members: decodeMembers(reply.members) })
-        this.#followMembers()
-        this.#forming.joined(
-          asked as string as NodeId,
-          decodeGenesis(reply.genesis),
-          decodeConfig(reply.voters),
-        )
-        return
-      } catch (error) {
-        if (!(error instanceof QuorateError)) throw error
-        if (JOIN_REFUSED.has(error.code))
-          this.#options.onTrouble(`${asked} refuses to let ${id} join: ${error.message}`)
-        await pause(clock, RETRY_MS)
-      }
-    }
+    const joined = await askToJoin({
+      clock,
+      catalog,
+      config,
+      store,
+      rpc,
+      onTrouble,
+      join,
+      operation,
+      isOver,
+    })
+    if (joined === undefined || isOver()) return
+    catalog.learn({ members: joined.members })
+    this.#followMembers()
+    const { origin } = joined
+    if (origin !== undefined) this.#forming.joined(joined.by, origin.genesis, origin.voters)
+    else if (this.#options.registers !== undefined) await this.#useExternal(this.#options.registers)
+    else onTrouble('the cluster holds its registers in a coordination service, and this node was given none')
   }
 
   /** Lets a node in that is to become a member: staged, it owns nothing before a plan is committed. */
@@ -316,30 +323,16 @@ export class Coordination {
   ): Promise<{ genesis: Uint8Array; voters: Uint8Array; members: Uint8Array }> {
     const { origin } = this.#forming
     const proposer = this.#proposer
-    if (origin === undefined || proposer === undefined || !this.#announced)
+    const isEmbedded = this.#options.registers === undefined
+    if (!this.#announced || (isEmbedded && (origin === undefined || proposer === undefined)))
       throw new QuorateError('NOT_READY', 'the cluster has not formed yet: nobody can join it')
-    if (request.cluster !== '' && request.cluster !== origin.clusterId) {
-      throw new QuorateError(
-        'WRONG_CLUSTER',
-        `"${request.node}" was told to join cluster ${request.cluster}, this is cluster ${origin.clusterId}`,
-        { data: { cluster: origin.clusterId, asked: request.cluster } },
-      )
-    }
+    refuseOtherCluster(request, this.clusterId)
     await this.refresh()
-    const before = this.#options.catalog.members
-    if (admitted(before, request) !== 'known')
-      await this.changeMembers(members => {
-        try {
-          const result = admitted(members, request)
-          return result === 'known' ? members : { ...members, members: result }
-        } catch (error) {
-          if (!isQuorateError(error)) throw error
-          return error.message
-        }
-      })
+    if (admitted(this.#options.catalog.members, request) !== 'known')
+      await this.changeMembers(members => admission(members, request))
     return {
-      genesis: encodeGenesis(origin),
-      voters: encodeConfig(proposer.config),
+      genesis: origin === undefined ? new Uint8Array(0) : encodeGenesis(origin),
+      voters: proposer === undefined ? new Uint8Array(0) : encodeConfig(proposer.config),
       members: encodeMembers(this.#options.catalog.members),
     }
   }
@@ -364,8 +357,9 @@ export class Coordination {
     const key = REGISTER_MEMBERS as ByteString
     const found = await this.registers.read(key)
     if (found.value === undefined) {
-      if (this.#forming.genesis === undefined) return false
-      const first = this.#firstMembers(this.#forming.genesis.voters)
+      const isExternal = this.#options.registers !== undefined
+      if (!isExternal && this.#forming.genesis === undefined) return false
+      const first = firstMembers(this.#options.config, this.#forming.genesis?.voters ?? [])
       await this.registers.change(
         key,
         current => (current === undefined ? { value: encodeMembers(first) } : { reject: 'exists' }),
@@ -408,43 +402,11 @@ export class Coordination {
     return false
   }
 
-  #firstMembers(voters: readonly Voter[]): MembersState {
-    const { members, tuning } = this.#options.config
-    const tokens = allocateTokens(members, [], {
-      tokensPerNode: tuning.tokensPerNode,
-      replicaCount: 3,
-      random: tuning.randomTokens,
-    })
-    return {
-      ...noMembers,
-      version: 1,
-      members: members.map(member => ({
-        ...member,
-        state: 'active' as const,
-        incarnation: voters.find(voter => voter.node === member.id)?.incarnation ?? noIncarnation,
-        tokens: tokens.get(member.id)!,
-      })),
-    }
-  }
-
-  /** A voter on a new disk is a new acceptor: the old one must go and this one come, by a change of acceptors. */
+  /** Registers held elsewhere have no acceptors here. */
   async #replaceOwnAcceptor(): Promise<boolean> {
-    const { store, clock } = this.#options
-    const proposer = this.#proposer!
-    const { acceptors, joint } = proposer.config
-    const inForce = acceptors.find(id => id.node === this.#self)
-    const isVoter = inForce !== undefined
-    if (joint === undefined && (!isVoter || inForce?.incarnation === store.incarnation)) return true
-    const target = acceptors.map(id => ({
-      node: id.node,
-      incarnation: id.node === this.#self ? store.incarnation : id.incarnation,
-    }))
-    const change = new ConfigChange(proposer, clock.monotonicMs() + CONFIG_CHANGE_MS)
-    const outcome = await change.run(target)
-    return outcome.kind === 'done'
+    const proposer = this.#proposer
+    return proposer === undefined || replaceOwnAcceptor(proposer, this.#self, this.#options.store)
   }
-
-  // ── catalog ──
 
   async #poll(): Promise<void> {
     while (!this.#stopped) {
@@ -454,75 +416,12 @@ export class Coordination {
     }
   }
 
-  /** Reads the registers into the catalog; calls that come meanwhile are served by one more round. */
-  async refresh(): Promise<void> {
-    if (this.#refreshing) {
-      this.#refreshAgain = true
-      return
-    }
-    this.#refreshing = true
-    try {
-      do {
-        this.#refreshAgain = false
-        await this.#readRegisters()
-      } while (this.#refreshAgain && !this.#stopped)
-    } finally {
-      this.#refreshing = false
-    }
-  }
-
-  async #readRegisters(): Promise<void> {
-    // Before it is known whether this store is the one the cluster means, no map may be followed: a wiped
-    // node that took its place at once would answer reads with nothing.
-    if (this.#registers === undefined || !this.#announced) return
-    const { catalog, store } = this.#options
-    try {
-      const members = await this.#registers.read(REGISTER_MEMBERS as ByteString)
-      const tables = await this.#registers.read(REGISTER_TABLES as ByteString)
-      if (this.#stopped || members.value === undefined) return
-      const state = decodeMembers(members.value)
-      const defined = tables.value === undefined ? noTables : decodeTables(tables.value)
-      if (state.version <= catalog.members.version && defined.version <= catalog.tables.version) return
-      catalog.learn({ members: state, tables: defined })
-      this.#followMembers()
-      await this.maps.follow()
-      store.commit([
-        { key: MEMBERS_KEY, value: encodeMembers(catalog.members) },
-        { key: TABLES_KEY, value: encodeTables(catalog.tables) },
-      ])
-    } catch (error) {
-      if (!(error instanceof QuorateError)) throw error
-      // No quorum now: what is known stays in use; versions on requests keep it honest.
-      await this.#askPeer()
-    }
-  }
-
-  /**
-   * What one of the members knows, when the registers cannot be read: versions say what is newer, whoever says
-   * it. A node that has been removed hears of it only so.
-   */
-  async #askPeer(): Promise<void> {
-    const { catalog, rpc, random } = this.#options
-    const others = catalog.members.members.filter(member => member.id !== this.#self)
-    const other = others[randomBelow(random, Math.max(1, others.length))]
-    if (other === undefined || this.#stopped) return
-    const known = { knownMembers: 0, knownTables: 0 }
-    try {
-      const reply = await rpc.request(other.id as string as PeerId, clusterMessage, known, RETRY_MS)
-      if (reply.clusterId !== this.clusterId || this.#stopped) return
-      const state = decodeMembers(reply.members)
-      if (state.version <= catalog.members.version) return
-      catalog.learn({ members: state, tables: decodeTables(reply.tables) })
-      this.#followMembers()
-      for (const { table, index, chunk } of reply.maps)
-        this.maps.learn(table as TableId, index, decodeChunk(chunk))
-    } catch (error) {
-      if (!(error instanceof QuorateError)) throw error
-      // Nobody can be asked now: the next poll asks another.
-    }
+  refresh(): Promise<void> {
+    return this.#keeper.refresh()
   }
 
   #noMajority(): string {
+    if (this.#options.registers !== undefined) return 'the coordination service did not answer in time'
     const voters = this.config?.acceptors.map(acceptor => acceptor.node) ?? []
     const down = voters.filter(voter => this.membership.isSuspected(voter))
     const suspected = down.length === 0 ? '' : `; suspected down: ${down.join(', ')}`
@@ -556,30 +455,13 @@ export class Coordination {
     return decodeMembers(outcome.current.value!)
   }
 
-  /**
-   * Sees to it that the registers are held by active members, as many as an odd number up to five allows; those
-   * that hold them already keep them. False when that is not so yet.
-   */
+  /** Sees to it that the registers are held by active members. False when that is not so yet. */
   async settleVoters(): Promise<boolean> {
-    const proposer = this.#proposer
-    if (proposer === undefined) return false
-    const active = this.#options.catalog.members.members.filter(
+    if (this.#options.registers !== undefined) return true
+    const eligible = this.#options.catalog.members.members.filter(
       ({ state, incarnation }) => state === 'active' && incarnation !== noIncarnation,
     )
-    const { acceptors, joint } = proposer.config
-    const count = votersOf(active.length)
-    const kept = acceptors.filter(voter => active.some(member => member.id === voter.node)).slice(0, count)
-    const others = active.filter(member => !kept.some(voter => voter.node === member.id))
-    const nodes = [...kept.map(voter => voter.node), ...others.map(member => member.id)].slice(0, count)
-    if (joint === undefined && nodes.length === acceptors.length && kept.length === acceptors.length)
-      return true
-    const target = nodes.map(node => ({
-      node,
-      incarnation: active.find(member => member.id === node)!.incarnation,
-    }))
-    const change = new ConfigChange(proposer, this.#options.clock.monotonicMs() + CONFIG_CHANGE_MS)
-    const outcome = await change.run(target)
-    return outcome.kind === 'done'
+    return this.#proposer !== undefined && settleVoters(this.#proposer, eligible)
   }
 
   async readTables(timeoutMs: number): Promise<TablesState> {

@@ -5,7 +5,7 @@
  * stop. Nothing here decides anything about data; that is in the rooms it wires together.
  */
 
-import { isQuorateError, QuorateError } from '../base/errors.ts'
+import { QuorateError } from '../base/errors.ts'
 import type { NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { randomBelow } from '../base/prng.ts'
@@ -23,11 +23,6 @@ import type { NodeContext } from '../leaderless/node-context.ts'
 import { RecentOperations } from '../leaderless/recent-operations.ts'
 import { RowStore } from '../leaderless/row-store.ts'
 import { UserLatency } from '../leaderless/user-latency.ts'
-import { Janitor } from '../movement/janitor.ts'
-import { Mover } from '../movement/mover.ts'
-import { Receiver } from '../movement/receiver.ts'
-import { serveMoves } from '../movement/source.ts'
-import { strainOf, Throttle } from '../movement/throttle.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Disk } from '../ports/disk.ts'
@@ -35,6 +30,7 @@ import { pause } from '../ports/pause.ts'
 import type { Random } from '../ports/random.ts'
 import type { Table } from '../ports/table.ts'
 import type { Transport } from '../ports/transport.ts'
+import type { MakeRegisters } from '../register/registers.ts'
 import { LogStore } from '../store/log-store.ts'
 import type { StoreLimits } from '../store/store-limits.ts'
 import { Collector, serveCollection } from '../sweep/collector.ts'
@@ -44,8 +40,8 @@ import { Sweeper } from '../sweep/sweeper.ts'
 import { type ReplayedChange, replayedChange, Trees } from '../sweep/trees.ts'
 import { FIRST_CALL_ID_MAX, Rpc } from '../wire/rpc.ts'
 import { serveCatalog } from './catalog-handlers.ts'
-import { ClusterControl } from './cluster-control.ts'
 import { Coordination } from './coordination.ts'
+import { MovementParts } from './movement-parts.ts'
 import { checkNodeConfig, type NodeConfig } from './node-config.ts'
 import { ProofAges } from './proof-ages.ts'
 import { Rebuild } from './rebuild.ts'
@@ -58,6 +54,8 @@ export interface World {
   readonly disk: Disk
   readonly table: Table
   readonly transport: Transport
+  /** Registers held elsewhere (etcd); without them the nodes hold them themselves. */
+  readonly registers?: MakeRegisters
 }
 
 export interface NodeHooks {
@@ -71,10 +69,6 @@ export interface NodeHooks {
 }
 
 const TELL_TIME_MS = 1_000
-const FOLLOW_MS = 1_000
-/** Gossip tells of changes; once in so many looks they are read whether it did or not. */
-const FOLLOW_READS = 5
-const MOVE_PAGE_BYTES = 256 * 1024
 
 export class Node {
   readonly config: NodeConfig
@@ -86,11 +80,7 @@ export class Node {
   readonly proofs: ProofAges
   readonly collector: Collector
   readonly scrubber: Scrubber
-  readonly control: ClusterControl
-  readonly mover: Mover
-  readonly receiver: Receiver
-  readonly throttle: Throttle
-  readonly #janitor: Janitor
+  readonly #movement: MovementParts
   readonly trees: Trees
   readonly admission: Admission
   readonly time: ClusterTime
@@ -103,7 +93,6 @@ export class Node {
   readonly #startedMs: number
   #stopped = false
   #hurrying = false
-  #turn = 0
 
   /** Opens the store (recovering it) and starts serving. Rejects with STORE_DAMAGED and what to do. */
   static async open(world: World, config: NodeConfig, hooks: NodeHooks): Promise<Node> {
@@ -164,6 +153,7 @@ export class Node {
       random,
       catalog: this.catalog,
       rebuild: this.rebuild,
+      registers: world.registers,
       onTrouble: hooks.onTrouble ?? (() => {}),
     })
     this.context = this.#makeContext(world, rpc)
@@ -181,36 +171,12 @@ export class Node {
     this.scrubber = new Scrubber(this.context, store, trees, scrubIntervalMs)
     this.#replayer = new HintReplayer(this.context)
     this.#healer = new DamageHealer(this.context)
-    this.control = new ClusterControl({
+    this.#movement = new MovementParts({
       node: this.context,
       coordination: this.coordination,
-      tokensPerNode: config.tuning.tokensPerNode,
-      bytesPerSecond: config.tuning.moveBytesPerSecond,
-      parallel: config.tuning.movesAtOnce,
-    })
-    this.throttle = new Throttle(clock, config.tuning.moveBytesPerSecond)
-    const mapsAreKept = (): boolean => this.coordination.maps.keep()
-    this.receiver = new Receiver({
-      node: this.context,
-      sweeper: this.sweeper,
-      throttle: this.throttle,
-      isRunning: task => this.control.isRunning(task),
-      mapsAreKept,
-      pageBytes: MOVE_PAGE_BYTES,
-    })
-    this.mover = new Mover({
-      node: this.context,
-      task: () => this.control.driven(),
-      change: (table, index, change) => this.control.changeMap(table, index, change),
-      finish: task => this.control.finish(task),
-    })
-    this.#janitor = new Janitor(this.context, mapsAreKept)
-    serveMoves({
-      node: this.context,
       sweeper: this.sweeper,
       trees,
-      mapsAreKept,
-      storedBytes: () => 0,
+      tuning: config.tuning,
       freeBytes: () => hooks.freeBytes?.() ?? 0,
     })
     this.#start()
@@ -269,10 +235,8 @@ export class Node {
     this.scrubber.start()
     this.#replayer.start()
     this.#healer.start()
-    this.mover.start()
-    this.#janitor.start()
+    this.#movement.start()
     void this.#tellTime()
-    void this.#followChanges()
     if (this.rebuild.pending) void this.#hurryRebuild()
     this.catalog.onChange(() => {
       if (this.rebuild.pending) void this.#hurryRebuild()
@@ -285,34 +249,6 @@ export class Node {
       this.coordination.membership.set('hints', this.context.hints.count)
       await pause(this.#clock, TELL_TIME_MS)
     }
-  }
-
-  /** Keeps up with what operators do, and with what users feel of it. */
-  async #followChanges(): Promise<void> {
-    let beforeMs: number | undefined
-    while (!this.#stopped) {
-      await pause(this.#clock, FOLLOW_MS)
-      if (this.#stopped) return
-      try {
-        if (this.#turn++ % FOLLOW_READS === 0) await this.control.follow()
-        await this.control.tidyUp()
-      } catch (error) {
-        // No quorum of the registers now: what is known goes on, and is looked at again.
-        if (!isQuorateError(error)) throw error
-      }
-      const { task } = this.control.changes
-      const nowMs = this.context.latency.p99()
-      if (task === undefined) beforeMs = nowMs ?? beforeMs
-      else this.throttle.limitTo(task.bytesPerSecond)
-      this.coordination.membership.set('strain', Math.round(strainOf(beforeMs, nowMs) * 10) / 10)
-      this.throttle.look(this.#greatestStrain())
-    }
-  }
-
-  #greatestStrain(): number {
-    const { membership } = this.coordination
-    const members = this.catalog.members.members.filter(({ id }) => !membership.isSuspected(id))
-    return members.reduce((most, { id }) => Math.max(most, Number(membership.get(id, 'strain') ?? 0)), 0)
   }
 
   /** While a rebuild is pending the sweeps do not wait for their turn. */
@@ -339,6 +275,22 @@ export class Node {
 
   #loopLateMs(): number {
     return (this.coordination.membership.suspicionMultiplier() - 1) * 100
+  }
+
+  get control(): MovementParts['control'] {
+    return this.#movement.control
+  }
+
+  get mover(): MovementParts['mover'] {
+    return this.#movement.mover
+  }
+
+  get receiver(): MovementParts['receiver'] {
+    return this.#movement.receiver
+  }
+
+  get throttle(): MovementParts['throttle'] {
+    return this.#movement.throttle
   }
 
   get uptimeMs(): number {
@@ -383,9 +335,7 @@ export class Node {
     this.scrubber.stop()
     this.#replayer.stop()
     this.#healer.stop()
-    this.mover.stop()
-    this.receiver.stop()
-    this.#janitor.stop()
+    this.#movement.stop()
     this.#reservation.stop()
     this.context.rpc.close()
   }

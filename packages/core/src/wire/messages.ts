@@ -387,7 +387,6 @@ export const measureMessage = message(
   s.record({ table: s.u32, partitions: s.list(s.count, 100_000) }),
   s.record({
     partitions: s.list(s.record({ rows: s.count, bytes: s.count }), 100_000),
-    storedBytes: s.count,
     /** 0: not known. */
     freeBytes: s.count,
   }),

@@ -164,6 +164,7 @@ export class Operator {
     const { random, membersMin } = this.#parts
     const active = node.catalog.members.members.filter(member => member.state === 'active')
     const views = node.catalog.views()
+    if (views.length === 0 || active.length === 0) return undefined
     const view = randomPick(random, views)
     const partition = randomPick(random, view.map.partitions)
     const table = view.descriptor.name

@@ -1,0 +1,112 @@
+/** Everything that moves rows between nodes, composed, and kept up with what operators do and what users feel. */
+
+import { isQuorateError } from '../base/errors.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { Janitor } from '../movement/janitor.ts'
+import { Mover } from '../movement/mover.ts'
+import { Receiver } from '../movement/receiver.ts'
+import { serveMoves } from '../movement/source.ts'
+import { strainOf, Throttle } from '../movement/throttle.ts'
+import { pause } from '../ports/pause.ts'
+import type { Sweeper } from '../sweep/sweeper.ts'
+import type { Trees } from '../sweep/trees.ts'
+import { ClusterControl } from './cluster-control.ts'
+import type { Coordination } from './coordination.ts'
+import type { NodeTuning } from './node-config.ts'
+
+const FOLLOW_MS = 1_000
+/** Gossip tells of changes; once in so many looks they are read whether it did or not. */
+const FOLLOW_READS = 5
+const PAGE_BYTES = 256 * 1024
+
+export interface MovementOptions {
+  readonly node: NodeContext
+  readonly coordination: Coordination
+  readonly sweeper: Sweeper
+  readonly trees: Trees
+  readonly tuning: NodeTuning
+  readonly freeBytes: () => number
+}
+
+export class MovementParts {
+  readonly control: ClusterControl
+  readonly mover: Mover
+  readonly receiver: Receiver
+  readonly throttle: Throttle
+  readonly #options: MovementOptions
+  readonly #janitor: Janitor
+  #stopped = false
+
+  constructor(options: MovementOptions) {
+    this.#options = options
+    const { node, coordination, sweeper, trees, tuning, freeBytes } = options
+    const mapsAreKept = (): boolean => coordination.maps.keep()
+    this.control = new ClusterControl({
+      node,
+      coordination,
+      tokensPerNode: tuning.tokensPerNode,
+      bytesPerSecond: tuning.moveBytesPerSecond,
+      parallel: tuning.movesAtOnce,
+    })
+    this.throttle = new Throttle(node.clock, tuning.moveBytesPerSecond)
+    this.receiver = new Receiver({
+      node,
+      sweeper,
+      throttle: this.throttle,
+      isRunning: task => this.control.isRunning(task),
+      mapsAreKept,
+      pageBytes: PAGE_BYTES,
+    })
+    this.mover = new Mover({
+      node,
+      task: () => this.control.driven(),
+      change: (table, index, change) => this.control.changeMap(table, index, change),
+      finish: task => this.control.finish(task),
+    })
+    this.#janitor = new Janitor(node, mapsAreKept)
+    serveMoves({ node, sweeper, trees, mapsAreKept, freeBytes })
+  }
+
+  start(): void {
+    this.mover.start()
+    this.#janitor.start()
+    void this.#follow()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.mover.stop()
+    this.receiver.stop()
+    this.#janitor.stop()
+  }
+
+  async #follow(): Promise<void> {
+    const { node, coordination } = this.#options
+    let beforeMs: number | undefined
+    for (let turn = 0; !this.#stopped; turn++) {
+      await pause(node.clock, FOLLOW_MS)
+      if (this.#stopped) return
+      try {
+        if (turn % FOLLOW_READS === 0) await this.control.follow()
+        await this.control.tidyUp()
+      } catch (error) {
+        // No quorum of the registers now: what is known goes on, and is looked at again.
+        if (!isQuorateError(error)) throw error
+      }
+      const { task } = this.control.changes
+      const nowMs = node.latency.p99()
+      if (task === undefined) beforeMs = nowMs ?? beforeMs
+      else this.throttle.limitTo(task.bytesPerSecond)
+      coordination.membership.set('strain', Math.round(strainOf(beforeMs, nowMs) * 10) / 10)
+      this.throttle.look(this.#greatestStrain())
+    }
+  }
+
+  #greatestStrain(): number {
+    const { node, coordination } = this.#options
+    const { membership } = coordination
+    return node.catalog.members.members
+      .filter(({ id }) => !membership.isSuspected(id))
+      .reduce((most, { id }) => Math.max(most, Number(membership.get(id, 'strain') ?? 0)), 0)
+  }
+}
