@@ -32,7 +32,7 @@ export function orderReplicas(
     const was = current[partition]!
     const replicas = chosen[partition]!
     const newcomers = replicas.filter(id => !was.includes(id))
-    const first = newcomers.toSorted(leastLed)[0]
+    const first = [...newcomers].sort(leastLed)[0]
     const rest = newcomers.filter(id => id !== first)
     const kept = replicas.filter(id => was.includes(id))
     settle(partition, merged(was, first === undefined ? kept : [first, ...rest, ...kept]))
