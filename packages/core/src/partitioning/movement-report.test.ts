@@ -57,16 +57,23 @@ describe('theory', () => {
     expect([report.from, report.nodesAfter]).toEqual([1, 5])
   })
 
-  it("a dead node's load falls on nearly all others, or with one token on one neighbour", () => {
+  it("a dead node's load falls on all others; with 16 tokens on most, with one on a neighbour", () => {
     const at = (more: Partial<MovementQuestion>) =>
       movementReport(question('ring', 10, more)).deadNodeSpread(nodeId('n03'))
     expect(at({ random: true })).toMatchObject({ survivors: 9 })
     expect(at({ random: true }).greatestShare).toBeLessThan(0.25)
-    expect(at({}).survivors).toBeGreaterThanOrEqual(7)
+    expect(at({}).survivors).toBeGreaterThanOrEqual(5)
     expect(at({ random: true, tokensPerNode: 1 })).toEqual({ node: 'n03', survivors: 1, greatestShare: 1 })
     expect(movementReport(question('fixed', 10)).deadNodeSpread(nodeId('n03')).survivors).toBe(9)
     expect(at({ n: 1, random: true }).survivors).toBe(9)
   })
+})
+
+it('removing nodes of a ring needs no new tokens', () => {
+  const { nodes } = question('ring', 6)
+  const report = movementReport({ nodes, n: 2, kind: 'ring', remove: [nodes[5]!.id] })
+  near(report.copiesMoved, 1 / 6, 0.3)
+  expect([report.from, report.nodesAfter]).toEqual([1, 5])
 })
 
 /** Where a key is by the definition of the partitioner, found by looking at everything. */
@@ -98,7 +105,7 @@ describe('the oracle', () => {
     expect(movementReport(asked).firstMoved).toBe(moved.length / tokens.length)
   })
 
-  it('ring: a thousand keys placed one by one', () => {
+  it('ring: 300 keys placed one by one', () => {
     const tokens = tokensOfTexts(Array.from({ length: 300 }, (_, i) => `user-${i}`))
     const asked = question('ring', 5, { tokens, random: true })
     const moved = tokens.filter(

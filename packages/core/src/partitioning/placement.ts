@@ -156,7 +156,7 @@ function portion(part: number, whole: number): string {
 
 /** Nodes taken from the zones in turn, so that neighbours in the order stand in different zones. */
 export function interleavedByZone(nodes: readonly PlacementNode[]): PlacementNode[] {
-  const zones = zoneBounds(nodes, 1)
+  const zones = nodes.length === 0 ? [] : zoneBounds(nodes, 1)
   const out: PlacementNode[] = []
   for (let round = 0; out.length < nodes.length; round++)
     for (const zone of zones) {
