@@ -76,6 +76,10 @@ describe('plan movement', () => {
     expect(error).toContain('1 node fewer')
     const uneven = await run({ nodes: 5, add: 1, zones: 4, n: 4 }, 'table')
     expect(uneven.error).toContain('but may hold at most')
+    const coarse = await run({ nodes: 20, partitions: 64 })
+    expect(JSON.parse(coarse.out).warnings).toEqual([
+      expect.stringContaining('modulo: 64 buckets are too few for the figure of theory'),
+    ])
   })
 
   it.each([

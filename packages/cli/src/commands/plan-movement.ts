@@ -12,7 +12,7 @@ import {
 import { usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Column, Output } from '../output/output.ts'
-import { count } from '../output/words.ts'
+import { count, wholeNumber } from '../output/words.ts'
 
 export interface MovementOptions {
   readonly nodes: number
@@ -85,10 +85,19 @@ export async function planMovement(output: Output, given: MovementOptions): Prom
     kind: 'movement',
     items,
     columns,
-    warnings: [...notes],
+    warnings: [...notes, ...fewBuckets(options)],
     footer: `${count(options.nodes, 'node')} in ${count(Math.min(options.zones, options.nodes), 'zone')}, n=${options.n}; ${change}; ${measured}. Balance: copies of the fullest node over the mean. The dead node is ${nodes[0]!.id}.`,
   })
   return exitCodes.ok
+}
+
+/** Theory takes the numbers of a bucket by N and by N+1 as independent. */
+function fewBuckets({ nodes, add, remove, partitions }: Checked): string[] {
+  const cycle = nodes * (nodes + add - remove)
+  if (partitions >= cycle) return []
+  return [
+    `modulo: ${count(partitions, 'bucket')} are too few for the figure of theory, which holds from about ${wholeNumber(cycle)} (--partitions)`,
+  ]
 }
 
 type Checked = Required<Omit<MovementOptions, 'keys' | 'randomTokens'>> & { readonly randomTokens: boolean }
