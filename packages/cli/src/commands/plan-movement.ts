@@ -19,7 +19,7 @@ export interface MovementOptions {
   readonly add?: number
   readonly remove: number
   readonly zones?: number
-  readonly n: number
+  readonly n?: number
   readonly keys?: string
   readonly tokens: number
   readonly randomTokens?: boolean
@@ -37,6 +37,8 @@ const TOKENS_MAX = 1024
 const PARTITIONS_MAX = 65_536
 /** Copies to place, which is what the time goes by: nodes × partitions, nodes × tokens. */
 const WORK_MAX = 8_000_000
+
+const REPLICAS_DEFAULT = 3
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
@@ -116,7 +118,7 @@ function checked(given: MovementOptions): Checked {
     add,
     remove,
     zones: within('--zones', given.zones ?? nodes + add, 1, 2 * NODES_MAX),
-    n: within('--n', given.n, 1, nodes),
+    n: within('--n', given.n ?? Math.min(REPLICAS_DEFAULT, nodes), 1, nodes),
     tokens: within('--tokens', given.tokens, 1, TOKENS_MAX),
     randomTokens: given.randomTokens === true,
     partitions: within('--partitions', given.partitions, 1, PARTITIONS_MAX),

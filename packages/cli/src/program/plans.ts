@@ -18,7 +18,11 @@ export function addPlans(program: Command, result: ProgramResult): void {
       'zones that the nodes stand in, in turn (default: one each)',
       integer('--zones'),
     )
-    .option('--n <count>', 'replicas of each partition', integer('--n'), 3)
+    .option(
+      '--n <count>',
+      'replicas of each partition (default 3, or all nodes when they are fewer)',
+      integer('--n'),
+    )
     .option('--keys <file>', 'counts real partition keys, one text a line, instead of the token space')
     .option('--tokens <count>', 'allocated tokens of a node on the ring', integer('--tokens'), 16)
     .option('--random-tokens', 'the ring of random tokens only, without the allocated one')

@@ -30,6 +30,9 @@ import { orderReplicas } from './replica-order.ts'
 
 export const PARTITIONS_MAX = 1_000_000
 
+/** Partitions × replicas: costs of the flow are a few times this and must stay 32-bit numbers. */
+const COPIES_MAX = 1 << 28
+
 /** A flow takes whole classes; small ones let it take a little of every set of holders. */
 const CLASS_MAX = 8
 
@@ -57,6 +60,7 @@ export function assignReplicas(
 ): NodeId[][] {
   assertPlaceable(nodes, n)
   assert(current.length <= PARTITIONS_MAX, 'partitions are within the limit', current.length)
+  assert(current.length * n <= COPIES_MAX, 'copies are within the limit', { partitions: current.length, n })
   if (current.length === 0) return []
   const field = fieldOf(nodes, n)
   const classes = classesOf(current, field)
@@ -134,15 +138,15 @@ function leastLevel(
   target: number,
 ): number {
   let low = 0
-  // At this level every node is at its cap.
-  let high = (partitions / Math.min(...nodes.map(({ weight }) => weight))) * 2
-  for (let step = 0; step < 200; step++) {
+  // At this level every node is at its cap, whatever its weight.
+  const lightest = Math.min(...nodes.map(({ weight }) => weight))
+  let high = Math.min(Number.MAX_VALUE / 4, (partitions / lightest) * 2)
+  while (true) {
     const middle = (low + high) / 2
-    if (middle <= low || middle >= high) break
+    if (middle <= low || middle >= high) return high
     if (amount(middle) < target) low = middle
     else high = middle
   }
-  return high
 }
 
 /** Copies of each class on each node: `counts[class][node]`. */
