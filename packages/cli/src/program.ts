@@ -5,6 +5,7 @@ import type { ProgramResult } from './command-context.ts'
 import { addDataCommands } from './program/data.ts'
 import { addNodeCommands } from './program/nodes.ts'
 import { addOperations } from './program/operations.ts'
+import { addPlans } from './program/plans.ts'
 
 export function buildProgram(result: ProgramResult): Command {
   const program = new Command('quorate')
@@ -25,6 +26,7 @@ Try it:  quorate demo
     .exitOverride()
   addNodeCommands(program, result)
   addDataCommands(program, result)
+  addPlans(program, result)
   addOperations(program, result)
   return program
 }

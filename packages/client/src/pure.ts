@@ -1,4 +1,13 @@
 /** The client without a platform: transport, clock and chance are given. Used by simulator and browser. */
+/** Planning needs no cluster: who would hold what, and what would move. */
+export {
+  type DeadNodeSpread,
+  type MovementQuestion,
+  type MovementReport,
+  movementReport,
+  type PlacementNode,
+  tokensOfTexts,
+} from '@quorate/core'
 export { type AbortSignalLike, type CallOptions, type ClientParts, QuorateClient } from './client.ts'
 export { documentFromJson, documentToJson, type JsonValue } from './document-json.ts'
 export type { Level } from './level.ts'

@@ -53,9 +53,17 @@ export {
 export type { OverdueRange, ProofSummary } from './node/proof-ages.ts'
 export * from './node/status.ts'
 export { type PartitionVerdict, verifyPartition } from './node/verify.ts'
+
 export * from './partitioning/arc-map.ts'
+export { assignReplicas } from './partitioning/assignment.ts'
+export { fixedArcs } from './partitioning/fixed.ts'
 export * from './partitioning/map-chunks.ts'
+export { moduloArcs } from './partitioning/modulo.ts'
+export * from './partitioning/movement-report.ts'
+
 export * from './partitioning/partition-map.ts'
+export * from './partitioning/placement.ts'
+export * from './partitioning/range-splits.ts'
 export * from './partitioning/ring.ts'
 export * from './partitioning/row-key.ts'
 export * from './partitioning/token-allocation.ts'

@@ -205,8 +205,17 @@ describe('adding and removing', () => {
     }
   })
 
-  it('the same partitions far away from each other make no difference to determinism', () => {
-    const nodes = cluster(7, 3, [1, 2, 0.5])
-    expect(assignReplicas(empty(100), nodes, 3)).toEqual(assignReplicas(empty(100), nodes, 3))
+  it.each([0.01, 1e-6])('a node of weight %d gets nothing, unless it must', weight => {
+    const nodes = cluster(4, 4, [1, weight, 1, 64])
+    expect(counted(assignReplicas(empty(50), nodes, 2), nodes)[1]).toBeLessThanOrEqual(1)
+    expect(counted(assignReplicas(empty(50), nodes, 4), nodes)).toEqual([50, 50, 50, 50])
+  })
+
+  it('a node in a full zone takes from its own zone only', () => {
+    const nodes = cluster(6, 3)
+    const before = assignReplicas(empty(300), nodes, 3)
+    const grown = [...nodes, { id: nodeId('x'), zone: 'z0', weight: 1 }]
+    const after = assignReplicas(before, grown, 3)
+    expect(counted(after, grown)).toEqual([100, 150, 150, 100, 150, 150, 100])
   })
 })

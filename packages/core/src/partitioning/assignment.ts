@@ -9,8 +9,8 @@
  * 3. movement: of all assignments that do this, one with the fewest copies on nodes that did not hold the
  *    partition: exactly, as a min-cost flow node → (partition, zone) → partition. Lower bounds are parallel
  *    arcs without the surcharge that every copy above a bound pays.
- * Partitions with the same holders are alike, so the network has one vertex for each set of holders, with
- * the number of partitions as capacity; who of the class gets what is then drawn partition by partition.
+ * Partitions with the same holders are alike, so the network has one vertex for a class of several, with
+ * their number as capacity; who of the class gets what is then drawn partition by partition.
  * The draw is seeded and keeps the rest placeable, so any outcome has the costs of the flow; chance spreads
  * the sets, so that a dead node's load falls on many.
  * Invariants: n distinct nodes for each partition; `floor(ideal) <= copies(node) <= ceil(ideal)`; assigning a
@@ -30,7 +30,13 @@ import { orderReplicas } from './replica-order.ts'
 
 export const PARTITIONS_MAX = 1_000_000
 
-/** Partitions with the same holders among the nodes that are there. */
+/** Partitions × replicas: costs of the flow are a few times this and must stay 32-bit numbers. */
+const COPIES_MAX = 1 << 28
+
+/** A flow takes whole classes; small ones let it take a little of every set of holders. */
+const CLASS_MAX = 8
+
+/** Some partitions with the same holders among the nodes that are there (all of those without any). */
 interface HolderClass {
   readonly key: string
   /** Indices of nodes, ascending. */
@@ -54,6 +60,7 @@ export function assignReplicas(
 ): NodeId[][] {
   assertPlaceable(nodes, n)
   assert(current.length <= PARTITIONS_MAX, 'partitions are within the limit', current.length)
+  assert(current.length * n <= COPIES_MAX, 'copies are within the limit', { partitions: current.length, n })
   if (current.length === 0) return []
   const field = fieldOf(nodes, n)
   const classes = classesOf(current, field)
@@ -80,10 +87,14 @@ function fieldOf(nodes: readonly PlacementNode[], n: number): Field {
 function classesOf(current: readonly (readonly NodeId[])[], field: Field): HolderClass[] {
   const indexOf = new Map(field.nodes.map(({ id }, index) => [id, index]))
   const classes = new Map<string, HolderClass>()
+  const sizes = new Map<string, number>()
   current.forEach((replicas, partition) => {
     const indices = replicas.flatMap(id => indexOf.get(id) ?? [])
     const holders = [...new Set(indices)].sort((a, b) => a - b)
-    const key = holders.map(index => field.nodes[index]!.id).join('\0')
+    const set = holders.map(index => field.nodes[index]!.id).join('\0')
+    const alike = (sizes.get(set) ?? 0) + 1
+    sizes.set(set, alike)
+    const key = holders.length === 0 ? set : `${set}\0${Math.floor((alike - 1) / CLASS_MAX)}`
     const known = classes.get(key)
     if (known === undefined) classes.set(key, { key, holders, partitions: [partition] })
     else known.partitions.push(partition)
@@ -127,15 +138,15 @@ function leastLevel(
   target: number,
 ): number {
   let low = 0
-  // At this level every node is at its cap.
-  let high = (partitions / Math.min(...nodes.map(({ weight }) => weight))) * 2
-  for (let step = 0; step < 200; step++) {
+  // At this level every node is at its cap, whatever its weight.
+  const lightest = Math.min(...nodes.map(({ weight }) => weight))
+  let high = Math.min(Number.MAX_VALUE / 4, (partitions / lightest) * 2)
+  while (true) {
     const middle = (low + high) / 2
-    if (middle <= low || middle >= high) break
+    if (middle <= low || middle >= high) return high
     if (amount(middle) < target) low = middle
     else high = middle
   }
-  return high
 }
 
 /** Copies of each class on each node: `counts[class][node]`. */

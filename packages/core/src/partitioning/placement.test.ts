@@ -23,9 +23,9 @@ describe('what cannot be placed', () => {
       { field: 'n', message: '6 replicas need 6 nodes, and there are 5' },
       { field: 'nodes[1].id', message: 'node "a" is listed more than once' },
       { field: 'nodes[1].zone', message: 'node "a" has an empty zone name' },
-      { field: 'nodes[2].weight', message: 'the weight of node "b" is above 0 and at most 64, not 0' },
-      { field: 'nodes[3].weight', message: 'the weight of node "c" is above 0 and at most 64, not NaN' },
-      { field: 'nodes[4].weight', message: 'the weight of node "d" is above 0 and at most 64, not 65' },
+      { field: 'nodes[2].weight', message: 'the weight of node "b" is from 0.000001 to 64, not 0' },
+      { field: 'nodes[3].weight', message: 'the weight of node "c" is from 0.000001 to 64, not NaN' },
+      { field: 'nodes[4].weight', message: 'the weight of node "d" is from 0.000001 to 64, not 65' },
     ])
   })
 

@@ -39,6 +39,9 @@ export interface PlacementProblem {
 /** What a node's configuration may say; more than this is a typing error. */
 export const WEIGHT_MAX = 64
 
+/** Less than this is nothing, and sums with it lose their precision. */
+export const WEIGHT_MIN = 1e-6
+
 export const NODES_MAX = 10_000
 
 /** What makes a placement of n copies on these nodes impossible; empty when nothing does. */
@@ -67,10 +70,10 @@ export function placementProblems(nodes: readonly PlacementNode[], n: number): P
     met.add(node.id)
     if (node.zone === '')
       problems.push({ field: `${field}.zone`, message: `node "${node.id}" has an empty zone name` })
-    if (!Number.isFinite(node.weight) || node.weight <= 0 || node.weight > WEIGHT_MAX)
+    if (!Number.isFinite(node.weight) || node.weight < WEIGHT_MIN || node.weight > WEIGHT_MAX)
       problems.push({
         field: `${field}.weight`,
-        message: `the weight of node "${node.id}" is above 0 and at most ${WEIGHT_MAX}, not ${node.weight}`,
+        message: `the weight of node "${node.id}" is from ${WEIGHT_MIN.toFixed(6)} to ${WEIGHT_MAX}, not ${node.weight}`,
       })
   })
   return problems
@@ -156,7 +159,7 @@ function portion(part: number, whole: number): string {
 
 /** Nodes taken from the zones in turn, so that neighbours in the order stand in different zones. */
 export function interleavedByZone(nodes: readonly PlacementNode[]): PlacementNode[] {
-  const zones = zoneBounds(nodes, 1)
+  const zones = nodes.length === 0 ? [] : zoneBounds(nodes, 1)
   const out: PlacementNode[] = []
   for (let round = 0; out.length < nodes.length; round++)
     for (const zone of zones) {

@@ -1,6 +1,6 @@
 /**
- * The order within replica lists. The first replica leads some background work, so the role is dealt out
- * evenly where it is free: a kept replica never changes its place relative to other kept ones, newcomers
+ * The order within replica lists. The first replica leads some background work, and the second takes
+ * over when it dies, so these roles are dealt out evenly where they are free: a kept replica never changes its place relative to other kept ones, newcomers
  * take the places of those that left, and only lists without kept replicas are ordered anew.
  */
 
@@ -16,9 +16,13 @@ export function orderReplicas(
   const leads = new Map(nodes.map(({ id }) => [id, 0]))
   const out: NodeId[][] = Array.from({ length: chosen.length })
   const pending: number[] = []
+  /** How often the second node would inherit from the first. */
+  const heirs = new Map<string, number>()
+  const pair = (first: NodeId | undefined, second: NodeId | undefined): string => `${first}\0${second}`
   const settle = (partition: number, list: NodeId[]): void => {
     out[partition] = list
     leads.set(list[0]!, leads.get(list[0]!)! + 1)
+    heirs.set(pair(list[0], list[1]), (heirs.get(pair(list[0], list[1])) ?? 0) + 1)
   }
   // Lists whose first replica stays come first: they are not free, and the others can make up for them.
   chosen.forEach((replicas, partition) => {
@@ -32,8 +36,11 @@ export function orderReplicas(
     const was = current[partition]!
     const replicas = chosen[partition]!
     const newcomers = replicas.filter(id => !was.includes(id))
-    const first = newcomers.toSorted(leastLed)[0]
-    const rest = newcomers.filter(id => id !== first)
+    const first = [...newcomers].sort(leastLed)[0]
+    const inherits = (id: NodeId): number => heirs.get(pair(first, id)) ?? 0
+    const rest = newcomers
+      .filter(id => id !== first)
+      .sort((a, b) => inherits(a) - inherits(b) || compareStrings(a, b))
     const kept = replicas.filter(id => was.includes(id))
     settle(partition, merged(was, first === undefined ? kept : [first, ...rest, ...kept]))
   }

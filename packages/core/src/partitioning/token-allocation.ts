@@ -18,7 +18,8 @@ import { murmur3OfString } from '../base/murmur3.ts'
 import { SeededRandom } from '../base/prng.ts'
 import { TOKENS } from './arc-map.ts'
 import { LoadRing } from './load-ring.ts'
-import { interleavedByZone } from './placement.ts'
+import { interleavedByZone, sortedById } from './placement.ts'
+
 import type { RingMember } from './ring.ts'
 import { ringArcs } from './ring.ts'
 
@@ -82,9 +83,11 @@ function randomTokens(
 
 function evenTokens(
   requests: readonly AllocationRequest[],
-  existing: readonly (RingMember & { readonly weight: number })[],
+  members: readonly (RingMember & { readonly weight: number })[],
   options: AllocationOptions,
 ): Map<NodeId, Token[]> {
+  // Sums of weights depend on the order, and all nodes must come to the same.
+  const existing = sortedById(members)
   const order = interleavedByZone(requests)
   const ring = loadRing(order, existing, options)
   const result = new Map<NodeId, Token[]>()
