@@ -31,6 +31,7 @@ export function serveCatalog(node: NodeContext, coordination: Coordination): voi
         clusterId: coordination.clusterId,
         members: encodeMembers(catalog.members),
         tables: encodeTables(catalog.tables),
+        voters: coordination.voters(),
         maps: catalog
           .chunks()
           .map(({ table, index, chunk }) => ({ table, index, chunk: encodeChunk(chunk) })),

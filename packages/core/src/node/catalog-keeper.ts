@@ -18,6 +18,7 @@ import {
   REGISTER_TABLES,
 } from '../catalog/cluster-state.ts'
 import type { Random } from '../ports/random.ts'
+import { decodeConfig, type RegisterConfig } from '../register/register-config.ts'
 import type { Registers } from '../register/registers.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store } from '../store/store-face.ts'
@@ -31,6 +32,8 @@ const ASK_MS = 500
 
 export interface CatalogKeeperOptions {
   readonly self: NodeId
+  /** Members of the configuration: whom a node asks that knows no others. */
+  readonly configured: readonly { readonly id: NodeId }[]
   readonly catalog: Catalog
   readonly store: Store
   readonly rpc: Rpc
@@ -44,6 +47,7 @@ export interface CatalogKeeperOptions {
    */
   readonly mayFollow: () => boolean
   readonly onMembers: () => void
+  readonly onVoters: (voters: RegisterConfig) => void
 }
 
 export class CatalogKeeper {
@@ -111,20 +115,23 @@ export class CatalogKeeper {
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error
       // No quorum now: what is known stays in use; versions on requests keep it honest.
-      await this.#askPeer()
+      await this.askPeer()
     }
   }
 
-  /** A node that has been removed hears of it only so. */
-  async #askPeer(): Promise<void> {
-    const { catalog, rpc, random, self, maps, clusterId, onMembers } = this.#options
-    const others = catalog.members.members.filter(member => member.id !== self)
+  /** A node that has been removed hears of it only so, and one whose voters have all gone of the new ones. */
+  async askPeer(): Promise<void> {
+    const { catalog, rpc, random, self, maps, clusterId, onMembers, onVoters, mayFollow } = this.#options
+    const known = catalog.members.members.length > 0 ? catalog.members.members : this.#options.configured
+    const others = known.filter(member => member.id !== self)
     const other = others[randomBelow(random, Math.max(1, others.length))]
     if (other === undefined || this.#stopped) return
-    const known = { knownMembers: 0, knownTables: 0 }
+    const nothing = { knownMembers: 0, knownTables: 0 }
     try {
-      const reply = await rpc.request(other.id as string as PeerId, clusterMessage, known, ASK_MS)
+      const reply = await rpc.request(other.id as string as PeerId, clusterMessage, nothing, ASK_MS)
       if (reply.clusterId !== clusterId() || this.#stopped) return
+      if (reply.voters.length > 0) onVoters(decodeConfig(reply.voters))
+      if (!mayFollow()) return
       const state = decodeMembers(reply.members)
       if (state.version <= catalog.members.version) return
       catalog.learn({ members: state, tables: decodeTables(reply.tables) })

@@ -99,6 +99,7 @@ export class Coordination {
     this.maps = new MapKeeper({ catalog, store, rpc, registers: () => this.#registers })
     this.#keeper = new CatalogKeeper({
       self: config.id,
+      configured: config.members,
       catalog,
       store,
       rpc,
@@ -108,6 +109,7 @@ export class Coordination {
       clusterId: () => this.clusterId,
       mayFollow: () => this.#announced,
       onMembers: () => this.#followMembers(),
+      onVoters: voters => this.#proposer?.learn(voters),
     })
     this.#keeper.load()
     this.#forming = new Forming({
@@ -294,20 +296,9 @@ export class Coordination {
   }
 
   async #askToJoin(join: JoinConfig): Promise<void> {
-    const { clock, catalog, config, store, rpc, onTrouble } = this.#options
+    const { catalog, onTrouble } = this.#options
     const isOver = (): boolean => this.#stopped || this.#registers !== undefined
-    const operation = this.operation()
-    const joined = await askToJoin({
-      clock,
-      catalog,
-      config,
-      store,
-      rpc,
-      onTrouble,
-      join,
-      operation,
-      isOver,
-    })
+    const joined = await askToJoin({ ...this.#options, join, operation: this.operation(), isOver })
     if (joined === undefined || isOver()) return
     catalog.learn({ members: joined.members })
     this.#followMembers()
@@ -315,6 +306,11 @@ export class Coordination {
     if (origin !== undefined) this.#forming.joined(joined.by, origin.genesis, origin.voters)
     else if (this.#options.registers !== undefined) await this.#useExternal(this.#options.registers)
     else onTrouble('the cluster holds its registers in a coordination service, and this node was given none')
+  }
+
+  /** As a document; empty when nodes do not hold the registers, or it is not known here who does. */
+  voters(): Uint8Array {
+    return this.#proposer === undefined ? new Uint8Array(0) : encodeConfig(this.#proposer.config)
   }
 
   /** Lets a node in that is to become a member: staged, it owns nothing before a plan is committed. */
@@ -332,7 +328,7 @@ export class Coordination {
       await this.changeMembers(members => admission(members, request))
     return {
       genesis: origin === undefined ? new Uint8Array(0) : encodeGenesis(origin),
-      voters: proposer === undefined ? new Uint8Array(0) : encodeConfig(proposer.config),
+      voters: this.voters(),
       members: encodeMembers(this.#options.catalog.members),
     }
   }
@@ -343,7 +339,8 @@ export class Coordination {
         if (await this.#announce()) break
       } catch (error) {
         if (!(error instanceof QuorateError)) throw error
-        // No quorum of voters yet: keep trying, that is all a starting node can do.
+        // No quorum of the voters known here: there may be others by now, whom a member can name.
+        await this.#keeper.askPeer()
       }
       await pause(this.#options.clock, RETRY_MS)
     }
@@ -412,6 +409,7 @@ export class Coordination {
     while (!this.#stopped) {
       await this.refresh()
       await this.maps.follow()
+      await this.maps.lookAgain()
       await pause(this.#options.clock, POLL_MS)
     }
   }
@@ -426,6 +424,12 @@ export class Coordination {
     const down = voters.filter(voter => this.membership.isSuspected(voter))
     const suspected = down.length === 0 ? '' : `; suspected down: ${down.join(', ')}`
     return `no majority of its ${voters.length} voters (${voters.join(', ')}) answered in time${suspected}`
+  }
+
+  #unchanged(what: string, outcome: { kind: 'not-applied' | 'unknown'; reason: string }): QuorateError {
+    const { kind, reason } = outcome
+    const message = `${what} could not be changed: ${this.#noMajority()}`
+    return new QuorateError('UNAVAILABLE', message, { outcome: kind, data: { reason } })
   }
 
   /** Changes the members by compare-and-set; `change` returns what to refuse with instead. */
@@ -445,12 +449,7 @@ export class Coordination {
       this.operation(),
     )
     if (outcome.kind === 'rejected') throw new QuorateError('CONFLICT', outcome.reason)
-    if (outcome.kind !== 'committed') {
-      throw new QuorateError('UNAVAILABLE', `the members could not be changed: ${this.#noMajority()}`, {
-        outcome: outcome.kind === 'unknown' ? 'unknown' : 'not-applied',
-        data: { reason: outcome.reason },
-      })
-    }
+    if (outcome.kind !== 'committed') throw this.#unchanged('the members', outcome)
     await this.refresh()
     return decodeMembers(outcome.current.value!)
   }
@@ -484,13 +483,8 @@ export class Coordination {
       operation,
       { timeoutMs },
     )
-    if (outcome.kind === 'not-applied' || outcome.kind === 'unknown') {
-      const message = `the list of tables could not be changed: ${this.#noMajority()}`
-      throw new QuorateError('UNAVAILABLE', message, {
-        outcome: outcome.kind,
-        data: { reason: outcome.reason },
-      })
-    }
+    if (outcome.kind === 'not-applied' || outcome.kind === 'unknown')
+      throw this.#unchanged('the list of tables', outcome)
     await this.refresh()
     if (outcome.kind === 'rejected') throw new QuorateError('TABLE_EXISTS', outcome.reason)
     return outcome.current.value === undefined ? noTables : decodeTables(outcome.current.value)

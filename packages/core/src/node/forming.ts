@@ -103,9 +103,24 @@ export class Forming {
   #tick(): void {
     if (!this.#running) return
     this.#step({ kind: 'tick' })
+    if (this.origin === undefined) this.#askOthers()
     // Others may still be forming: answer them now and then for as long as we live.
     const waitMs = genesisSettled(this.#state) ? 20 * TICK_MS : TICK_MS
     this.#timer = this.#options.clock.setTimer(waitMs, () => this.#tick())
+  }
+
+  /** Of the voters that were to form the cluster none may be left: members that are no voters know it, too. */
+  #askOthers(): void {
+    const { config, rpc } = this.#options
+    const { self, voters } = this.#state
+    const body = {
+      kind: 'hello' as const,
+      incarnation: self.incarnation,
+      echo: undefined,
+      genesis: undefined,
+    }
+    for (const { id } of config.members)
+      if (id !== self.node && !voters.includes(id)) rpc.tell(id as string as PeerId, genesisMessage, { body })
   }
 
   #step(event: GenesisEvent): void {

@@ -22,6 +22,7 @@ import type { Rpc } from '../wire/rpc.ts'
 
 const PREFIX = `${keyspaces.meta}map/` as ByteString
 const ASK_MS = 1_000
+const PIECES_A_LOOK = 16
 
 const storeKey = (table: TableId, index: number): ByteString =>
   (PREFIX + u32ToString(table) + u32ToString(index)) as ByteString
@@ -39,6 +40,7 @@ export class MapKeeper {
   readonly #watched = new Set<string>()
   /** One look at a time for each piece and informant. */
   readonly #looking = new Map<string, Promise<void>>()
+  #next = 0
   /** Pieces that the store could not take yet. */
   readonly #unkept = new Set<string>()
 
@@ -80,6 +82,17 @@ export class MapKeeper {
       }
     }
     await Promise.all(unread)
+  }
+
+  /** Reads some pieces again, in turn: news that gossip lost, or that could not be read when it came. */
+  async lookAgain(): Promise<void> {
+    const pieces = this.#options.catalog.tables.tables.flatMap(({ id, chunks }) =>
+      Array.from({ length: chunks }, (_, index) => ({ id, index })),
+    )
+    const count = Math.min(PIECES_A_LOOK, pieces.length)
+    const turn = Array.from({ length: count }, (_, at) => pieces[(this.#next + at) % pieces.length]!)
+    this.#next = (this.#next + count) % Math.max(1, pieces.length)
+    await Promise.all(turn.map(({ id, index }) => this.look(id, index)))
   }
 
   learn(table: TableId, index: number, chunk: MapChunk): void {

@@ -150,6 +150,8 @@ export const clusterMessage = message(
     members: document,
     tables: document,
     maps: s.list(mapChunk, limits.listLengthMax),
+    /** Who holds the registers; empty when that is not the nodes, or not known. */
+    voters: document,
   }),
 )
 

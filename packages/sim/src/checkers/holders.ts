@@ -73,7 +73,7 @@ function placeOf(machine: SimMachine, write: WriteRecord): Place | undefined {
     if (node.context.fences.at(key).watermark >= contextMax(write.context!)) return undefined
     // The rows may have gone elsewhere since: then this node cannot say.
     if (partition.version !== write.receipt!.mapVersion) return undefined
-    return { key, holders: partition.holders }
+    return { key, holders: partition.writeSets.flat() }
   } catch {
     // The node has not heard of the table (again) yet.
     return undefined
