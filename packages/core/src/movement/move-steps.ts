@@ -5,12 +5,7 @@
 
 import type { ByteString, NodeId } from '../base/ids.ts'
 import { changeChunk, splitChunk, withMove } from '../partitioning/map-chunks.ts'
-import {
-  type MapChunk,
-  MOVE_STAGES,
-  type MoveStage,
-  type PartitionEntry,
-} from '../partitioning/partition-map.ts'
+import { type MapChunk, MOVE_STAGES, type MoveStage } from '../partitioning/partition-map.ts'
 
 /** Before it: everything is as it was, and can be taken back. */
 export const POINT_OF_NO_RETURN: MoveStage = 'read-new'
@@ -43,31 +38,22 @@ export function applyPlan(chunk: MapChunk, plan: ChunkPlan, task: string, chunks
 }
 
 /** One stage on, for those of these partitions that are in `from`. */
-export function advance(
-  chunk: MapChunk,
-  task: string,
-  ids: ReadonlySet<number>,
-  from: MoveStage,
-): MapChunk | undefined {
+export function advance(chunk: MapChunk, ids: ReadonlySet<number>, from: MoveStage): MapChunk | undefined {
   const next = MOVE_STAGES[ordinal(from) + 1]
   return changeChunk(chunk, (entry, version) => {
     const { move } = entry
-    if (move?.task !== task || move.stage !== from || !ids.has(entry.id)) return entry
+    if (move?.stage !== from || !ids.has(entry.id)) return entry
     if (next === undefined) return { ...entry, replicas: move.to, move: undefined }
     const session = next === 'prepare' ? version : move.session
     return withMove(entry, { ...move, stage: next, session })
   })
 }
 
-/** Takes back every move of a task that has not been switched, or of these partitions. */
-export function takeBack(chunk: MapChunk, task: string, ids?: ReadonlySet<number>): MapChunk | undefined {
+/** Takes back every move of these partitions that has not been switched. */
+export function takeBack(chunk: MapChunk, ids: ReadonlySet<number>): MapChunk | undefined {
   return changeChunk(chunk, entry => {
     const { id, move } = entry
-    const isMeant = move?.task === task && !isSwitched(move.stage) && (ids === undefined || ids.has(id))
+    const isMeant = move !== undefined && !isSwitched(move.stage) && ids.has(id)
     return isMeant ? withMove(entry, undefined) : entry
   })
-}
-
-export function movesOf(chunk: MapChunk, task: string): PartitionEntry[] {
-  return chunk.partitions.filter(entry => entry.move?.task === task)
 }

@@ -46,8 +46,13 @@ export interface MoveReport {
 
 export interface MoverOptions {
   readonly node: NodeContext
-  /** The task to drive now; undefined when there is none, it is paused, or another node drives. */
+  /** Is it for this node to drive? */
+  readonly isDriver: () => boolean
+  /** The task to drive now; undefined when there is none, or it is paused. */
   readonly task: () => { readonly id: string; readonly parallel: number } | undefined
+  /** The task of now, in whatever state, as far as it is known here, and as the registers have it. */
+  readonly knownTask: () => string | undefined
+  readonly taskOfNow: () => Promise<string | undefined>
   /** Changes a piece of a map by compare-and-set; false when nothing was changed. */
   readonly change: (
     table: TableId,
@@ -87,15 +92,16 @@ export class Mover {
     while (!this.#stopped) {
       await pause(this.#node.clock, LOOK_MS)
       for (let stepped = true; stepped && !this.#stopped; ) {
-        const task = this.#options.task()
-        stepped = task !== undefined && (await this.#roundOrNone(task))
+        stepped = this.#options.isDriver() && (await this.#roundOrNone())
       }
     }
   }
 
-  async #roundOrNone(task: { readonly id: string; readonly parallel: number }): Promise<boolean> {
+  async #roundOrNone(): Promise<boolean> {
     try {
-      return await this.round(task)
+      const task = this.#options.task()
+      const stepped = task !== undefined && (await this.round(task))
+      return (await this.#endOrphans()) || stepped
     } catch (error) {
       // Registers that cannot be reached, or another driver was first: looked at again.
       if (!isQuorateError(error)) throw error
@@ -112,11 +118,12 @@ export class Mover {
     })
   }
 
-  #moving(task: string): Moving[] {
+  /** Of one task, or all. */
+  #moving(task?: string): Moving[] {
     const out: Moving[] = []
     for (const view of this.#node.catalog.views()) {
       for (const partition of view.map.partitions) {
-        if (partition.move?.task === task)
+        if (partition.move !== undefined && (task === undefined || partition.move.task === task))
           out.push({ view, partition, name: `${view.descriptor.id}/${partition.id}` })
       }
     }
@@ -138,31 +145,52 @@ export class Mover {
       ({ partition: { move } }) =>
         !isSwitched(move!.stage) && this.#members(move!.to).length < move!.to.length,
     )
-    await this.#change(aimless, (chunk, ids) => takeBack(chunk, id, ids))
+    await this.#change(aimless, (chunk, ids) => takeBack(chunk, ids))
     const begun = moving.length - at('queued').length
     const results = await Promise.all([
-      this.#pass(id, at('new-only'), 'new-only', all => this.#barrier(all, false)),
-      this.#pass(id, at('read-new'), 'read-new', all => this.#handOver(all)),
-      this.#pass(id, at('verify'), 'verify', all => this.#received(all, ['verified'])),
-      this.#pass(id, at('stream'), 'stream', all => this.#received(all, ['verifying', 'verified'])),
-      this.#pass(id, at('write-both'), 'write-both', all => this.#barrier(all, true)),
-      this.#pass(id, at('prepare'), 'prepare', all => this.#prepared(all)),
-      this.#pass(id, at('queued').slice(0, Math.max(0, parallel - begun)), 'queued', all =>
-        Promise.resolve(all),
-      ),
+      this.#pass(at('new-only'), 'new-only', all => this.#barrier(all, false)),
+      this.#pass(at('read-new'), 'read-new', all => this.#handOver(all)),
+      this.#pass(at('verify'), 'verify', all => this.#received(all, ['verified'])),
+      this.#pass(at('stream'), 'stream', all => this.#received(all, ['verifying', 'verified'])),
+      this.#pass(at('write-both'), 'write-both', all => this.#barrier(all, true)),
+      this.#pass(at('prepare'), 'prepare', all => this.#prepared(all)),
+      this.#pass(at('queued').slice(0, Math.max(0, parallel - begun)), 'queued', all => Promise.resolve(all)),
     ])
     return results.some(stepped => stepped)
   }
 
+  /**
+   * Moves of a task that is over: its committer queued them after it had been taken back. They are taken back,
+   * too, or finished where they have been switched. Moves are queued only when their task is in the register,
+   * so a reading of it after they were seen says for sure which task is over.
+   */
+  async #endOrphans(): Promise<boolean> {
+    const seen = this.#moving()
+    if (seen.length === 0) return false
+    const { knownTask, taskOfNow } = this.#options
+    if (seen.every(({ partition }) => partition.move!.task === knownTask())) return false
+    const now = await taskOfNow()
+    const orphans = seen.filter(({ partition }) => partition.move!.task !== now)
+    if (orphans.length === 0) return false
+    const ended = await this.#change(
+      orphans.filter(({ partition }) => !isSwitched(partition.move!.stage)),
+      (chunk, ids) => takeBack(chunk, ids),
+    )
+    const switched = (stage: MoveStage): Moving[] =>
+      orphans.filter(({ partition }) => partition.move!.stage === stage)
+    const read = await this.#pass(switched('read-new'), 'read-new', all => this.#handOver(all))
+    const settled = await this.#pass(switched('new-only'), 'new-only', all => this.#barrier(all, false))
+    return ended || read || settled
+  }
+
   /** One stage on, piece by piece of the map, for those that `ready` lets through. */
   async #pass(
-    task: string,
     all: readonly Moving[],
     stage: MoveStage,
     ready: (all: readonly Moving[]) => Promise<readonly Moving[]>,
   ): Promise<boolean> {
     if (all.length === 0) return false
-    return this.#change(await ready(all), (chunk, ids) => advance(chunk, task, ids, stage))
+    return this.#change(await ready(all), (chunk, ids) => advance(chunk, ids, stage))
   }
 
   /** Changes the entries of these partitions, piece by piece of the maps; true when any was changed. */

@@ -140,6 +140,8 @@ async function makeMap(
 
 function refuseImpossible(node: NodeContext, wanted: TableDescriptor): void {
   const members = node.catalog.members.members.filter(member => member.state === 'active').length
+  if (members === 0)
+    throw new QuorateError('NOT_READY', `${node.self} has not heard of the members of the cluster yet`)
   const { n } = wanted.replication
   if (members > 0 && n > members) {
     throw new QuorateError(

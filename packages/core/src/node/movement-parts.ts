@@ -59,7 +59,10 @@ export class MovementParts {
     })
     this.mover = new Mover({
       node,
+      isDriver: () => this.control.isDriver(),
       task: () => this.control.driven(),
+      knownTask: () => this.control.changes.task?.id,
+      taskOfNow: async () => (await this.control.refresh()).task?.id,
       change: (table, index, change) => this.control.changeMap(table, index, change),
       finish: task => this.control.finish(task),
     })

@@ -6,26 +6,10 @@
  * survivor. `overrides` make the bug likely; the unmutated code must pass the same seeds.
  */
 
-import type { SwarmOverrides } from '../scenarios/swarm-options.ts'
+import { movementMutants } from './movement-mutants.ts'
+import type { Mutant } from './mutant.ts'
 
-export interface Patch {
-  /** Below `packages/core/dist/`. */
-  readonly file: string
-  readonly find: string
-  readonly replace: string
-}
-
-export interface Mutant {
-  readonly name: string
-  readonly patches: readonly Patch[]
-  /** Checkers of which one must raise its hand. */
-  readonly expects: readonly string[]
-  /** Seeds within which it must be caught. */
-  readonly seeds: number
-  /** `swarm`: the cluster; `storage`: one store on simulated hardware. */
-  readonly scenario: 'swarm' | 'storage'
-  readonly overrides?: SwarmOverrides
-}
+export type { Mutant, Patch } from './mutant.ts'
 
 const hardCrashes = ['power cut of many', 'crash losing unsynced bytes', 'slow disk', 'torn write'] as const
 const lost = [
@@ -399,6 +383,7 @@ export const mutants: readonly Mutant[] = [
     scenario: 'swarm',
     overrides: { roles: ['lww'] },
   },
+  ...movementMutants,
 ]
 
 export function findMutant(name: string): Mutant {

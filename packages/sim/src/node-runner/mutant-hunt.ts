@@ -30,7 +30,9 @@ async function storage(seed: number): Promise<Finding | undefined> {
 }
 
 async function swarm(mutant: Mutant, seed: number): Promise<Finding | undefined> {
-  const { violations } = await runSeed(swarmOptions(seed, { safetyMs: 15_000, ...mutant.overrides }))
+  const { violations } = await runSeed(
+    swarmOptions(seed, { safetyMs: 15_000, operatorEveryMs: 0, ...mutant.overrides }),
+  )
   const violation = violations.find(({ checker }) => mutant.expects.includes(checker)) ?? violations[0]
   return violation === undefined ? undefined : { seed, ...violation }
 }

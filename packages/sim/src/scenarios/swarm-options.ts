@@ -38,16 +38,17 @@ export type SwarmOverrides = Partial<Omit<SwarmOptions, 'seed' | 'tables' | 'tun
   readonly tuning?: Partial<NodeTuning>
   readonly roles?: readonly TableRole[]
   readonly keys?: number
+  readonly partitioners?: readonly Partitioner[]
   readonly replication?: Partial<NonNullable<TableSpecification['replication']>>
 }
 
 export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): SwarmOptions {
   const random = new SeededRandom(seed ^ 0x5eed)
-  const { roles, keys, replication, tuning, ...direct } = overrides
+  const { roles, keys, partitioners, replication, tuning, ...direct } = overrides
   const nodes = direct.nodes ?? randomPick(random, [3, 3, 3, 4, 5, 5, 7])
   const zones = randomPick(random, [1, 2, 3, 3, nodes])
   const chosen = roles ?? pickSome(random, tableRoles, 0.55)
-  const tables = chosen.map(role => swarmTable(random, role, nodes, replication, keys))
+  const tables = chosen.map(role => swarmTable(random, role, nodes, { replication, keys, partitioners }))
   const options: SwarmOptions = {
     seed,
     nodes,
@@ -107,8 +108,15 @@ function swarmTable(
   random: SeededRandom,
   role: TableRole,
   nodes: number,
-  replication: SwarmOverrides['replication'],
-  keys: number | undefined,
+  {
+    replication,
+    keys,
+    partitioners,
+  }: {
+    readonly replication: SwarmOverrides['replication']
+    readonly keys: number | undefined
+    readonly partitioners: readonly Partitioner[] | undefined
+  },
 ): SwarmTable {
   const n = replication?.n ?? Math.min(nodes, randomPick(random, [3, 3, 3, 2, 5]))
   const quorum = Math.floor(n / 2) + 1
@@ -130,15 +138,20 @@ function swarmTable(
     specification: {
       name: role,
       key: 'k',
-      partitioning: partitioningOf(random),
+      partitioning: partitioningOf(random, partitioners),
       replication: settings,
       conflict: { kind },
     },
   }
 }
 
-function partitioningOf(random: SeededRandom): NonNullable<TableSpecification['partitioning']> {
-  switch (randomPick(random, ['ring', 'ring', 'fixed', 'modulo', 'range'])) {
+type Partitioner = 'ring' | 'fixed' | 'modulo' | 'range'
+
+function partitioningOf(
+  random: SeededRandom,
+  among: readonly Partitioner[] = ['ring', 'ring', 'fixed', 'modulo', 'range'],
+): NonNullable<TableSpecification['partitioning']> {
+  switch (randomPick(random, among)) {
     case 'fixed':
       return { kind: 'fixed', partitions: randomPick(random, [1, 4, 70]) }
     case 'modulo':

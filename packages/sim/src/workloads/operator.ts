@@ -264,7 +264,7 @@ export class Operator {
     })
     const dead =
       this.#dead === undefined ? '' : `; ${this.#dead.id} is dead and not replaced: ${this.#refusal}`
-    return `${tasks.join(' | ')}${dead}`
+    return `${tasks.join(' | ')}${dead}; last refused: ${this.#refusal}; ${this.counts.commits} commits`
   }
 
   /** For the end: takes tasks out of their pauses, replaces who is dead, until nothing is under way. */
