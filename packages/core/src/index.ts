@@ -39,7 +39,7 @@ export type { LedgerEntry } from './leaderless/ledger.ts'
 export type { MoveReport } from './movement/mover.ts'
 export type { NodePlan, Plan, PlannedMove, PlanProblem, TablePlan } from './movement/plan.ts'
 export { createTable } from './node/catalog-handlers.ts'
-export type { ClusterControl } from './node/cluster-control.ts'
+export { type ClusterControl, planChangesNothing } from './node/cluster-control.ts'
 export * from './node/explain.ts'
 export { Node, type NodeHooks, type World } from './node/node.ts'
 export {

@@ -1,5 +1,6 @@
 /** The composition root: one node on a real machine. */
 
+import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
 import { AssertionError, Node, type PeerId, QuorateError, stringToHex } from '@quorate/core'
@@ -36,6 +37,10 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     log.fatal({ code: error.code, data: error.data }, error.message)
     fatal(error.code === 'STORE_DAMAGED' ? serverExit.storeDamaged : serverExit.storeFailed, error)
   }
+  const onRefused = (error: QuorateError): void => {
+    log.fatal({ code: error.code, data: error.data }, error.message)
+    fatal(serverExit.refused, error)
+  }
   const troubles = new TroubleLog(log)
   let transport: TcpTransport | undefined
   let node: Node | undefined
@@ -46,7 +51,12 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     const opened = await Node.open(
       { clock: new NodeClock(), random: nodeRandom(), disk, table, transport: late },
       config.node,
-      { onFatal, onTrouble: message => troubles.needsOperator(config.node.id, message) },
+      {
+        onFatal,
+        onTrouble: message => troubles.needsOperator(config.node.id, message),
+        onRefused,
+        freeBytes: freeBytesOf(directory.path),
+      },
     )
     node = opened
     transport = new TcpTransport({
@@ -118,6 +128,26 @@ class LateTransport {
 
   async close(): Promise<void> {
     await this.#transport?.close()
+  }
+}
+
+const FREE_BYTES_MS = 1_000
+
+/** Bytes free for this process on the disk of a directory, looked up once a second at most; 0: not known. */
+function freeBytesOf(path: string): () => number {
+  let known = { bytes: 0, untilMs: Number.NEGATIVE_INFINITY }
+  return () => {
+    const nowMs = performance.now()
+    if (nowMs < known.untilMs) return known.bytes
+    let bytes = 0
+    try {
+      const { bavail, bsize } = statfsSync(path)
+      bytes = bavail * bsize
+    } catch {
+      // Not every file system tells; a plan then has no headroom to show.
+    }
+    known = { bytes, untilMs: nowMs + FREE_BYTES_MS }
+    return bytes
   }
 }
 

@@ -226,7 +226,7 @@ export class ClusterControl {
         },
       )
     }
-    if (isEmpty(plan, this.#node.catalog.members))
+    if (planChangesNothing(plan, this.#node.catalog.members))
       throw new QuorateError('BAD_REQUEST', `plan ${id} changes nothing`)
     return this.#carryOut(plan, bytesPerSecond)
   }
@@ -500,7 +500,7 @@ function withJoiners(staged: readonly StagedChange[], { members }: MembersState)
   return [...staged, ...joiners.map(({ id }) => ({ kind: 'join' as const, node: id as string }))]
 }
 
-function isEmpty(plan: Plan, members: MembersState): boolean {
+export function planChangesNothing(plan: Plan, members: MembersState): boolean {
   const membersChange = plan.membersAfter.some(after => {
     const before = members.members.find(({ id }) => id === after.id)
     return before?.state !== after.state || before.weight !== after.weight

@@ -47,7 +47,7 @@ import {
 } from '../wire/messages.ts'
 import type { Rpc } from '../wire/rpc.ts'
 import { admitted } from './admittance.ts'
-import { Forming } from './forming.ts'
+import { Forming, hasGenesis } from './forming.ts'
 import { MapKeeper } from './map-keeper.ts'
 import { initialVoters, type JoinConfig, type NodeConfig, votersOf } from './node-config.ts'
 import type { Rebuild } from './rebuild.ts'
@@ -73,7 +73,13 @@ export interface CoordinationOptions {
   readonly rebuild: Rebuild
   /** Something only an operator can settle. */
   readonly onTrouble: (message: string) => void
+  /** The cluster does not take this node: something only an operator can settle, and with this node stopped. */
+  readonly onRefused: (error: QuorateError) => void
 }
+
+/** Has the store been in a cluster that it did not form? To start it without asking that cluster would form another. */
+export const isJoinedStore = (store: Store): boolean =>
+  store.get(MEMBERS_KEY) !== undefined && !hasGenesis(store)
 
 export class Coordination {
   readonly #options: CoordinationOptions
@@ -304,7 +310,11 @@ export class Coordination {
       } catch (error) {
         if (!(error instanceof QuorateError)) throw error
         if (JOIN_REFUSED.has(error.code))
-          this.#options.onTrouble(`${asked} refuses to let ${id} join: ${error.message}`)
+          this.#options.onRefused(
+            new QuorateError(error.code, `${asked} refuses to let ${id} join: ${error.message}`, {
+              data: error.data,
+            }),
+          )
         await pause(clock, RETRY_MS)
       }
     }
@@ -350,7 +360,9 @@ export class Coordination {
         if (await this.#announce()) break
       } catch (error) {
         if (!(error instanceof QuorateError)) throw error
-        // No quorum of voters yet: keep trying, that is all a starting node can do.
+        // No quorum of voters yet: keep trying, that is all a starting node can do. Unless it is no member any
+        // more: then the voters do not talk to it at all, and a peer says why.
+        await this.#hearOfRemoval()
       }
       await pause(this.#options.clock, RETRY_MS)
     }
@@ -376,9 +388,7 @@ export class Coordination {
     const state = decodeMembers(found.value)
     const own = state.members.find(member => member.id === this.#self)
     if (own === undefined) {
-      this.#options.onTrouble(
-        `${this.#self} is no member of cluster ${this.clusterId} (any more): to come back it must be started with an empty data directory and --join`,
-      )
+      this.#options.onRefused(this.#removedError())
       this.#announced = true
       await this.refresh()
       return true
@@ -406,6 +416,33 @@ export class Coordination {
       this.operation(),
     )
     return false
+  }
+
+  #removedError(): QuorateError {
+    return new QuorateError(
+      'CONFLICT',
+      `${this.#self} is no member of cluster ${this.clusterId} (any more): to come back it must be started with an empty data directory and --join`,
+    )
+  }
+
+  /** Has this store been removed while it was away? Nothing is learned from the answer but that. */
+  async #hearOfRemoval(): Promise<void> {
+    const { catalog, config, rpc, random, store } = this.#options
+    const known = catalog.members.members.length > 0 ? catalog.members.members : config.members
+    const others = known.filter(member => member.id !== this.#self)
+    const other = others[randomBelow(random, Math.max(1, others.length))]
+    if (other === undefined || this.#stopped) return
+    try {
+      const asked = { knownMembers: 0, knownTables: 0 }
+      const reply = await rpc.request(other.id as string as PeerId, clusterMessage, asked, RETRY_MS)
+      if (reply.clusterId !== this.clusterId || this.#stopped) return
+      const { removed } = decodeMembers(reply.members)
+      if (removed.some(gone => gone.incarnation === store.incarnation))
+        this.#options.onRefused(this.#removedError())
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      // Nobody can be asked now: another is, at the next try.
+    }
   }
 
   #firstMembers(voters: readonly Voter[]): MembersState {

@@ -45,7 +45,7 @@ import { type ReplayedChange, replayedChange, Trees } from '../sweep/trees.ts'
 import { FIRST_CALL_ID_MAX, Rpc } from '../wire/rpc.ts'
 import { serveCatalog } from './catalog-handlers.ts'
 import { ClusterControl } from './cluster-control.ts'
-import { Coordination } from './coordination.ts'
+import { Coordination, isJoinedStore } from './coordination.ts'
 import { checkNodeConfig, type NodeConfig } from './node-config.ts'
 import { ProofAges } from './proof-ages.ts'
 import { Rebuild } from './rebuild.ts'
@@ -65,6 +65,8 @@ export interface NodeHooks {
   readonly onFatal: (error: QuorateError) => void
   /** Something an operator should know. */
   readonly onTrouble?: (message: string) => void
+  /** The cluster does not take this node, and asking again does not mend it. Default: told as trouble, and asked again. */
+  readonly onRefused?: (error: QuorateError) => void
   readonly storeLimits?: Partial<StoreLimits>
   /** Bytes free on the disk of the store; 0: not known. */
   readonly freeBytes?: () => number
@@ -122,6 +124,14 @@ export class Node {
       checkpointExtras: () => trees?.takePages() ?? [],
       ...(hooks.storeLimits === undefined ? {} : { limits: hooks.storeLimits }),
     })
+    if (config.join === undefined && config.members.length === 1 && isJoinedStore(store)) {
+      await store.close()
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `this store belongs to a node that joined a cluster: start "${config.id}" with --join and the address of a member`,
+        { data: { field: 'join' } },
+      )
+    }
     trees = new Trees(store, config.id)
     return new Node(world, config, hooks, store, trees, replayed)
   }
@@ -165,6 +175,7 @@ export class Node {
       catalog: this.catalog,
       rebuild: this.rebuild,
       onTrouble: hooks.onTrouble ?? (() => {}),
+      onRefused: hooks.onRefused ?? (error => hooks.onTrouble?.(error.message)),
     })
     this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)
