@@ -3,7 +3,7 @@
 import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
-import { AssertionError, Node, type PeerId, QuorateError, stringToHex } from '@quorate/core'
+import { AssertionError, Node, type NodeConfig, type PeerId, QuorateError, stringToHex } from '@quorate/core'
 import { type Logger, pino } from 'pino'
 import { LmdbTable } from './adapters/lmdb-table.ts'
 import { NodeDisk } from './adapters/node-disk.ts'
@@ -11,6 +11,7 @@ import { nodeRandom } from './adapters/node-random.ts'
 import { adminApp, listenAdmin } from './admin-http.ts'
 import { DataDirectory } from './data-directory.ts'
 import { serverExit } from './exit-codes.ts'
+import { Introduction } from './introduction.ts'
 import type { ServerConfig } from './server-config.ts'
 import { TroubleLog } from './trouble-log.ts'
 
@@ -64,7 +65,6 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
       onRefused: (peer, error) => troubles.met(peer, error),
       onReached: peer => troubles.over(peer),
     })
-    late.attach(transport)
     const port = await listenOn('listen', config.listen, (host, wanted) => transport!.listen(host, wanted))
     const app = adminApp({
       node: opened,
@@ -78,12 +78,22 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
       { address, http, data: config.data, incarnation: stringToHex(opened.store.incarnation) },
       'serving',
     )
+    const introduction = introduce(config.node, opened, troubles)
+    const mayBegin = introduction?.ask() ?? Promise.resolve(undefined)
     const endTransport = transport
+    let stopping = false
+    void mayBegin.then(async refused => {
+      await introduction?.stop()
+      if (refused !== undefined) onRefused(refused)
+      else if (!stopping) late.attach(endTransport)
+    })
     return {
       node: opened,
       address,
       http,
       async stop() {
+        stopping = true
+        await introduction?.stop()
         await admin.close()
         await endTransport.close()
         await opened.stop()
@@ -100,6 +110,18 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
   }
 }
 
+/** A node that joins asks first whether it may have its name. */
+function introduce(config: NodeConfig, node: Node, troubles: TroubleLog): Introduction | undefined {
+  const { join } = config
+  if (join === undefined) return undefined
+  return new Introduction({
+    config: { ...config, join },
+    incarnation: node.store.incarnation,
+    isKnown: node.catalog.members.members.length > 0,
+    onTrouble: (address, error) => troubles.met(address, error),
+  })
+}
+
 /** The node needs its transport before the store has told the incarnation that the transport's hello names. */
 class LateTransport {
   #transport: TcpTransport | undefined
@@ -113,7 +135,9 @@ class LateTransport {
   }
 
   send(to: PeerId, frame: Uint8Array): void {
-    this.#transport?.send(to, frame)
+    if (this.#transport !== undefined) return this.#transport.send(to, frame)
+    // Whoever waits for an answer is to hear at once that there is no way yet.
+    setImmediate(() => this.#receiver?.unreachable(to, true))
   }
 
   serve(receiver: Parameters<TcpTransport['serve']>[0]): void {
