@@ -2,6 +2,7 @@
 
 import { Command } from 'commander'
 import type { ProgramResult } from './command-context.ts'
+import { addClusterCommands } from './program/cluster.ts'
 import { addDataCommands } from './program/data.ts'
 import { addNodeCommands } from './program/nodes.ts'
 import { addOperations } from './program/operations.ts'
@@ -26,5 +27,6 @@ Try it:  quorate demo
   addNodeCommands(program, result)
   addDataCommands(program, result)
   addOperations(program, result)
+  addClusterCommands(program, result)
   return program
 }

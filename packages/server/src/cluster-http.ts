@@ -35,6 +35,17 @@ export interface ClusterDocument {
   readonly changes: ClusterChanges
   /** Staged changes in words. */
   readonly staged: readonly string[]
+  readonly history: readonly PastTask[]
+}
+
+/** Something that was done, with its changes in words. */
+export type PastTask = ClusterChanges['history'][number] & { readonly words: readonly string[] }
+
+export interface StagedDocument {
+  readonly change: StagedChange
+  readonly words: string
+  /** Everything that is staged now. */
+  readonly staged: readonly string[]
 }
 
 export interface TaskDocument {
@@ -45,7 +56,7 @@ export interface TaskDocument {
   readonly version: number
   readonly task: Task | null
   readonly changes: readonly string[]
-  readonly history: ClusterChanges['history']
+  readonly history: readonly PastTask[]
   readonly reports: readonly MoveReport[]
   /** Received by this node for the task since its process started. */
   readonly receivedBytes: number
@@ -71,7 +82,7 @@ export function serveCluster(app: Hono, node: Node): void {
   app.get('/api/v1/cluster', async context => context.json(clusterDocument(node, await isFresh(node))))
   app.get('/api/v1/cluster/plan', async context => context.json(planDocument(node, await control.plan())))
   app.post('/api/v1/cluster/stage', async context => {
-    const change: StagedChange = await control.stage(await bodyOf(context))
+    const change = await control.stage(await bodyOf(context))
     return context.json({ change, words: describeChange(change), staged: wordsOf(control.changes.staged) })
   })
   app.post('/api/v1/cluster/clear', async context => {
@@ -136,6 +147,9 @@ async function isFresh({ control }: Node): Promise<boolean> {
 
 const wordsOf = (changes: readonly StagedChange[]): string[] => changes.map(describeChange)
 
+const pastTasks = ({ history }: ClusterChanges): PastTask[] =>
+  history.map(entry => ({ ...entry, words: wordsOf(entry.changes) }))
+
 function clusterDocument(node: Node, fresh: boolean): ClusterDocument {
   const { catalog, coordination, control, context } = node
   return {
@@ -153,19 +167,20 @@ function clusterDocument(node: Node, fresh: boolean): ClusterDocument {
     })),
     changes: control.changes,
     staged: wordsOf(control.changes.staged),
+    history: pastTasks(control.changes),
   }
 }
 
 function taskDocument(node: Node): TaskDocument {
   const { control, mover, receiver, throttle } = node
-  const { task, version, history } = control.changes
+  const { task, version } = control.changes
   return {
     node: node.config.id,
     drives: control.isDriver(),
     version,
     task: task ?? null,
     changes: wordsOf(task?.changes ?? []),
-    history,
+    history: pastTasks(control.changes),
     reports: task === undefined ? [] : mover.reports(task.id),
     receivedBytes: task === undefined ? 0 : receiver.receivedFor(task.id),
     receivedBytesTotal: receiver.received,
