@@ -3,7 +3,7 @@
 import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
-import { AssertionError, Node, type NodeConfig, type PeerId, QuorateError, stringToHex } from '@quorate/core'
+import { AssertionError, Node, type NodeConfig, QuorateError, stringToHex } from '@quorate/core'
 import { type Logger, pino } from 'pino'
 import { LmdbTable } from './adapters/lmdb-table.ts'
 import { NodeDisk } from './adapters/node-disk.ts'
@@ -12,6 +12,7 @@ import { adminApp, listenAdmin } from './admin-http.ts'
 import { DataDirectory } from './data-directory.ts'
 import { serverExit } from './exit-codes.ts'
 import { Introduction } from './introduction.ts'
+import { LateTransport } from './late-transport.ts'
 import type { ServerConfig } from './server-config.ts'
 import { TroubleLog } from './trouble-log.ts'
 
@@ -95,6 +96,7 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
         stopping = true
         await introduction?.stop()
         await admin.close()
+        await late.close()
         await endTransport.close()
         await opened.stop()
         await directory.release()
@@ -120,39 +122,6 @@ function introduce(config: NodeConfig, node: Node, troubles: TroubleLog): Introd
     isKnown: node.catalog.members.members.length > 0,
     onTrouble: (address, error) => troubles.met(address, error),
   })
-}
-
-/** The node needs its transport before the store has told the incarnation that the transport's hello names. */
-class LateTransport {
-  #transport: TcpTransport | undefined
-  #receiver: Parameters<TcpTransport['serve']>[0] | undefined
-  readonly #routes = new Map<PeerId, string>()
-
-  attach(transport: TcpTransport): void {
-    this.#transport = transport
-    if (this.#receiver !== undefined) transport.serve(this.#receiver)
-    for (const [peer, address] of this.#routes) transport.route(peer, address)
-  }
-
-  send(to: PeerId, frame: Uint8Array): void {
-    if (this.#transport !== undefined) return this.#transport.send(to, frame)
-    // Whoever waits for an answer is to hear at once that there is no way yet.
-    setImmediate(() => this.#receiver?.unreachable(to, true))
-  }
-
-  serve(receiver: Parameters<TcpTransport['serve']>[0]): void {
-    this.#receiver = receiver
-    this.#transport?.serve(receiver)
-  }
-
-  route(peer: PeerId, address: string): void {
-    this.#routes.set(peer, address)
-    this.#transport?.route(peer, address)
-  }
-
-  async close(): Promise<void> {
-    await this.#transport?.close()
-  }
 }
 
 const FREE_BYTES_MS = 1_000
