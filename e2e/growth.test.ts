@@ -193,7 +193,8 @@ describe('under load, with a node killed in the middle', () => {
       await nodes.end(victim, 'SIGKILL')
       await load.goesOn(`${victim} is dead`)
       nodes.launch(victim)
-      const wait = await nodes.command(['task', 'wait', growth.id])
+      // Through a node that was there all the time.
+      const wait = await quorate(['task', 'wait', growth.id, '--http', nodes.node('n2').http])
       expect(wait.code, said(wait)).toBe(0)
       await load.goesOn('there are five')
       await nodes.ready()
