@@ -64,10 +64,15 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     await new Promise<void>((_resolve, reject) => {
       // Resolved by nothing: the node serves until a signal ends the process.
       serveNode(config, {
-        onServing: ({ address, http }) =>
-          terminal.out.write(
-            `${config.node.id} serving  data ${address}  admin http://${http}  pid ${process.pid}\n`,
-          ),
+        onServing({ address, http }) {
+          const { id, join } = config.node
+          terminal.out.write(`${id} serving  data ${address}  admin http://${http}  pid ${process.pid}\n`)
+          if (join === undefined) return
+          const seeds = join.seeds.map(seed => seed.address).join(', ')
+          terminal.error.write(
+            `${id} asks ${seeds} to let it join; as a new member it owns nothing before a plan is committed: quorate cluster plan --http ${http}\n`,
+          )
+        },
       }).catch(reject)
     })
     return exitCodes.ok

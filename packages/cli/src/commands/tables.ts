@@ -61,7 +61,7 @@ export async function createTable(
 }
 
 const moduloWarning = (nodes: number): string =>
-  `partitioned modulo the nodes: going from ${nodes} nodes to ${nodes + 1} moves ${nodes}/${nodes + 1} of the keys, ${Math.round((nodes / (nodes + 1)) * 100)} %; with --partitioning ring or fixed it would be 1/${nodes + 1}`
+  `partitioned modulo the nodes: going from ${count(nodes, 'node')} to ${nodes + 1} moves ${nodes}/${nodes + 1} of the keys, ${Math.round((nodes / (nodes + 1)) * 100)} %; with --partitioning ring or fixed it would be 1/${nodes + 1}`
 
 export async function listTables(
   { access, output }: CommandContext,

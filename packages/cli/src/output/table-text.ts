@@ -43,7 +43,7 @@ export function partitioningText({ partitioning }: TableItem): string {
       const points = (splitPoints as readonly unknown[]) ?? []
       const first =
         points.length === 0 ? 'one partition at first' : `cut at ${points.map(String).join(', ')} at first`
-      return `range: rows in order of the partition key; ${first}; meant to be cut past ${bytes(Number(splitBytes))}`
+      return `range: rows in order of the partition key; ${first}; partitions past ${bytes(Number(splitBytes))} are not cut by themselves yet: quorate cluster split`
     }
     default:
       return kind
