@@ -25,6 +25,8 @@ export interface NodeProcess {
   readonly address: string
   readonly http: string
   readonly data: string
+  /** Arguments of a node that joins; undefined for the initial members. */
+  readonly joining: readonly string[] | undefined
   child: ChildProcess | undefined
   output: string
 }
@@ -130,6 +132,7 @@ export class TestNodes {
         address: `${placement.host(i)}:${ports[i]}`,
         http: `127.0.0.1:${ports[count + i]}`,
         data: join(own.directory, id),
+        joining: undefined,
         child: undefined,
         output: '',
       })
@@ -151,12 +154,33 @@ export class TestNodes {
 
   startArguments(id: string): string[] {
     const node = this.node(id)
-    const members = this.nodes.flatMap(member => [
-      '--member',
-      `id=${member.id},address=${member.address},http=${member.http},zone=${member.id}`,
-    ])
+    const members =
+      node.joining ??
+      this.nodes
+        .filter(({ joining }) => joining === undefined)
+        .flatMap(member => [
+          '--member',
+          `id=${member.id},address=${member.address},http=${member.http},zone=${member.id}`,
+        ])
     const own = ['--id', id, '--listen', node.address, '--http', node.http, '--data', node.data]
     return ['start', ...own, ...members, '--log-level', 'error', ...this.#extra]
+  }
+
+  /** Another node, not started: it joins this cluster through the first node. */
+  async newcomer(id: string, more: readonly string[]): Promise<NodeProcess> {
+    const [port, admin] = await freePorts(2)
+    const node: NodeProcess = {
+      id,
+      address: `127.0.0.1:${port}`,
+      http: `127.0.0.1:${admin}`,
+      // Not the id alone: a test may start another node with the id of one that is there.
+      data: join(this.directory, `${id}-${port}`),
+      joining: ['--join', this.nodes[0]!.address, ...more],
+      child: undefined,
+      output: '',
+    }
+    this.nodes.push(node)
+    return node
   }
 
   launch(id: string, more: readonly string[] = []): NodeProcess {

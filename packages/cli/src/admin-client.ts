@@ -1,7 +1,14 @@
 /** The admin interface of one node, over HTTP. */
 
 import { readFile } from 'node:fs/promises'
-import type { Explanation, NodeStatus } from '@quorate/server'
+import type {
+  ClusterDocument,
+  Explanation,
+  NodeStatus,
+  PlanDocument,
+  StagedDocument,
+  TaskDocument,
+} from '@quorate/server'
 import { CommandError } from './command-error.ts'
 import { exitCodes } from './exit-codes.ts'
 
@@ -70,6 +77,8 @@ export interface LedgerDocument {
 }
 
 const REQUEST_MS = 10_000
+/** Making a plan, and committing one, asks every node about every partition. */
+const PLAN_MS = 90_000
 /** Comparing or repairing a partition reads all of it. */
 const LONG_MS = 300_000
 
@@ -123,6 +132,44 @@ export class AdminClient {
     })
   }
 
+  cluster(timeoutMs = REQUEST_MS): Promise<ClusterDocument> {
+    return this.#ask('/api/v1/cluster', { timeoutMs })
+  }
+
+  /** Measures every partition first, so it may take a while. */
+  plan(): Promise<PlanDocument> {
+    return this.#ask('/api/v1/cluster/plan', { timeoutMs: PLAN_MS })
+  }
+
+  stage(change: Readonly<Record<string, unknown>>): Promise<StagedDocument> {
+    return this.#change('/api/v1/cluster/stage', change)
+  }
+
+  clear(): Promise<{ cleared: readonly string[] }> {
+    return this.#change('/api/v1/cluster/clear', {})
+  }
+
+  commit(plan: string, bytesPerSecond: number | undefined): Promise<{ task: { readonly id: string } }> {
+    return this.#change('/api/v1/cluster/commit', { plan, bytesPerSecond })
+  }
+
+  giveUp(node: string): Promise<{ node: string; members: readonly string[] }> {
+    return this.#change('/api/v1/cluster/give-up', { node })
+  }
+
+  task(timeoutMs = REQUEST_MS): Promise<TaskDocument> {
+    return this.#ask('/api/v1/task', { timeoutMs })
+  }
+
+  changeTask(verb: 'pause' | 'resume' | 'cancel', task: string | undefined): Promise<TaskDocument> {
+    return this.#change(`/api/v1/task/${verb}`, { task })
+  }
+
+  async #change<T>(path: string, body: Readonly<Record<string, unknown>>): Promise<T> {
+    const token = await this.#token()
+    return this.#ask(path, { method: 'POST', token, body, timeoutMs: PLAN_MS })
+  }
+
   async #token(): Promise<string> {
     const { tokenFile } = await this.status()
     try {
@@ -136,10 +183,7 @@ export class AdminClient {
     }
   }
 
-  async #ask<T>(
-    path: string,
-    options: { method?: string; token?: string; timeoutMs?: number } = {},
-  ): Promise<T> {
+  async #ask<T>(path: string, options: RequestOptions = {}): Promise<T> {
     const response = await this.#fetch(path, options)
     let body: unknown
     try {
@@ -153,10 +197,7 @@ export class AdminClient {
     return body as T
   }
 
-  async #fetch(
-    path: string,
-    options: { method?: string; token?: string; timeoutMs?: number },
-  ): Promise<Response> {
+  async #fetch(path: string, options: RequestOptions): Promise<Response> {
     if (this.address === '')
       throw new CommandError(exitCodes.unreachable, 'the cluster does not know its admin address yet')
     try {
@@ -164,6 +205,7 @@ export class AdminClient {
         method: options.method ?? 'GET',
         signal: AbortSignal.timeout(options.timeoutMs ?? REQUEST_MS),
         ...(options.token === undefined ? {} : { headers: { authorization: `Bearer ${options.token}` } }),
+        ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
       })
     } catch (error) {
       if (error instanceof Error && error.name === 'TimeoutError')
@@ -177,9 +219,22 @@ export class AdminClient {
   }
 }
 
+interface RequestOptions {
+  readonly method?: string
+  readonly token?: string
+  readonly timeoutMs?: number
+  readonly body?: Readonly<Record<string, unknown>>
+}
+
 function adminFailure(address: string, status: number, body: unknown): Error {
   const { error } = body as {
-    error?: { code?: string; message?: string; outcome?: string; attempts?: string[] }
+    error?: {
+      code?: string
+      message?: string
+      outcome?: string
+      attempts?: string[]
+      data?: Readonly<Record<string, unknown>>
+    }
   }
   if (error?.code === undefined)
     return new CommandError(exitCodes.unexpected, `${address} answered HTTP ${status}`)
@@ -189,5 +244,6 @@ function adminFailure(address: string, status: number, body: unknown): Error {
     code: error.code,
     outcome: error.outcome ?? 'not-applied',
     attempts: error.attempts ?? [],
+    data: error.data ?? {},
   })
 }

@@ -41,6 +41,21 @@ export function hostAndPort(name: string, text: string): string {
   return text
 }
 
+/** `10MiB`, `500KiB`, `10MB` or a bare number of bytes; with `/s` or without. */
+export const byteCount =
+  (name: string) =>
+  (text: string): number => {
+    const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([KMG]i?B|B)?(?:\/s)?$/i.exec(text.trim()) ?? []
+    const power = ' KMG'.indexOf((unit ?? ' ')[0]!.toUpperCase())
+    const scale = power < 1 ? 1 : (/i/i.test(unit!) ? 1024 : 1000) ** power
+    const value = Math.round(Number(digits) * scale)
+    if (digits === undefined || value < BYTE_COUNT_MIN)
+      throw usageError(`${name} is a number of bytes from 1KiB, such as 10MiB or 500KiB, not "${text}"`)
+    return value
+  }
+
+const BYTE_COUNT_MIN = 1024
+
 export const milliseconds =
   (name: string) =>
   (text: string): number => {

@@ -2,6 +2,7 @@
 
 import { Command } from 'commander'
 import type { ProgramResult } from './command-context.ts'
+import { addClusterCommands } from './program/cluster.ts'
 import { addDataCommands } from './program/data.ts'
 import { addNodeCommands } from './program/nodes.ts'
 import { addOperations } from './program/operations.ts'
@@ -28,5 +29,6 @@ Try it:  quorate demo
   addDataCommands(program, result)
   addPlans(program, result)
   addOperations(program, result)
+  addClusterCommands(program, result)
   return program
 }

@@ -12,6 +12,7 @@ export { type AbortSignalLike, type CallOptions, type ClientParts, QuorateClient
 export { documentFromJson, documentToJson, type JsonValue } from './document-json.ts'
 export type { Level } from './level.ts'
 export { operationFromHex, operationToHex } from './operation.ts'
+export { PRESET_NAMES, type Preset, type PresetName, presets, presetsOf } from './presets.ts'
 export { makeReceipt, type Receipt } from './receipt.ts'
 export type { Seed } from './router.ts'
 export {

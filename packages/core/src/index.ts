@@ -50,6 +50,7 @@ export {
   type NodeTuning,
   nodeConfigProblems,
 } from './node/node-config.ts'
+export { planChangesNothing } from './node/plan-input.ts'
 export type { OverdueRange, ProofSummary } from './node/proof-ages.ts'
 export * from './node/status.ts'
 export { type PartitionVerdict, verifyPartition } from './node/verify.ts'

@@ -28,6 +28,7 @@ import {
 } from '@quorate/core'
 import { Hono, type MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { movementOf, serveCluster } from './cluster-http.ts'
 import { metricsText } from './metrics.ts'
 import { openApi } from './open-api.ts'
 
@@ -55,6 +56,7 @@ export function adminApp(options: AdminOptions): Hono {
   serveHealth(app, options)
   serveInsight(app, node)
   serveMaintenance(app, node)
+  serveCluster(app, node)
   return app
 }
 
@@ -87,7 +89,9 @@ function serveHealth(app: Hono, { node, tokenFile }: AdminOptions): void {
     const { state } = nodeStatus(node)
     return context.json({ ready: state === 'ready', state }, state === 'ready' ? 200 : 503)
   })
-  app.get('/metrics', context => context.text(metricsText(nodeStatus(node), process.memoryUsage())))
+  app.get('/metrics', context =>
+    context.text(metricsText(nodeStatus(node), process.memoryUsage(), movementOf(node))),
+  )
   app.get('/api/v1/openapi.json', context => context.json(openApi))
   app.get('/api/v1/status', context => {
     const memory = process.memoryUsage()

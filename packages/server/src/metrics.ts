@@ -10,7 +10,17 @@ type Metric = (
   samples: readonly (readonly [string, number])[],
 ) => void
 
-export function metricsText(status: NodeStatus, memory: NodeJS.MemoryUsage): string {
+/** What this node takes of rows that are moved to it. */
+export interface MovementFigures {
+  readonly receivedBytes: number
+  readonly bytesPerSecond: number
+}
+
+export function metricsText(
+  status: NodeStatus,
+  memory: NodeJS.MemoryUsage,
+  movement: MovementFigures,
+): string {
   const lines: string[] = []
   const metric: Metric = (name, type, help, samples) => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
@@ -57,6 +67,15 @@ export function metricsText(status: NodeStatus, memory: NodeJS.MemoryUsage): str
   ])
   metric('quorate_clock_own_offset_ms', 'gauge', 'Own wall clock ahead of the time believed.', [
     ['', status.clock.ownOffsetMs],
+  ])
+  metric(
+    'quorate_move_received_bytes_total',
+    'counter',
+    'Bytes of rows moved here since the process started.',
+    [['', movement.receivedBytes]],
+  )
+  metric('quorate_move_bytes_per_second', 'gauge', 'Bytes per second that moves may take now.', [
+    ['', Math.round(movement.bytesPerSecond)],
   ])
   metric('process_resident_memory_bytes', 'gauge', 'Resident memory.', [['', memory.rss]])
   return `${lines.join('\n')}\n`

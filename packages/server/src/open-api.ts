@@ -9,6 +9,10 @@ const parameter = (name: string, where: 'path' | 'query', description: string) =
   schema: { type: 'string' },
 })
 const table = parameter('table', 'path', 'Name of a table')
+const body = (description: string) => ({
+  requestBody: { description, content: { 'application/json': { schema: { type: 'object' } } } },
+})
+const task = body('{task?}: its id; without one, whichever runs')
 const changes = { security: [{ token: [] }] }
 
 export const openApi = {
@@ -55,6 +59,48 @@ export const openApi = {
     },
     '/api/v1/repair/{table}': {
       post: { ...ok('Sweeps the table with every peer'), ...changes, parameters: [table] },
+    },
+    '/api/v1/cluster': {
+      get: ok('Members with their states, staged changes, the task that runs, what was done before'),
+    },
+    '/api/v1/cluster/plan': { get: ok('What committing the staged changes would do; changes nothing') },
+    '/api/v1/cluster/stage': {
+      post: {
+        ...ok('Stages a change'),
+        ...changes,
+        ...body(
+          'A change: {kind: join | leave, node}, {kind: replace, dead, by?}, {kind: reweigh, node, weight}, {kind: move, table, partition, from, to}, {kind: split, table, at}, {kind: merge, table, partition} or {kind: rebalance}',
+        ),
+      },
+    },
+    '/api/v1/cluster/clear': { post: { ...ok('Forgets what is staged'), ...changes } },
+    '/api/v1/cluster/commit': {
+      post: {
+        ...ok(
+          'Carries out a plan as a task; 404: there is no such plan, 409: it is stale, spent, or another task runs',
+        ),
+        ...changes,
+        ...body('{plan, bytesPerSecond?}'),
+      },
+    },
+    '/api/v1/cluster/give-up': {
+      post: {
+        ...ok('Removes a member that will not come back, at once; 409 when it answers'),
+        ...changes,
+        ...body('{node}'),
+      },
+    },
+    '/api/v1/task': {
+      get: ok('The task, how its partitions stand as far as this node knows, and what this node received'),
+    },
+    '/api/v1/task/pause': { post: { ...ok('Stops the task where it is'), ...changes, ...task } },
+    '/api/v1/task/resume': { post: { ...ok('Lets a paused task go on'), ...changes, ...task } },
+    '/api/v1/task/cancel': {
+      post: {
+        ...ok('Takes back what has not been switched; what has been is finished'),
+        ...changes,
+        ...task,
+      },
     },
     '/api/v1/scrub': { post: { ...ok('Re-reads everything stored against its checksums'), ...changes } },
   },

@@ -4,10 +4,12 @@
  * it was set, and all of them are told at once.
  */
 
+import { seedPeer } from '@quorate/client/node-transport'
 import {
   assert,
   defaultTuning,
   type InitialMember,
+  type JoinConfig,
   type NodeConfig,
   nodeConfigProblems,
   nodeId,
@@ -86,6 +88,12 @@ const configSchema = v.strictObject({
   region: v.optional(v.string()),
   weight: v.optional(v.number()),
   members: v.optional(v.array(memberSchema)),
+  join: v.optional(
+    v.pipe(v.array(address), v.minLength(1, 'names at least one member: host:port[,host:port…]')),
+  ),
+  cluster: v.optional(v.pipe(v.string(), v.nonEmpty('is the id of the cluster, not empty'))),
+  newZone: v.optional(v.boolean()),
+  moveBytesPerSecond: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1_024))),
   tokensPerNode: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256))),
   tokens: v.optional(v.picklist(['allocated', 'random'])),
   gossipIntervalMs: v.optional(duration),
@@ -110,7 +118,9 @@ export interface ServerConfig {
 const KNOWN = Object.keys(configSchema.entries)
 const KNOWN_OF_MEMBER = Object.keys(memberSchema.entries)
 const NUMERIC = new Set(
-  KNOWN.filter(key => key === 'weight' || key === 'tokensPerNode' || key.endsWith('Ms')),
+  KNOWN.filter(
+    key => key === 'weight' || key === 'tokensPerNode' || key === 'moveBytesPerSecond' || key.endsWith('Ms'),
+  ),
 )
 const DEFAULT_LISTEN = '127.0.0.1:7701'
 const DEFAULT_HTTP = '127.0.0.1:7480'
@@ -168,7 +178,7 @@ export function resolveConfig(
     for (const [key, value] of Object.entries(layer.settings)) {
       if (!KNOWN.includes(key))
         problems.addAt(layer, [key], `unknown configuration key "${key}"${suggestion(key, KNOWN)}`)
-      else if (value !== undefined) merged[key] = value
+      else if (value !== undefined) merged[key] = plainValue(key, value)
     }
   }
   const parsed = v.safeParse(configSchema, merged, { abortPipeEarly: true })
@@ -178,6 +188,13 @@ export function resolveConfig(
     throw new QuorateError('INTERNAL', 'the configuration is wrong in a way that has no description')
   }
   return complete(parsed.output, problems)
+}
+
+/** Flags and variables are texts: a list is parted by commas, yes or no is true or false. */
+function plainValue(key: string, value: unknown): unknown {
+  if (key === 'join' && typeof value === 'string') return value.split(',').map(part => part.trim())
+  if (key === 'newZone' && (value === 'true' || value === 'false')) return value === 'true'
+  return value
 }
 
 function describeIssue(problems: Problems, issue: v.BaseIssue<unknown>): void {
@@ -200,9 +217,11 @@ const howToGive = ([key, ...more]: SettingPath): string =>
 function complete(settings: ServerSettings, problems: Problems): ServerConfig {
   const listen = settings.listen ?? DEFAULT_LISTEN
   const http = settings.http ?? DEFAULT_HTTP
+  const join = joinOf(settings, listen, problems)
   const node: NodeConfig = {
     id: nodeId(settings.id),
     members: initialMembers(settings, listen, http),
+    ...(join === undefined ? {} : { join }),
     tuning: tuningOf(settings),
   }
   for (const { member, field, message } of nodeConfigProblems(node)) {
@@ -217,6 +236,30 @@ function complete(settings: ServerSettings, problems: Problems): ServerConfig {
     data: settings.data,
     coordination: coordinationOf(settings),
     logLevel: settings.logLevel ?? 'info',
+  }
+}
+
+/** Whom a node asks that joins a cluster which exists. */
+function joinOf(settings: ServerSettings, listen: string, problems: Problems): JoinConfig | undefined {
+  const { join, cluster, newZone, members } = settings
+  if (join === undefined) {
+    if (cluster !== undefined) problems.add(['cluster'], 'is for a node that joins: it needs "join" as well')
+    if (newZone !== undefined) problems.add(['newZone'], 'is for a node that joins: it needs "join" as well')
+    return undefined
+  }
+  if ((members ?? []).length > 0)
+    problems.add(
+      ['join'],
+      'a node joins a cluster that exists, or is one of the initial members of a new one: not both "join" and "members"',
+    )
+  if (join.includes(listen))
+    problems.add(['join'], `names ${listen}, which is this node itself: name a member of the cluster`)
+  if (split(listen).port === 0)
+    problems.add(['listen'], 'must have a port: the members reach a node that joins there')
+  return {
+    seeds: join.map(seed => ({ peer: seedPeer(seed), address: seed })),
+    cluster: cluster ?? '',
+    newZone: newZone ?? false,
   }
 }
 
@@ -262,6 +305,7 @@ function tuningOf(settings: ServerSettings): NodeConfig['tuning'] {
     scrubIntervalMs: settings.scrubIntervalMs ?? defaultTuning.scrubIntervalMs,
     collectIntervalMs: settings.collectIntervalMs ?? defaultTuning.collectIntervalMs,
     lateWriteMs: defaultTuning.lateWriteMs,
+    moveBytesPerSecond: settings.moveBytesPerSecond ?? defaultTuning.moveBytesPerSecond,
   }
 }
 

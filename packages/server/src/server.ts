@@ -1,8 +1,16 @@
 /** The composition root: one node on a real machine. */
 
+import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
-import { AssertionError, Node, type PeerId, QuorateError, stringToHex } from '@quorate/core'
+import {
+  AssertionError,
+  Node,
+  type NodeConfig,
+  type NodeHooks,
+  QuorateError,
+  stringToHex,
+} from '@quorate/core'
 import { type Logger, pino } from 'pino'
 import { LmdbTable } from './adapters/lmdb-table.ts'
 import { NodeDisk } from './adapters/node-disk.ts'
@@ -11,6 +19,8 @@ import { adminApp, listenAdmin } from './admin-http.ts'
 import { DataDirectory } from './data-directory.ts'
 import { etcdRegisters } from './etcd/etcd-registers.ts'
 import { serverExit } from './exit-codes.ts'
+import { Introduction } from './introduction.ts'
+import { LateTransport } from './late-transport.ts'
 import type { ServerConfig } from './server-config.ts'
 import { TroubleLog } from './trouble-log.ts'
 
@@ -36,38 +46,26 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
     log.fatal({ code: error.code, data: error.data }, error.message)
     fatal(error.code === 'STORE_DAMAGED' ? serverExit.storeDamaged : serverExit.storeFailed, error)
   }
+  const onRefused = (error: QuorateError): void => {
+    log.fatal({ code: error.code, data: error.data }, error.message)
+    fatal(serverExit.refused, error)
+  }
   const troubles = new TroubleLog(log)
   let transport: TcpTransport | undefined
   let node: Node | undefined
   try {
-    const disk = await NodeDisk.open(directory.log)
-    const table = await LmdbTable.open(directory.table)
     const late = new LateTransport()
-    const opened = await Node.open(
-      {
-        clock: new NodeClock(),
-        random: nodeRandom(),
-        disk,
-        table,
-        transport: late,
-        ...(config.coordination.kind === 'etcd' ? { registers: etcdRegisters(config.coordination) } : {}),
-      },
-      config.node,
-      { onFatal, onTrouble: message => troubles.needsOperator(config.node.id, message) },
-    )
+    const opened = await openNode(config, directory, late, {
+      onFatal,
+      onTrouble: message => troubles.needsOperator(config.node.id, message),
+      onRefused,
+      freeBytes: freeBytesOf(directory.path),
+    })
     node = opened
-    transport = new TcpTransport({
-      identity: { node: config.node.id, incarnation: opened.store.incarnation, cluster: '' },
-      onRefused: (peer, error) => troubles.met(peer, error),
-      onReached: peer => troubles.over(peer),
-    })
-    late.attach(transport)
+    transport = transportOf(opened, troubles)
     const port = await listenOn('listen', config.listen, (host, wanted) => transport!.listen(host, wanted))
-    const app = adminApp({
-      node: opened,
-      token: directory.token,
-      tokenFile: join(directory.path, 'admin-token'),
-    })
+    const tokenFile = join(directory.path, 'admin-token')
+    const app = adminApp({ node: opened, token: directory.token, tokenFile })
     const admin = await listenOn('http', config.http, (host, wanted) => listenAdmin(app, host, wanted))
     const address = `${hostOf(config.listen)}:${port}`
     const http = `${hostOf(config.http)}:${admin.port}`
@@ -75,13 +73,24 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
       { address, http, data: config.data, incarnation: stringToHex(opened.store.incarnation) },
       'serving',
     )
+    const introduction = introduce(config.node, opened, troubles)
+    const mayBegin = introduction?.ask() ?? Promise.resolve(undefined)
     const endTransport = transport
+    let stopping = false
+    void mayBegin.then(async refused => {
+      await introduction?.stop()
+      if (refused !== undefined) onRefused(refused)
+      else if (!stopping) late.attach(endTransport)
+    })
     return {
       node: opened,
       address,
       http,
       async stop() {
+        stopping = true
+        await introduction?.stop()
         await admin.close()
+        await late.close()
         await endTransport.close()
         await opened.stop()
         await directory.release()
@@ -97,34 +106,61 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
   }
 }
 
-/** The node needs its transport before the store has told the incarnation that the transport's hello names. */
-class LateTransport {
-  #transport: TcpTransport | undefined
-  #receiver: Parameters<TcpTransport['serve']>[0] | undefined
-  readonly #routes = new Map<PeerId, string>()
+function transportOf(node: Node, troubles: TroubleLog): TcpTransport {
+  return new TcpTransport({
+    identity: { node: node.config.id, incarnation: node.store.incarnation, cluster: '' },
+    onRefused: (peer, error) => troubles.met(peer, error),
+    onReached: peer => troubles.over(peer),
+  })
+}
 
-  attach(transport: TcpTransport): void {
-    this.#transport = transport
-    if (this.#receiver !== undefined) transport.serve(this.#receiver)
-    for (const [peer, address] of this.#routes) transport.route(peer, address)
+async function openNode(
+  config: ServerConfig,
+  directory: DataDirectory,
+  transport: LateTransport,
+  hooks: NodeHooks,
+): Promise<Node> {
+  const world = {
+    clock: new NodeClock(),
+    random: nodeRandom(),
+    disk: await NodeDisk.open(directory.log),
+    table: await LmdbTable.open(directory.table),
+    transport,
   }
+  const { coordination } = config
+  const registers = coordination.kind === 'etcd' ? { registers: etcdRegisters(coordination) } : {}
+  return Node.open({ ...world, ...registers }, config.node, hooks)
+}
 
-  send(to: PeerId, frame: Uint8Array): void {
-    this.#transport?.send(to, frame)
-  }
+/** A node that joins asks first whether it may have its name. */
+function introduce(config: NodeConfig, node: Node, troubles: TroubleLog): Introduction | undefined {
+  const { join } = config
+  if (join === undefined) return undefined
+  return new Introduction({
+    config: { ...config, join },
+    incarnation: node.store.incarnation,
+    isKnown: node.catalog.members.members.length > 0,
+    onTrouble: (address, error) => troubles.met(address, error),
+  })
+}
 
-  serve(receiver: Parameters<TcpTransport['serve']>[0]): void {
-    this.#receiver = receiver
-    this.#transport?.serve(receiver)
-  }
+const FREE_BYTES_MS = 1_000
 
-  route(peer: PeerId, address: string): void {
-    this.#routes.set(peer, address)
-    this.#transport?.route(peer, address)
-  }
-
-  async close(): Promise<void> {
-    await this.#transport?.close()
+/** Bytes free for this process on the disk of a directory, looked up once a second at most; 0: not known. */
+function freeBytesOf(path: string): () => number {
+  let known = { bytes: 0, untilMs: Number.NEGATIVE_INFINITY }
+  return () => {
+    const nowMs = performance.now()
+    if (nowMs < known.untilMs) return known.bytes
+    let bytes = 0
+    try {
+      const { bavail, bsize } = statfsSync(path)
+      bytes = bavail * bsize
+    } catch {
+      // Not every file system tells; a plan then has no headroom to show.
+    }
+    known = { bytes, untilMs: nowMs + FREE_BYTES_MS }
+    return bytes
   }
 }
 

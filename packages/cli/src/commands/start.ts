@@ -1,7 +1,7 @@
 /** `quorate start`: one node in this process. */
 
 import { stat } from 'node:fs/promises'
-import { CommandError, usageError } from '../command-error.ts'
+import { usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Terminal } from '../output/terminal.ts'
 import { serveNode } from '../server/serve-node.ts'
@@ -20,6 +20,9 @@ export interface StartOptions {
   readonly member?: readonly Record<string, unknown>[]
   readonly logLevel?: string
   readonly join?: string
+  readonly cluster?: string
+  readonly newZone?: boolean
+  readonly moveBytesPerSecond?: number
   readonly rebuild?: boolean
 }
 
@@ -45,19 +48,10 @@ export function parseMember(text: string): Record<string, unknown> {
 }
 
 export async function start(options: StartOptions, terminal: Terminal): Promise<ExitCode> {
-  if (options.join !== undefined)
-    throw new CommandError(
-      exitCodes.usage,
-      '--join: joining a running cluster is not possible in this version',
-      {
-        done: 'Nothing was started.',
-        next: 'name all initial members on every node: quorate start --id n1 … --member id=n2,address=HOST:PORT',
-      },
-    )
   const where: { id?: string; data?: string } = {}
   try {
     const { environmentSettings, fileLayer, flagLayer, resolveConfig } = await import('@quorate/server')
-    const { config: file, member, rebuild, join: _, ...flags } = options
+    const { config: file, member, rebuild, ...flags } = options
     const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
     const layers = [
       flagLayer(member === undefined ? given : { ...given, members: member }),
@@ -70,10 +64,15 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     await new Promise<void>((_resolve, reject) => {
       // Resolved by nothing: the node serves until a signal ends the process.
       serveNode(config, {
-        onServing: ({ address, http }) =>
-          terminal.out.write(
-            `${config.node.id} serving  data ${address}  admin http://${http}  pid ${process.pid}\n`,
-          ),
+        onServing({ address, http }) {
+          const { id, join } = config.node
+          terminal.out.write(`${id} serving  data ${address}  admin http://${http}  pid ${process.pid}\n`)
+          if (join === undefined) return
+          const seeds = join.seeds.map(seed => seed.address).join(', ')
+          terminal.error.write(
+            `${id} asks ${seeds} to let it join; as a new member it owns nothing before a plan is committed: quorate cluster plan --http ${http}\n`,
+          )
+        },
       }).catch(reject)
     })
     return exitCodes.ok

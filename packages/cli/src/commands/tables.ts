@@ -1,36 +1,14 @@
 /** table create, list, show. */
 
+import { presets } from '@quorate/client'
 import { advised } from '../advice.ts'
 import type { CommandContext } from '../command-context.ts'
-import { CommandError } from '../command-error.ts'
+import { CommandError, isKnown } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Column } from '../output/output.ts'
-
-export interface CreateOptions {
-  readonly key: string
-  readonly n?: number
-  readonly r?: number | string
-  readonly w?: number | string
-  readonly sloppy?: boolean
-  readonly readRepair?: 'async' | 'blocking'
-  readonly conflict?: string
-}
-
-interface TableItem {
-  readonly id: number
-  readonly name: string
-  readonly key: { readonly partition: string; readonly sort?: string | undefined }
-  readonly partitioning: { readonly kind: string }
-  readonly replication: {
-    readonly kind: string
-    readonly n: number
-    readonly r: number
-    readonly w: number
-    readonly sloppy: boolean
-    readonly readRepair: string
-  }
-  readonly conflict: { readonly kind: string }
-}
+import { presetNotes, presetsLike, type TableItem, type TableMap, tableText } from '../output/table-text.ts'
+import { count } from '../output/words.ts'
+import { type CreateOptions, tableSettings } from './table-settings.ts'
 
 const columns: readonly Column<TableItem>[] = [
   { name: 'TABLE', value: item => item.name, paint: (text, _, style) => style.bold(text) },
@@ -56,29 +34,34 @@ export async function createTable(
   name: string,
   options: CreateOptions,
 ): Promise<ExitCode> {
-  const [partition = '', sort] = options.key.split(',').map(part => part.trim())
+  const settings = tableSettings(options)
   const db = await access.database()
-  const replication = {
-    kind: 'leaderless',
-    ...(options.n === undefined ? {} : { n: options.n }),
-    // Words such as "quorum" are for the table's own check to understand.
-    ...(options.r === undefined ? {} : { r: options.r as number }),
-    ...(options.w === undefined ? {} : { w: options.w as number }),
-    ...(options.sloppy === undefined ? {} : { sloppy: options.sloppy }),
-    ...(options.readRepair === undefined ? {} : { readRepair: options.readRepair }),
-  }
-  const conflict = options.conflict === undefined ? {} : { conflict: { kind: options.conflict } }
-  const made = await advised({ verb: 'create', table: name, words }, () =>
-    db.createTable(name, { key: { partition, sort }, replication, ...conflict }),
-  )
+  const made = (await advised({ verb: 'create', table: name, words }, () =>
+    db.createTable(name, settings),
+  )) as TableItem
+  const active = db.router.catalog.members.members.filter(({ state }) => state === 'active').length
   output.answer({
     kind: 'tables',
-    items: [made as TableItem],
+    items: [made],
     columns,
-    footer: `table ${name} exists on all nodes that answer`,
+    warnings: [
+      ...(made.partitioning.kind === 'modulo' ? [moduloWarning(active)] : []),
+      ...(options.like === undefined ? [] : presets[options.like].notYet.map(text => `not yet: ${text}`)),
+    ],
+    footer: [
+      `table ${name} exists on all nodes that answer`,
+      ...(options.like === undefined
+        ? []
+        : presetNotes(options.like, made, output.terminal.error.style).filter(
+            line => !line.includes('not yet:'),
+          )),
+    ].join('\n'),
   })
   return exitCodes.ok
 }
+
+const moduloWarning = (nodes: number): string =>
+  `partitioned modulo the nodes: going from ${count(nodes, 'node')} to ${nodes + 1} moves ${nodes}/${nodes + 1} of the keys, ${Math.round((nodes / (nodes + 1)) * 100)} %; with --partitioning ring or fixed it would be 1/${nodes + 1}`
 
 export async function listTables(
   { access, output }: CommandContext,
@@ -86,22 +69,43 @@ export async function listTables(
 ): Promise<ExitCode> {
   const db = await access.database()
   const all = (await db.tables()) as readonly TableItem[]
-  const items = name === undefined ? all : all.filter(table => table.name === name)
-  if (name !== undefined && items.length === 0)
-    throw new CommandError(exitCodes.notFound, `there is no table "${name}"`, { next: 'quorate table list' })
+  if (name !== undefined) return showTable({ access, output }, name, all)
   output.answer({
     kind: 'tables',
-    items,
+    items: all,
     columns,
-    footer: items.length === 0 ? 'no tables yet; quorate table create NAME --key id' : meaning(name, items),
+    footer:
+      all.length === 0 ? 'no tables yet; quorate table create NAME --key id' : count(all.length, 'table'),
   })
   return exitCodes.ok
 }
 
-function meaning(name: string | undefined, items: readonly TableItem[]): string {
-  if (name === undefined) return `${items.length} tables`
-  const { n, r, w } = items[0]!.replication
-  return r + w > n
-    ? `r + w = ${r + w} > n = ${n}: a read sees every write that was acknowledged by w homes`
-    : `r + w = ${r + w} <= n = ${n}: a read may miss the latest acknowledged write`
+async function showTable(
+  { access, output }: Pick<CommandContext, 'access' | 'output'>,
+  name: string,
+  all: readonly TableItem[],
+): Promise<ExitCode> {
+  const found = all.find(table => table.name === name)
+  if (found === undefined)
+    throw new CommandError(exitCodes.notFound, `there is no table "${name}"`, { next: 'quorate table list' })
+  const map = await mapOf(access, name)
+  output.answer({
+    kind: 'tables',
+    items: [{ ...found, like: presetsLike(found), map: map ?? null }],
+    columns,
+    warnings: map === undefined ? ['no admin interface answers: its partitions are not shown'] : [],
+    drawing: style => tableText(found, map, style),
+  })
+  return exitCodes.ok
+}
+
+async function mapOf(access: CommandContext['access'], name: string): Promise<TableMap | undefined> {
+  try {
+    const { mapVersion, partitions } = await (await access.admin()).ring(name)
+    const moving = partitions.filter(({ move }) => move !== null).length
+    return { mapVersion, partitions: partitions.length, moving }
+  } catch (error) {
+    if (error instanceof CommandError || isKnown(error)) return undefined
+    throw error
+  }
 }

@@ -1,7 +1,7 @@
 /** Commands on tables and rows. */
 
 import { type Command, Option } from 'commander'
-import { contextToken, integer, level, operation, positiveMilliseconds } from '../arguments.ts'
+import { contextToken, integer, keyValue, level, operation, positiveMilliseconds } from '../arguments.ts'
 import { type ProgramResult, talking, withContext } from '../command-context.ts'
 
 export function addDataCommands(program: Command, result: ProgramResult): void {
@@ -26,6 +26,25 @@ function addTables(program: Command, result: ProgramResult): void {
   talking(tables.command('create').argument('<name>'))
     .description('makes a table; the same name with the same settings is success')
     .requiredOption('--key <fields>', 'partition key field, or partition and sort key: sensor,at')
+    .addOption(
+      new Option(
+        '--like <system>',
+        'settings of another system, as far as they exist here; flags are stronger',
+      ).choices(['dynamo', 'cassandra', 'riak', 'hbase', 'elasticsearch', 'kafka']),
+    )
+    .addOption(
+      new Option(
+        '--partitioning <how>',
+        'ring: consistent hashing (default); fixed: equal arcs of the hash; range: in key order; modulo: dealt in turn, a cautionary tale',
+      ).choices(['ring', 'fixed', 'range', 'modulo']),
+    )
+    .option('--partitions <count>', 'fixed: how many (default 1024)', integer('--partitions'))
+    .option(
+      '--split-at <keys...>',
+      'range: partition keys at which the first partitions start, ascending',
+      (text: string, before: unknown) => [...((before as unknown[] | undefined) ?? []), keyValue(text)],
+    )
+    .option('--buckets <count>', 'modulo: how many (default 1024)', integer('--buckets'))
     .option('--n <copies>', 'replicas of each row (default 3)', integer('--n'))
     .option('--r <count>', 'answers a read waits for (default: a majority)', level('--r'))
     .option('--w <count>', 'acknowledgements a write waits for (default: a majority)', level('--w'))

@@ -1,7 +1,7 @@
 /** Commands that start nodes. */
 
 import { type Command, Option } from 'commander'
-import { integer, port } from '../arguments.ts'
+import { byteCount, integer, port } from '../arguments.ts'
 import type { ProgramResult } from '../command-context.ts'
 import { usageError } from '../command-error.ts'
 
@@ -74,7 +74,17 @@ function addStart(program: Command, result: ProgramResult): void {
     )
     .option('--log-level <level>', 'debug, info, warn or error')
     .option('--rebuild', 'moves a damaged data directory aside; the node is filled from its replicas')
-    .addOption(new Option('--join <addresses>').hideHelp())
+    .option(
+      '--join <addresses>',
+      'join a cluster that exists: host:port[,host:port…], data ports of members. The node owns nothing until a plan is committed: quorate cluster plan',
+    )
+    .option('--cluster <id>', 'with --join: the id that the cluster must have')
+    .option('--new-zone', 'with --join: the zone is meant to be one that no member is in yet')
+    .option(
+      '--move-bytes-per-second <bytes>',
+      'what this node takes at most of rows that are moved to it: 16MiB (default), 500KiB',
+      byteCount('--move-bytes-per-second'),
+    )
     .action(async options => {
       const { parseMember, start } = await import('../commands/start.ts')
       const { processTerminal } = await import('../output/terminal.ts')

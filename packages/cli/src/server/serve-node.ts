@@ -4,6 +4,9 @@
  */
 
 import type { RunningServer, ServerConfig } from '@quorate/server'
+import { describeFailure } from '../command-error.ts'
+import { makeStyle } from '../output/style.ts'
+import { refusal } from './start-failure.ts'
 
 export interface ServeHooks {
   readonly onServing: (server: RunningServer) => void
@@ -18,7 +21,13 @@ const STOP_MS = 5_000
 export async function serveNode(config: ServerConfig, hooks: ServeHooks): Promise<void> {
   const { startServer } = await import('@quorate/server')
   await installLastDefence()
-  const server = await startServer(config)
+  const server = await startServer(config, {
+    onFatal(exitCode, error) {
+      const said = refusal(error, { id: config.node.id, data: config.data })
+      if (said !== undefined) process.stderr.write(`${describeFailure(said, makeStyle(false)).join('\n')}\n`)
+      process.exit(exitCode)
+    },
+  })
   let stopping = false
   const stop = (exitCode: number): void => {
     if (stopping) return

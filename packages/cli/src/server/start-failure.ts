@@ -62,3 +62,34 @@ function systemFailure(error: unknown, where: { data?: string }): unknown {
     })
   return error
 }
+
+/** The cluster does not take the node: what it said, and what to do. Undefined for other errors. */
+export function refusal(error: unknown, where: { id: string; data: string }): CommandError | undefined {
+  if (!(error instanceof Error) || error.name !== 'QuorateError') return undefined
+  const { code, data, message } = error as StartProblem
+  const refused = (next: string): CommandError =>
+    new CommandError(exitCodes.conflict, message, {
+      done: 'The node has ended; the cluster is as it was.',
+      next,
+    })
+  switch (code) {
+    case 'CONFLICT':
+      return refused(
+        message.includes('empty data directory')
+          ? `mv ${where.data} ${where.data}.old, then quorate start --id ${where.id} … --join HOST:PORT   (it comes back as a new, empty member)`
+          : 'quorate cluster status   (the ids and addresses that are taken), then start it with others',
+      )
+    case 'WRONG_CLUSTER':
+      return refused(
+        `--join an address of cluster ${String(data.asked ?? '')}, or leave --cluster out to join cluster ${String(data.cluster ?? '')}`,
+      )
+    case 'BAD_REQUEST':
+      return refused(
+        data.field === 'zone' || message.includes('zone:')
+          ? 'quorate start … --zone with one of these, or with --new-zone'
+          : 'quorate start --help',
+      )
+    default:
+      return undefined
+  }
+}

@@ -1,5 +1,6 @@
 export { NodeClock } from './node-clock.ts'
 export {
+  isSeed,
   noIncarnation,
   seedPeer,
   type TcpIdentity,

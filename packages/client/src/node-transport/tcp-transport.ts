@@ -230,6 +230,9 @@ export class TcpTransport implements Transport {
   }
 }
 
+/** Is the peer known by its address only? */
+export const isSeed = (peer: PeerId): boolean => peer.startsWith(SEED)
+
 export const seedPeer = (address: string): PeerId => `${SEED}${address}` as PeerId
 
 const silent = (address: string | undefined): QuorateError =>

@@ -66,6 +66,8 @@ export class Receiver {
   readonly #node: NodeContext
   readonly #sessions = new Map<string, Session>()
   #stopped = false
+  #received = 0
+  #ofTask = { task: '', bytes: 0 }
 
   constructor(options: ReceiverOptions) {
     this.#options = options
@@ -89,6 +91,22 @@ export class Receiver {
     let bytes = 0
     for (const session of this.#sessions.values()) bytes += session.bytes
     return bytes
+  }
+
+  /** Received in all, since this process started. */
+  get received(): number {
+    return this.#received
+  }
+
+  /** Received for one task, since this process started. */
+  receivedFor(task: string): number {
+    return this.#ofTask.task === task ? this.#ofTask.bytes : 0
+  }
+
+  #count({ move }: Partition, bytes: number): void {
+    const task = move?.task ?? ''
+    this.#received += bytes
+    this.#ofTask = { task, bytes: this.receivedFor(task) + bytes }
   }
 
   #serve(): void {
@@ -253,6 +271,7 @@ export class Receiver {
     }
     record.rows += page.rows.length
     record.bytes += bytes
+    this.#count(partition, bytes)
     record.reached = page.rows.at(-1)?.key ?? reached
     if (!page.more) record.state = 'verifying'
     this.#keep(record)

@@ -24,6 +24,7 @@ import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store } from '../store/store-face.ts'
 import { clusterMessage } from '../wire/messages.ts'
 import type { Rpc } from '../wire/rpc.ts'
+import { hasGenesis } from './forming.ts'
 import type { MapKeeper } from './map-keeper.ts'
 
 const MEMBERS_KEY = `${keyspaces.meta}members` as ByteString
@@ -48,6 +49,8 @@ export interface CatalogKeeperOptions {
   readonly mayFollow: () => boolean
   readonly onMembers: () => void
   readonly onVoters: (voters: RegisterConfig) => void
+  /** This store belonged to a member that has been removed. */
+  readonly onRemoved: () => void
 }
 
 export class CatalogKeeper {
@@ -62,6 +65,11 @@ export class CatalogKeeper {
 
   stop(): void {
     this.#stopped = true
+  }
+
+  /** Has the store been in a cluster that it did not form? Started without asking that cluster it would form another. */
+  static wasElsewhere(store: Store): boolean {
+    return store.get(MEMBERS_KEY) !== undefined && !hasGenesis(store)
   }
 
   /** What was known when this node last ran. */
@@ -121,7 +129,8 @@ export class CatalogKeeper {
 
   /** A node that has been removed hears of it only so, and one whose voters have all gone of the new ones. */
   async askPeer(): Promise<void> {
-    const { catalog, rpc, random, self, maps, clusterId, onMembers, onVoters, mayFollow } = this.#options
+    const { catalog, rpc, random, self, store, maps, clusterId, mayFollow } = this.#options
+    const { onMembers, onVoters, onRemoved } = this.#options
     const known = catalog.members.members.length > 0 ? catalog.members.members : this.#options.configured
     const others = known.filter(member => member.id !== self)
     const other = others[randomBelow(random, Math.max(1, others.length))]
@@ -131,8 +140,9 @@ export class CatalogKeeper {
       const reply = await rpc.request(other.id as string as PeerId, clusterMessage, nothing, ASK_MS)
       if (reply.clusterId !== clusterId() || this.#stopped) return
       if (reply.voters.length > 0) onVoters(decodeConfig(reply.voters))
-      if (!mayFollow()) return
       const state = decodeMembers(reply.members)
+      if (state.removed.some(gone => gone.incarnation === store.incarnation)) onRemoved()
+      if (!mayFollow()) return
       if (state.version <= catalog.members.version) return
       catalog.learn({ members: state, tables: decodeTables(reply.tables) })
       onMembers()

@@ -27,7 +27,7 @@ import { makePlan, type Plan, type TablePlan } from '../movement/plan.ts'
 import { mergeChunk } from '../partitioning/map-chunks.ts'
 import type { MapChunk } from '../partitioning/partition-map.ts'
 import type { Coordination } from './coordination.ts'
-import { isEmpty, measureCluster, withJoiners } from './plan-input.ts'
+import { measureCluster, planChangesNothing, withJoiners } from './plan-input.ts'
 import { checkStaged } from './staged-changes.ts'
 
 /** A commit that takes longer was left by its committer. */
@@ -188,7 +188,7 @@ export class ClusterControl {
         },
       )
     }
-    if (isEmpty(plan, this.#node.catalog.members))
+    if (planChangesNothing(plan, this.#node.catalog.members))
       throw new QuorateError('BAD_REQUEST', `plan ${id} changes nothing`)
     return this.#carryOut(plan, bytesPerSecond)
   }

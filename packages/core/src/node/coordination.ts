@@ -71,6 +71,8 @@ export interface CoordinationOptions {
   readonly registers?: MakeRegisters | undefined
   /** Something only an operator can settle. */
   readonly onTrouble: (message: string) => void
+  /** The cluster does not take this node: something only an operator can settle, and with this node stopped. */
+  readonly onRefused: (error: QuorateError) => void
 }
 
 export class Coordination {
@@ -109,6 +111,7 @@ export class Coordination {
       clusterId: () => this.clusterId,
       mayFollow: () => this.#announced,
       onMembers: () => this.#followMembers(),
+      onRemoved: () => options.onRefused(this.#removedError()),
       onVoters: voters => this.#proposer?.learn(voters),
     })
     this.#keeper.load()
@@ -333,6 +336,11 @@ export class Coordination {
     }
   }
 
+  #removedError(): QuorateError {
+    const message = `${this.#self} is no member of cluster ${this.clusterId} (any more): to come back it must be started with an empty data directory and --join`
+    return new QuorateError('CONFLICT', message)
+  }
+
   async #join(): Promise<void> {
     while (!this.#stopped) {
       try {
@@ -367,9 +375,7 @@ export class Coordination {
     const state = decodeMembers(found.value)
     const own = state.members.find(member => member.id === this.#self)
     if (own === undefined) {
-      this.#options.onTrouble(
-        `${this.#self} is no member of cluster ${this.clusterId} (any more): to come back it must be started with an empty data directory and --join`,
-      )
+      this.#options.onRefused(this.#removedError())
       this.#announced = true
       await this.refresh()
       return true

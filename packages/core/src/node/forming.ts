@@ -186,3 +186,6 @@ function storedGenesis(store: Store): Genesis | undefined {
   const stored = store.get(GENESIS_KEY)
   return stored === undefined || stored === DAMAGED ? undefined : decodeGenesis(stored)
 }
+
+/** Did the node of this store take part in forming its cluster? */
+export const hasGenesis = (store: Store): boolean => storedGenesis(store) !== undefined

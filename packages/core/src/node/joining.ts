@@ -31,7 +31,8 @@ export interface JoiningOptions {
   readonly catalog: Catalog
   readonly operation: OperationId
   readonly isOver: () => boolean
-  readonly onTrouble: (message: string) => void
+  /** The cluster does not take this node. */
+  readonly onRefused: (error: QuorateError) => void
 }
 
 export interface Joined {
@@ -43,7 +44,7 @@ export interface Joined {
 
 /** Undefined: it was over before anyone let the node in. */
 export async function askToJoin(options: JoiningOptions): Promise<Joined | undefined> {
-  const { config, join, clock, catalog, rpc, isOver, onTrouble } = options
+  const { config, join, clock, catalog, rpc, isOver, onRefused } = options
   const self = config.members[0]!
   for (let turn = 0; !isOver(); turn++) {
     const known = catalog.members.members
@@ -56,7 +57,10 @@ export async function askToJoin(options: JoiningOptions): Promise<Joined | undef
       return await ask(options, peer)
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error
-      if (REFUSED.has(error.code)) onTrouble(`${address} refuses to let ${self.id} join: ${error.message}`)
+      if (REFUSED.has(error.code)) {
+        const message = `${address} refuses to let ${self.id} join: ${error.message}`
+        onRefused(new QuorateError(error.code, message, { data: error.data }))
+      }
       await pause(clock, RETRY_MS)
     }
   }

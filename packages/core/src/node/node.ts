@@ -40,6 +40,7 @@ import { Sweeper } from '../sweep/sweeper.ts'
 import { type ReplayedChange, replayedChange, Trees } from '../sweep/trees.ts'
 import { FIRST_CALL_ID_MAX, Rpc } from '../wire/rpc.ts'
 import { serveCatalog } from './catalog-handlers.ts'
+import { CatalogKeeper } from './catalog-keeper.ts'
 import { Coordination } from './coordination.ts'
 import { MovementParts } from './movement-parts.ts'
 import { checkNodeConfig, type NodeConfig } from './node-config.ts'
@@ -63,6 +64,8 @@ export interface NodeHooks {
   readonly onFatal: (error: QuorateError) => void
   /** Something an operator should know. */
   readonly onTrouble?: (message: string) => void
+  /** The cluster does not take this node, and asking again does not mend it. Default: told as trouble, and asked again. */
+  readonly onRefused?: (error: QuorateError) => void
   readonly storeLimits?: Partial<StoreLimits>
   /** Bytes free on the disk of the store; 0: not known. */
   readonly freeBytes?: () => number
@@ -111,6 +114,15 @@ export class Node {
       checkpointExtras: () => trees?.takePages() ?? [],
       ...(hooks.storeLimits === undefined ? {} : { limits: hooks.storeLimits }),
     })
+    const joins = config.join !== undefined || config.members.length > 1 || world.registers !== undefined
+    if (!joins && CatalogKeeper.wasElsewhere(store)) {
+      await store.close()
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `this store belongs to a node that joined a cluster: start "${config.id}" with --join and the address of a member`,
+        { data: { field: 'join' } },
+      )
+    }
     trees = new Trees(store, config.id)
     return new Node(world, config, hooks, store, trees, replayed)
   }
@@ -155,6 +167,7 @@ export class Node {
       rebuild: this.rebuild,
       registers: world.registers,
       onTrouble: hooks.onTrouble ?? (() => {}),
+      onRefused: hooks.onRefused ?? (error => hooks.onTrouble?.(error.message)),
     })
     this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)

@@ -61,7 +61,7 @@ export function withJoiners(staged: readonly StagedChange[], { members }: Member
 }
 
 /** Would a commit change anything? */
-export function isEmpty(plan: Plan, members: MembersState): boolean {
+export function planChangesNothing(plan: Plan, members: MembersState): boolean {
   const membersChange = plan.membersAfter.some(after => {
     const before = members.members.find(({ id }) => id === after.id)
     return before?.state !== after.state || before.weight !== after.weight

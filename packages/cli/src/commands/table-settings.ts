@@ -1,0 +1,77 @@
+/** What `table create` was given, put together: a preset, and flags that are stronger. */
+
+import { type PresetName, presets } from '@quorate/client'
+import { usageError } from '../command-error.ts'
+
+type Key = string | number | boolean | null
+
+export interface CreateOptions {
+  readonly key: string
+  readonly like?: PresetName
+  readonly partitioning?: 'ring' | 'fixed' | 'range' | 'modulo'
+  readonly partitions?: number
+  readonly splitAt?: readonly Key[]
+  readonly buckets?: number
+  readonly n?: number
+  readonly r?: number | string
+  readonly w?: number | string
+  readonly sloppy?: boolean
+  readonly readRepair?: 'async' | 'blocking'
+  readonly conflict?: string
+}
+
+export interface TableSettings {
+  readonly key: { readonly partition: string; readonly sort: string | undefined }
+  readonly partitioning?: { readonly kind: string; readonly [setting: string]: unknown }
+  readonly replication: Readonly<Record<string, unknown>>
+  readonly conflict?: { readonly kind: string }
+}
+
+/** Flags that only one partitioner knows. */
+const OWN_FLAGS = { partitions: 'fixed', splitAt: 'range', buckets: 'modulo' } as const
+const FLAG = { partitions: '--partitions', splitAt: '--split-at', buckets: '--buckets' } as const
+
+export function tableSettings(options: CreateOptions): TableSettings {
+  const [partition = '', sort] = options.key.split(',').map(part => part.trim())
+  const preset = options.like === undefined ? undefined : presets[options.like].settings
+  const partitioning = partitioningOf(options, preset?.partitioning)
+  const given = Object.entries({
+    n: options.n,
+    r: options.r,
+    w: options.w,
+    sloppy: options.sloppy,
+    readRepair: options.readRepair,
+  }).filter(([, value]) => value !== undefined)
+  const conflict = options.conflict === undefined ? preset?.conflict : { kind: options.conflict }
+  return {
+    key: { partition, sort },
+    ...(partitioning === undefined ? {} : { partitioning }),
+    // Words such as "quorum" are for the table's own check to understand.
+    replication: { kind: 'leaderless', ...preset?.replication, ...Object.fromEntries(given) },
+    ...(conflict === undefined ? {} : { conflict }),
+  }
+}
+
+function partitioningOf(
+  options: CreateOptions,
+  preset: TableSettings['partitioning'],
+): TableSettings['partitioning'] {
+  const flags = (['partitions', 'splitAt', 'buckets'] as const).filter(flag => options[flag] !== undefined)
+  const implied = [...new Set(flags.map(flag => OWN_FLAGS[flag]))]
+  const kind = options.partitioning ?? implied[0] ?? preset?.kind
+  for (const flag of flags)
+    if (OWN_FLAGS[flag] !== kind)
+      throw usageError(
+        `${FLAG[flag]} is for tables that are partitioned by ${OWN_FLAGS[flag]}, not by ${kind}`,
+        'quorate table create --help',
+      )
+  if (kind === undefined) return undefined
+  const { partitions, splitAt, buckets } = options
+  return {
+    ...(preset?.kind === kind ? preset : {}),
+    kind,
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(splitAt === undefined ? {} : { splitPoints: splitAt }),
+    ...(buckets === undefined ? {} : { buckets }),
+  }
+}

@@ -1,0 +1,122 @@
+/** A table in words: every setting and what it means. */
+
+import { type PresetName, presets, presetsOf } from '@quorate/client'
+import type { Style } from './style.ts'
+import { bytes, count, wholeNumber } from './words.ts'
+
+export interface TableItem {
+  readonly id: number
+  readonly name: string
+  readonly key: { readonly partition: string; readonly sort?: string | undefined }
+  readonly partitioning: { readonly kind: string; readonly [setting: string]: unknown }
+  readonly replication: {
+    readonly kind: string
+    readonly n: number
+    readonly r: number
+    readonly w: number
+    readonly sloppy: boolean
+    readonly readRepair: string
+  }
+  readonly conflict: { readonly kind: string }
+}
+
+/** How its map stands now; undefined when no admin interface could be asked. */
+export interface TableMap {
+  readonly mapVersion: number
+  readonly partitions: number
+  readonly moving: number
+}
+
+export const presetsLike = (item: TableItem): PresetName[] =>
+  presetsOf(item as unknown as Parameters<typeof presetsOf>[0])
+
+export function partitioningText({ partitioning }: TableItem): string {
+  const { kind, partitions, buckets, splitPoints, splitBytes } = partitioning
+  switch (kind) {
+    case 'ring':
+      return 'ring: consistent hashing; a node that comes takes a part of each, a node that goes leaves its own'
+    case 'fixed':
+      return `fixed: ${wholeNumber(Number(partitions))} equal arcs of the hash; whole arcs move when nodes come and go`
+    case 'modulo':
+      return `modulo: ${wholeNumber(Number(buckets))} arcs dealt to the nodes in turn; nearly everything moves when nodes come or go`
+    case 'range': {
+      const points = (splitPoints as readonly unknown[]) ?? []
+      const first =
+        points.length === 0 ? 'one partition at first' : `cut at ${points.map(String).join(', ')} at first`
+      return `range: rows in order of the partition key; ${first}; partitions past ${bytes(Number(splitBytes))} are not cut by themselves yet: quorate cluster split`
+    }
+    default:
+      return kind
+  }
+}
+
+const CONFLICTS: Readonly<Record<string, string>> = {
+  siblings: 'siblings: concurrent writes are all kept until somebody replaces them with their context',
+  lww: 'lww: of concurrent writes the last one by the clock wins; the others go to the ledger',
+}
+
+export function quorumText({ replication: { n, r, w } }: TableItem): string {
+  return r + w > n
+    ? `r + w = ${r + w} > n = ${n}: a read sees every write that was acknowledged by w homes`
+    : `r + w = ${r + w} <= n = ${n}: a read may miss the latest acknowledged write`
+}
+
+/** Lines of `table show`. */
+export function tableText(item: TableItem, map: TableMap | undefined, style: Style): string[] {
+  const { name, key, replication, conflict } = item
+  const { n, r, w, sloppy, readRepair } = replication
+  const like = presetsLike(item)
+  const line = (label: string, text: string): string => `  ${style.dim(label.padEnd(13))} ${text}`
+  return [
+    style.bold(name),
+    line(
+      'key',
+      key.sort === undefined
+        ? `"${key.partition}": each value is one row`
+        : `"${key.partition}", then in order of "${key.sort}"`,
+    ),
+    line('partitioning', partitioningText(item)),
+    ...(map === undefined
+      ? []
+      : [
+          line(
+            'map',
+            `${count(map.partitions, 'partition')}, version ${map.mapVersion}${map.moving === 0 ? '' : `, ${map.moving} on the move`}`,
+          ),
+        ]),
+    line('copies', `n = ${n} of each row, no leader`),
+    line(
+      'reads',
+      `r = ${r} ${r === 1 ? 'answer' : 'answers'}; ${readRepair === 'blocking' ? 'a stale home is repaired before the reply (monotonic quorum reads)' : 'stale homes are repaired after the reply'}`,
+    ),
+    line(
+      'writes',
+      `w = ${w} ${w === 1 ? 'acknowledgement' : 'acknowledgements'}; ${sloppy ? 'other nodes stand in for dead homes (sloppy)' : 'of homes only (strict)'}`,
+    ),
+    line('quorum', quorumText(item)),
+    line(
+      'conflicts',
+      CONFLICTS[conflict.kind] ?? `${conflict.kind}: concurrent values are merged field by field`,
+    ),
+    line(
+      'like',
+      like.length === 0 ? 'no preset' : like.map(preset => `${preset} (${presets[preset].like})`).join(', '),
+    ),
+  ]
+}
+
+/** After a table was made like another system's: each setting with its reason, and what is missing. */
+export function presetNotes(name: PresetName, item: TableItem, style: Style): string[] {
+  const { like, reasons, notYet } = presets[name]
+  const settings = item as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  const preset = presets[name].settings as unknown as typeof settings
+  const lines = Object.entries(reasons).map(([path, reason]) => {
+    const [group = '', key = ''] = path.split('.')
+    const value = settings[group]?.[key]
+    const isOverridden = value !== preset[group]?.[key]
+    return isOverridden
+      ? `  ${path} ${style.yellow(`${String(value)}: given, not what ${name} has`)}`
+      : `  ${path} ${reason}`
+  })
+  return [`like ${like}`, ...lines, ...notYet.map(text => `  ${style.yellow('not yet:')} ${text}`)]
+}
