@@ -427,11 +427,11 @@ export class Coordination {
 
   /** Has this store been removed while it was away? Nothing is learned from the answer but that. */
   async #hearOfRemoval(): Promise<void> {
-    const { catalog, config, rpc, random, store } = this.#options
-    const known = catalog.members.members.length > 0 ? catalog.members.members : config.members
-    const others = known.filter(member => member.id !== this.#self)
-    const other = others[randomBelow(random, Math.max(1, others.length))]
-    if (other === undefined || this.#stopped) return
+    const { catalog, rpc, random, store } = this.#options
+    // Only who was a member can have been removed.
+    const others = catalog.members.members.filter(member => member.id !== this.#self)
+    if (others.length === 0 || this.#stopped) return
+    const other = others[randomBelow(random, others.length)]!
     try {
       const asked = { knownMembers: 0, knownTables: 0 }
       const reply = await rpc.request(other.id as string as PeerId, clusterMessage, asked, RETRY_MS)
