@@ -339,6 +339,39 @@ describe('on a quiet cluster', () => {
     })
   })
 
+  it('one partition is cut, moved and merged again, and a node weighs more', async () => {
+    interface RingItem {
+      readonly id: number
+      readonly first: string
+      readonly replicas: readonly string[]
+    }
+    const staged = async (...args: string[]): Promise<void> => {
+      const result = await nodes.command(['cluster', ...args])
+      expect(result.code, said(result)).toBe(0)
+    }
+    const cut = async (): Promise<RingItem | undefined> =>
+      (await nodes.json<RingItem>(['ring', 'ranged'])).items.find(({ first }) => first === 'k00500')
+    await staged('split', 'ranged', '--at', 'k00500')
+    await carriedOut()
+    const { id, replicas } = (await cut())!
+    const to = ['n1', 'n2', 'n3', 'n4', 'n5'].find(node => !replicas.includes(node))!
+    await staged('move', 'ranged', String(id), '--from', replicas[0]!, '--to', to)
+    expect((await carriedOut()).moves).toBe(1)
+    expect((await cut())!.replicas).toContain(to)
+    await staged('move', 'ranged', String(id), '--from', to, '--to', replicas[0]!)
+    await carriedOut()
+    await staged('merge', 'ranged', String(id))
+    await carriedOut()
+    expect(await cut()).toBeUndefined()
+    await staged('reweigh', 'n4', '2')
+    await carriedOut()
+    const { items } = await nodes.json<{ id: string; weight: number }>(['cluster', 'status'])
+    expect(items.find(item => item.id === 'n4')!.weight).toBe(2)
+    const { items: past } = await nodes.json<{ undo: string[] }>(['cluster', 'history'])
+    console.log(past.map(({ undo }) => undo))
+    await verified(nodes)
+  })
+
   it('Ctrl-C leaves a task to itself and says how to wait for it', async () => {
     expect((await nodes.command(['cluster', 'leave', 'n5'])).code).toBe(0)
     const plan = await planOf(nodes)
