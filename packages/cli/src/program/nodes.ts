@@ -96,7 +96,7 @@ function addStart(program: Command, result: ProgramResult): void {
     .option('--new-zone', 'with --join: the zone is meant to be one that no member is in yet')
     .option(
       '--move-bytes-per-second <bytes>',
-      'what this node takes at most of rows that are moved to it: 16MiB (default), 500KiB',
+      'what each node takes at most of rows that are moved to it, when a plan is committed here without --limit: 16MiB (default), 500KiB',
       byteCount('--move-bytes-per-second'),
     )
     .action(async options => {
