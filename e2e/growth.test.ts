@@ -368,7 +368,8 @@ describe('on a quiet cluster', () => {
     const { items } = await nodes.json<{ id: string; weight: number }>(['cluster', 'status'])
     expect(items.find(item => item.id === 'n4')!.weight).toBe(2)
     const { items: past } = await nodes.json<{ undo: string[] }>(['cluster', 'history'])
-    console.log(past.map(({ undo }) => undo))
+    expect(past.at(-1)!.undo).toEqual(['quorate cluster reweigh n4 1'])
+    expect(past[0]!.undo).toEqual(['quorate cluster leave n5', 'quorate cluster leave n4'])
     await verified(nodes)
   })
 

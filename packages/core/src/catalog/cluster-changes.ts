@@ -42,6 +42,8 @@ export interface Task {
   /** All receivers together take no more. */
   readonly bytesPerSecond: number
   readonly startedMs: number
+  /** Commands that lead back, as the cluster was before; the last change first. */
+  readonly undo: readonly string[]
   /** Who commits it: until it runs, nobody else goes on with it. */
   readonly by: string
 }
