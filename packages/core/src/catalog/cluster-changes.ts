@@ -39,7 +39,7 @@ export interface Task {
   /** Partitions that move, and the bytes the plan foresaw. */
   readonly moves: number
   readonly bytes: number
-  /** All receivers together take no more. */
+  /** What each receiver takes at most. */
   readonly bytesPerSecond: number
   readonly startedMs: number
   /** Commands that lead back, as the cluster was before; the last change first. */
