@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import type {
   ClusterDocument,
   Explanation,
+  HotDocument,
   NodeStatus,
   PlanDocument,
   StagedDocument,
@@ -120,6 +121,12 @@ export class AdminClient {
     for (const [name, value] of Object.entries(options))
       if (value !== undefined) query.set(name, String(value))
     return this.#ask(`/api/v1/ledger?${query}`)
+  }
+
+  hot(options: { readonly table: string | undefined; readonly limit: number }): Promise<HotDocument> {
+    const query = new URLSearchParams({ limit: String(options.limit) })
+    if (options.table !== undefined) query.set('table', options.table)
+    return this.#ask(`/api/v1/hot?${query}`)
   }
 
   /** Changes state: needs the node's token, which its status says where to find. */

@@ -41,6 +41,7 @@ export type { NodePlan, Plan, PlannedMove, PlanProblem, TablePlan } from './move
 export { createTable } from './node/catalog-handlers.ts'
 export type { ClusterControl } from './node/cluster-control.ts'
 export * from './node/explain.ts'
+export { type HotDocument, type HotKey, type HotPartition, hotPartitions } from './node/hot.ts'
 export { Node, type NodeHooks, type World } from './node/node.ts'
 export {
   defaultTuning,

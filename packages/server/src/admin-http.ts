@@ -29,6 +29,7 @@ import {
 import { Hono, type MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { movementOf, serveCluster } from './cluster-http.ts'
+import { serveHotPartitions } from './hot-http.ts'
 import { metricsText } from './metrics.ts'
 import { openApi } from './open-api.ts'
 
@@ -57,6 +58,7 @@ export function adminApp(options: AdminOptions): Hono {
   serveInsight(app, node)
   serveMaintenance(app, node)
   serveCluster(app, node)
+  serveHotPartitions(app, node)
   return app
 }
 

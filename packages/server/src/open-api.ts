@@ -41,6 +41,15 @@ export const openApi = {
         ],
       },
     },
+    '/api/v1/hot': {
+      get: {
+        ...ok('The busiest partitions of the cluster, with their keys, the pattern and what helps'),
+        parameters: [
+          parameter('table', 'query', 'Only this table'),
+          parameter('limit', 'query', 'Partitions at most, up to 200 (default 20)'),
+        ],
+      },
+    },
     '/api/v1/ledger': {
       get: {
         ...ok('Discarded writes on this node'),

@@ -36,6 +36,14 @@ function addInsight(program: Command, result: ProgramResult): void {
     .action((table, key, sort, options) =>
       withContext(options, result, async context => (await insight()).explain(context, table, key, sort)),
     )
+  talking(program.command('hot').argument('[table]'))
+    .description('the busiest partitions, by which keys and in what way, and what helps')
+    .option('--limit <count>', 'partitions at most', integer('--limit'), 20)
+    .action((table, options) =>
+      withContext(options, result, async context =>
+        (await import('../commands/hot.ts')).hot(context, table, { limit: options.limit }),
+      ),
+    )
   talking(program.command('ledger').argument('[table]'))
     .description('writes that a conflict rule discarded, with their values, from all nodes')
     .option('--since <duration>', 'only the last 1h, 30m, …', milliseconds('--since'))

@@ -64,6 +64,23 @@ const AGE_MIN_MS = 1_000
 /** Partition numbers are below this, so that table and partition fit in one safe integer. */
 const PARTITIONS = 0x1_0000_0000
 
+/** More of all that a node coordinates, and one key is why it is full. */
+const DOMINANT_SHARE = 0.5
+
+export interface HotReportOptions {
+  readonly partitionsShown?: number
+  readonly table?: number
+  /** Partitions with fewer requests are left out. */
+  readonly leastPerSecond?: number
+}
+
+export interface DominantKey {
+  readonly table: number
+  readonly key: string
+  /** Of all requests this node coordinates, at least. */
+  readonly share: number
+}
+
 /** Reads, or writes, of one partition. */
 interface Side {
   readonly sum: DecayingSum
@@ -123,11 +140,17 @@ export class HotPartitions {
     traffic.sample.note(key, nowMs)
   }
 
-  /** Busiest partition first, the `partitionsShown` busiest. Forgets those that have become idle. */
-  report(nowMs: number, partitionsShown = PARTITIONS_SHOWN): PartitionReport[] {
+  /** Busiest partition first. Forgets those that have become idle. */
+  report(nowMs: number, wanted: HotReportOptions = {}): PartitionReport[] {
+    const { partitionsShown = PARTITIONS_SHOWN, table, leastPerSecond = 0 } = wanted
     this.#forgetIdle(nowMs)
     const step = decayStep(nowMs, this.#halfLifeMs)
-    const busy = [...this.#traffic.values()].sort((a, b) => weight(b, step) - weight(a, step))
+    const isWanted = (traffic: Traffic): boolean =>
+      (table === undefined || traffic.table === table) &&
+      weight(traffic, step) * this.#perSecond(traffic, nowMs) >= leastPerSecond
+    const busy = [...this.#traffic.values()]
+      .filter(isWanted)
+      .sort((a, b) => weight(b, step) - weight(a, step))
     return busy
       .slice(0, partitionsShown)
       .map(traffic => this.#describe(traffic, nowMs))
@@ -235,9 +258,34 @@ export class HotPartitions {
     if (this.#last === traffic) this.#last = undefined
   }
 
-  #describe({ table, partition, sinceMs, reads, writes, sample }: Traffic, nowMs: number): PartitionReport {
+  /** The key that surely makes more than half of what this node coordinates, if there is one. */
+  dominant(nowMs: number): DominantKey | undefined {
+    const step = decayStep(nowMs, this.#halfLifeMs)
+    let total = 0
+    let busiest: Traffic | undefined
+    for (const traffic of this.#traffic.values()) {
+      total += weight(traffic, step)
+      if (busiest === undefined || weight(traffic, step) > weight(busiest, step)) busiest = traffic
+    }
+    if (busiest === undefined) return undefined
+    const { keys, readsPerSecond, writesPerSecond } = this.#describe(busiest, nowMs)
+    const ofAll = weight(busiest, step) / total
+    const surest = keys.reduce<DominantKey | undefined>((most, { key, share, error }) => {
+      const sure = (share - error) * ofAll
+      return sure > (most?.share ?? DOMINANT_SHARE) ? { table: busiest.table, key, share: sure } : most
+    }, undefined)
+    return readsPerSecond + writesPerSecond > 0 ? surest : undefined
+  }
+
+  /** What a decaying sum of this partition is as a rate. */
+  #perSecond({ sinceMs }: Traffic, nowMs: number): number {
     const ageMs = Math.max(nowMs - sinceMs, AGE_MIN_MS)
-    const perSecond = ratePerSecond(1, this.#halfLifeMs) / reachedShare(ageMs, this.#halfLifeMs)
+    return ratePerSecond(1, this.#halfLifeMs) / reachedShare(ageMs, this.#halfLifeMs)
+  }
+
+  #describe(traffic: Traffic, nowMs: number): PartitionReport {
+    const { table, partition, reads, writes, sample } = traffic
+    const perSecond = this.#perSecond(traffic, nowMs)
     const summaryOf = (side: Side): KeySummary => {
       const sum = side.sum.at(decayStep(nowMs, this.#halfLifeMs))
       const known = side.sketch?.summary(nowMs)

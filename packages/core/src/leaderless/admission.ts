@@ -17,9 +17,17 @@ export class Admission {
   readonly #counters: Counters
   /** Lateness of the event loop, as local health measures it. */
   readonly #loopLateMs: () => number
+  /** What makes most of the work, in words; undefined: nothing does. */
+  readonly #culprit: () => string | undefined
   #coordinating = 0
 
-  constructor(store: Store, counters: Counters, loopLateMs: () => number) {
+  constructor(
+    store: Store,
+    counters: Counters,
+    loopLateMs: () => number,
+    culprit: () => string | undefined = () => undefined,
+  ) {
+    this.#culprit = culprit
     this.#store = store
     this.#counters = counters
     this.#loopLateMs = loopLateMs
@@ -39,11 +47,13 @@ export class Admission {
     }
     this.#counters.overloaded++
     const retryAfterMs = Math.min(1_000, 50 + Math.round(lateMs))
+    const hot = this.#culprit()
+    const because = hot === undefined ? '' : `, and ${hot}`
     throw new QuorateError(
       'OVERLOADED',
-      `this node has all the work it can do; try again in ${retryAfterMs} ms`,
+      `this node has all the work it can do${because}; try again in ${retryAfterMs} ms`,
       {
-        data: { retryAfterMs, coordinating: this.#coordinating },
+        data: { retryAfterMs, coordinating: this.#coordinating, ...(hot === undefined ? {} : { hot }) },
       },
     )
   }

@@ -3,6 +3,7 @@
 import type { NodeId, PeerId, TableId } from '../base/ids.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
+import type { HotPartitions } from '../hotkeys/hot-partitions.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
@@ -30,6 +31,8 @@ export interface NodeContext {
   readonly counters: Counters
   /** What users feel of this node as their coordinator. */
   readonly latency: UserLatency
+  /** What this node coordinates, by partition and key. */
+  readonly hot: HotPartitions
   /** Liveness only routes; it never decides who owns anything. */
   isSuspected(node: NodeId): boolean
   /** May this replica answer reads of the partition? Not while it is being rebuilt after losing its store. */

@@ -86,6 +86,7 @@ export class ReadFlow {
     this.#view = options.context.catalog.find(options.view.descriptor.id) ?? options.view
     this.#partition = this.#view.map.locate(options.key)
     this.#own = this.#ownCandidate()
+    this.#node.hot.noteRead(this.#view.descriptor.id, this.#partition.id, options.key, this.#begunMs)
   }
 
   #ownCandidate(): Candidate | undefined {

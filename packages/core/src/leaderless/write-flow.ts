@@ -85,6 +85,7 @@ export class WriteFlow {
     this.#needed = answersNeeded(options.request.level, this.#partition.replicas.length, replication.w, 'w')
     this.#sloppy = replication.sloppy && !options.request.strict
     this.#tally = this.#newTally()
+    this.#node.hot.noteWrite(this.#view.descriptor.id, this.#partition.id, options.key, this.#begunMs)
   }
 
   /** In a partition that moves, W of the old homes and, apart from them, W of the new ones. */

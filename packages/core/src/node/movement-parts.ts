@@ -12,6 +12,7 @@ import type { Sweeper } from '../sweep/sweeper.ts'
 import type { Trees } from '../sweep/trees.ts'
 import { ClusterControl } from './cluster-control.ts'
 import type { Coordination } from './coordination.ts'
+import { serveHot } from './hot.ts'
 import type { NodeTuning } from './node-config.ts'
 
 const FOLLOW_MS = 1_000
@@ -67,6 +68,7 @@ export class MovementParts {
     })
     this.#janitor = new Janitor(node, mapsAreKept)
     serveMoves({ node, sweeper, trees, mapsAreKept, freeBytes })
+    serveHot(node, () => [])
   }
 
   start(): void {

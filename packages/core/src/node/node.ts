@@ -12,8 +12,10 @@ import { randomBelow } from '../base/prng.ts'
 import { Catalog, type TableView } from '../catalog/catalog.ts'
 import { ClockReservation } from '../causality/clock-reservation.ts'
 import { ClusterTime } from '../causality/cluster-time.ts'
+import { HotPartitions } from '../hotkeys/hot-partitions.ts'
 import { Admission } from '../leaderless/admission.ts'
 import { type Counters, newCounters } from '../leaderless/counters.ts'
+import { Culprit } from '../leaderless/culprit.ts'
 import { DamageHealer } from '../leaderless/damage-healer.ts'
 import { DataHandlers } from '../leaderless/data-handlers.ts'
 import { HintReplayer } from '../leaderless/hint-replayer.ts'
@@ -172,7 +174,13 @@ export class Node {
     this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)
     this.catalog.onChange(() => trees.follow(this.catalog))
-    this.admission = new Admission(store, this.counters, () => this.#loopLateMs())
+    const culprit = new Culprit(this.context.hot, this.catalog, () => clock.monotonicMs())
+    this.admission = new Admission(
+      store,
+      this.counters,
+      () => this.#loopLateMs(),
+      () => culprit.words(),
+    )
     this.#serve()
     const { sweepIntervalMs, sweepRecheckMs, collectIntervalMs, scrubIntervalMs } = config.tuning
     this.sweeper = new Sweeper(this.context, trees, {
@@ -215,6 +223,7 @@ export class Node {
       fences: new Fences(store),
       counters,
       latency: new UserLatency(clock),
+      hot: new HotPartitions(),
       isSuspected: (node: NodeId) =>
         this.coordination.membership.isSuspected(node) ||
         (this.catalog.members.members.length > 0 && this.catalog.member(node) === undefined),

