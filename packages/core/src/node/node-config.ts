@@ -24,6 +24,8 @@ export interface NodeTuning {
   /** What each node takes of rows that are moved to it, at most, per second; and partitions that move at once. */
   readonly moveBytesPerSecond: number
   readonly movesAtOnce: number
+  /** How often partitions of range tables are looked at, whether to split or merge them. */
+  readonly splitIntervalMs: number
   /** 16 allocated, or 256 random. */
   readonly tokensPerNode: number
   readonly randomTokens: boolean
@@ -38,6 +40,7 @@ export const defaultTuning: NodeTuning = {
   scrubIntervalMs: 3_600_000,
   moveBytesPerSecond: 16 * 1024 * 1024,
   movesAtOnce: 32,
+  splitIntervalMs: 5_000,
   tokensPerNode: 16,
   randomTokens: false,
 }
