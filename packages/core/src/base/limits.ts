@@ -88,6 +88,9 @@ export const limits = {
   /** Ledger entries one node keeps before the oldest are dropped (and counted as dropped). */
   ledgerEntriesMax: 1_000_000,
 
+  /** Partitions in one piece of a range table's map that split by themselves: each change sends and stores the piece. */
+  splitPartitionsMax: 1_000,
+
   /** Value of one register: the members and tables of a cluster must fit. */
   registerBytesMax: 1 * MiB,
   /** Operation ids one register remembers to recognise a retry. */

@@ -9,7 +9,7 @@
  */
 
 const SAMPLES = 32
-const HALF = SAMPLES / 2
+const FEW = 4
 const GROWING_SHARE = 0.75
 
 export class ArrivalSample {
@@ -37,9 +37,19 @@ export class ArrivalSample {
   }
 
   get isGrowing(): boolean {
-    if (this.#keys.length < SAMPLES) return false
+    return this.#keys.length === SAMPLES && this.#isBeyond()
+  }
+
+  /** Of what is known so far: enough to know where a partition's traffic goes when it is cut, not to say so to a user. */
+  get seemsGrowing(): boolean {
+    return this.#keys.length >= FEW && this.#isBeyond()
+  }
+
+  #isBeyond(): boolean {
     const ordered = [...this.#keys.slice(this.#next), ...this.#keys.slice(0, this.#next)]
-    const highest = ordered.slice(0, HALF).reduce((a, b) => (a > b ? a : b))
-    return ordered.slice(HALF).filter(key => key > highest).length >= HALF * GROWING_SHARE
+    const half = ordered.length >> 1
+    const highest = ordered.slice(0, half).reduce((a, b) => (a > b ? a : b))
+    const younger = ordered.slice(half)
+    return younger.filter(key => key > highest).length >= younger.length * GROWING_SHARE
   }
 }

@@ -157,6 +157,20 @@ export class HotPartitions {
       .sort(busiestFirst)
   }
 
+  /**
+   * A partition of an ordered table was cut, and `right` is its new upper part. If its keys grow, all that comes goes
+   * there, and what is known goes with it: otherwise a range that is cut more often than a sample fills would never be
+   * known for what it is. Else what was counted stays with the lower part, and fades.
+   */
+  cut(table: number, left: number, right: number): void {
+    const [from, to] = [table * PARTITIONS + left, table * PARTITIONS + right]
+    const traffic = this.#traffic.get(from)
+    if (traffic?.sample?.seemsGrowing !== true || this.#traffic.has(to)) return
+    this.#traffic.delete(from)
+    this.#traffic.set(to, { ...traffic, partition: right })
+    if (this.#last === traffic) this.#last = undefined
+  }
+
   #find(table: number, partition: number, nowMs: number): Traffic {
     const last = this.#last
     if (last !== undefined && last.partition === partition && last.table === table) return last

@@ -120,7 +120,7 @@ function serveMeasures({ node, trees, freeBytes }: SourceOptions): void {
 }
 
 /** Of key and cell, over some rows of each of the partitions. */
-function meanRowBytes({ store }: NodeContext, partitions: readonly (Partition | undefined)[]): number {
+export function meanRowBytes({ store }: NodeContext, partitions: readonly (Partition | undefined)[]): number {
   const limit = Math.max(2, Math.ceil(SAMPLE_ROWS / Math.max(1, partitions.length)))
   let rows = 0
   let bytes = 0

@@ -6,13 +6,14 @@ import { Janitor } from '../movement/janitor.ts'
 import { Mover } from '../movement/mover.ts'
 import { Receiver } from '../movement/receiver.ts'
 import { serveMoves } from '../movement/source.ts'
+import { Splitter } from '../movement/splitter.ts'
 import { strainOf, Throttle } from '../movement/throttle.ts'
 import { pause } from '../ports/pause.ts'
 import type { Sweeper } from '../sweep/sweeper.ts'
 import type { Trees } from '../sweep/trees.ts'
 import { ClusterControl } from './cluster-control.ts'
 import type { Coordination } from './coordination.ts'
-import { serveHot } from './hot.ts'
+import { askHot, reportsOf, serveHot } from './hot.ts'
 import type { NodeTuning } from './node-config.ts'
 
 const FOLLOW_MS = 1_000
@@ -33,6 +34,7 @@ export class MovementParts {
   readonly mover: Mover
   readonly receiver: Receiver
   readonly throttle: Throttle
+  readonly splitter: Splitter
   readonly #options: MovementOptions
   readonly #janitor: Janitor
   #stopped = false
@@ -68,12 +70,24 @@ export class MovementParts {
     })
     this.#janitor = new Janitor(node, mapsAreKept)
     serveMoves({ node, sweeper, trees, mapsAreKept, freeBytes })
-    serveHot(node, () => [])
+    this.splitter = new Splitter({
+      node,
+      trees,
+      intervalMs: tuning.splitIntervalMs,
+      change: (table, index, change) => this.control.changeMap(table, index, change),
+      ask: async (table, nodes, leastPerSecond) => {
+        const replies = await askHot(node, nodes, { table, leastPerSecond })
+        return [...replies.values()].map(reportsOf)
+      },
+      isCommitting: () => this.control.changes.task?.state === 'committing',
+    })
+    serveHot(node, () => this.splitter.refusals())
   }
 
   start(): void {
     this.mover.start()
     this.#janitor.start()
+    this.splitter.start()
     void this.#follow()
   }
 
@@ -82,6 +96,7 @@ export class MovementParts {
     this.mover.stop()
     this.receiver.stop()
     this.#janitor.stop()
+    this.splitter.stop()
   }
 
   async #follow(): Promise<void> {

@@ -170,13 +170,7 @@ export class Node {
     this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)
     this.catalog.onChange(() => trees.follow(this.catalog))
-    const culprit = new Culprit(this.context.hot, this.catalog, () => clock.monotonicMs())
-    this.admission = new Admission(
-      store,
-      this.counters,
-      () => this.#loopLateMs(),
-      () => culprit.words(),
-    )
+    this.admission = this.#makeAdmission()
     this.#serve()
     const { sweepIntervalMs, sweepRecheckMs, collectIntervalMs, scrubIntervalMs } = config.tuning
     this.sweeper = new Sweeper(this.context, trees, {
@@ -226,6 +220,16 @@ export class Node {
       isReady: (view: TableView, partition: Partition) => this.rebuild.isReady(view, partition),
       catchUp: (table, chunk, from) => this.coordination.maps.look(table, chunk, from),
     }
+  }
+
+  #makeAdmission(): Admission {
+    const culprit = new Culprit(this.context.hot, this.catalog, () => this.#clock.monotonicMs())
+    return new Admission(
+      this.store,
+      this.counters,
+      () => this.#loopLateMs(),
+      () => culprit.words(),
+    )
   }
 
   #serve(): void {
@@ -305,6 +309,10 @@ export class Node {
 
   get receiver(): MovementParts['receiver'] {
     return this.#movement.receiver
+  }
+
+  get splitter(): MovementParts['splitter'] {
+    return this.#movement.splitter
   }
 
   get throttle(): MovementParts['throttle'] {

@@ -39,6 +39,16 @@ function stand() {
       views.push(view)
       changed()
     },
+    /** Partition 0 loses its upper part to a new partition 3. */
+    cut: () => {
+      const partitions = [
+        { id: 0, replicas: ['n1', 'n2'], from: 'a', to: 'm' },
+        { id: 3, replicas: ['n1', 'n2'], from: 'm', to: 'z' },
+      ]
+      views[0] = { ...view, map: { partitions } } as unknown as TableView
+      changed()
+      return views[0]
+    },
     prove: (range: string) => proven.set(`7/${range}`, START_MS + nowMs),
     pass: (ms: number) => {
       nowMs += ms
@@ -73,5 +83,18 @@ describe('proofs that replicas are equal', () => {
       overdue: 1,
       overdueExamples: [{ partition: 1, peer: 'n3', provenMs: START_MS }],
     })
+  })
+
+  it('a partition that was cut is two new ones: they have time, and older proofs are not theirs', () => {
+    const { create, cut, ages, prove, pass } = stand()
+    create()
+    prove('0/n2')
+    pass(LIMIT_MS * 3)
+    const view = cut()
+    expect(ages.of(view)).toMatchObject({ pairs: 2, proven: 0, overdue: 0 })
+    pass(LIMIT_MS)
+    prove('3/n2')
+    pass(1)
+    expect(ages.of(view)).toMatchObject({ proven: 1, overdue: 1, overdueExamples: [{ partition: 0 }] })
   })
 })

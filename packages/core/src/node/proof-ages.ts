@@ -3,15 +3,24 @@
  *
  * Problem: "proven equal once since the start" says nothing about today. Mechanism: every range (a
  * partition, as shared with one peer) has the moment of its last proof; one older than the limit is
- * overdue, and so is one that was never proven although this node has known the table for longer than
- * the limit. Proofs are in memory only: after a restart a range is waiting, not overdue, until then.
+ * overdue, and so is one that was never proven although this node has known the partition for longer than
+ * the limit. A partition that was cut or joined is another one: what was proven of the old bounds is no proof
+ * of the new ones, and the new ones have time. Proofs are in memory only: after a restart a range is waiting, not overdue, until then.
  *
  * The limit is in sweeps: each peer is swept once per interval, so a healthy cluster stays far below it.
  */
 
-import type { NodeId, TableId } from '../base/ids.ts'
+import type { ByteString, NodeId, TableId } from '../base/ids.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
+import type { PartitionMap } from '../partitioning/partition-map.ts'
 import type { Clock } from '../ports/clock.ts'
+
+interface Since {
+  readonly from: ByteString
+  readonly to: ByteString
+  readonly monotonicMs: number
+  readonly wallMs: number
+}
 
 /** Sweep intervals that a proof may be old. */
 export const PROOF_INTERVALS_MAX = 10
@@ -39,8 +48,8 @@ export class ProofAges {
   readonly #clock: Clock
   readonly #self: NodeId
   readonly #proven: ReadonlyMap<string, number>
-  /** Monotonic time at which this node first knew a table. */
-  readonly #knownSince = new Map<TableId, number>()
+  /** Since when this node knows each partition with the bounds of now. */
+  readonly #known = new Map<TableId, { readonly map: PartitionMap; readonly since: Map<number, Since> }>()
 
   constructor(
     clock: Clock,
@@ -58,8 +67,25 @@ export class ProofAges {
   }
 
   #follow(catalog: Catalog): void {
-    for (const { descriptor } of catalog.views())
-      if (!this.#knownSince.has(descriptor.id)) this.#knownSince.set(descriptor.id, this.#clock.monotonicMs())
+    const now = { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() }
+    for (const { descriptor, map } of catalog.views()) {
+      const known = this.#known.get(descriptor.id)
+      if (known?.map === map) continue
+      const since = new Map<number, Since>()
+      for (const { id, from, to } of map.partitions) {
+        const before = known?.since.get(id)
+        const isSame = before !== undefined && before.from === from && before.to === to
+        since.set(id, isSame ? before : { from, to, ...now })
+      }
+      this.#known.set(descriptor.id, { map, since })
+    }
+  }
+
+  /** Of the partition with the bounds it has now. */
+  #provenMs(table: TableId, id: number, peer: NodeId): number | undefined {
+    const provenMs = this.#proven.get(`${table}/${id}/${peer}`)
+    const since = this.#known.get(table)?.since.get(id)
+    return provenMs !== undefined && since !== undefined && provenMs < since.wallMs ? undefined : provenMs
   }
 
   of({ descriptor, map }: TableView): ProofSummary {
@@ -71,13 +97,17 @@ export class ProofAges {
           .map(peer => ({
             partition: id,
             peer,
-            provenMs: this.#proven.get(`${descriptor.id}/${id}/${peer}`),
+            provenMs: this.#provenMs(descriptor.id, id, peer),
           })),
       )
-    const knownMs = this.#clock.monotonicMs() - (this.#knownSince.get(descriptor.id) ?? 0)
+    const nowMs = this.#clock.monotonicMs()
+    const since = this.#known.get(descriptor.id)?.since
+    const isYoung = (id: number): boolean => nowMs - (since?.get(id)?.monotonicMs ?? 0) <= this.maxMs
     const oldestAllowedMs = this.#clock.wallMs() - this.maxMs
     const overdue = ranges
-      .filter(({ provenMs }) => (provenMs === undefined ? knownMs > this.maxMs : provenMs < oldestAllowedMs))
+      .filter(({ partition, provenMs }) =>
+        provenMs === undefined ? !isYoung(partition) : provenMs < oldestAllowedMs,
+      )
       .sort((a, b) => (a.provenMs ?? 0) - (b.provenMs ?? 0))
     const proofs = ranges.flatMap(({ provenMs }) => (provenMs === undefined ? [] : [provenMs]))
     return {

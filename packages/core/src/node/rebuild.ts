@@ -21,7 +21,10 @@ const FLAG_KEY = `${keyspaces.meta}rebuild` as ByteString
 export class Rebuild {
   readonly #store: Store
   readonly #self: NodeId
-  /** `table/partition` → peers pulled from since the start of this process. */
+  /**
+   * Peers pulled from since the start of this process, by table, id and bounds: a partition that another one has
+   * joined keeps its id, and what was pulled before was of a part of it.
+   */
   readonly #pulled = new Map<string, Set<NodeId>>()
   #pending: boolean
 
@@ -43,16 +46,17 @@ export class Rebuild {
     await durable(this.#store, position)
   }
 
-  pulled(view: TableView, partition: number, peer: NodeId): void {
-    if (!this.#pending) return
-    const key = `${view.descriptor.id}/${partition}`
+  pulled(view: TableView, id: number, peer: NodeId): void {
+    const partition = view.map.find(id)
+    if (!this.#pending || partition === undefined) return
+    const key = nameOf(view, partition)
     const peers = this.#pulled.get(key) ?? new Set()
     this.#pulled.set(key, peers.add(peer))
   }
 
   isReady(view: TableView, partition: Partition): boolean {
     if (!this.#pending) return true
-    const peers = this.#pulled.get(`${view.descriptor.id}/${partition.id}`)?.size ?? 0
+    const peers = this.#pulled.get(nameOf(view, partition))?.size ?? 0
     return peers >= othersNeeded(partition.replicas.length, view.descriptor.replication.w)
   }
 
@@ -84,3 +88,6 @@ export class Rebuild {
     }
   }
 }
+
+const nameOf = ({ descriptor }: TableView, { id, from, to }: Partition): string =>
+  `${descriptor.id}/${id}/${from}\0\0${to}`
