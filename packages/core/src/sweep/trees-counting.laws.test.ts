@@ -18,8 +18,7 @@ const self = 'n1' as NodeId
 const described = describeTable(1, { name: 't', key: 'k', partitioning: { kind: 'range' } })
 const table = described.id
 const point = (n: number): ByteString => encodeKey(n)
-const key = (n: number): ByteString =>
-  rowKey(table, placeOf('ordered', point(n)), point(n), '' as ByteString)
+const key = (n: number): ByteString => rowKey(table, placeOf('ordered', point(n)), point(n), '' as ByteString)
 
 function stand(sliceRows: number) {
   const rows = new Map<ByteString, Uint8Array>()
@@ -68,7 +67,11 @@ const roots = (trees: Trees, ids: readonly number[]) =>
   ids.map(id => ({ ...trees.node(table, id, 0, 0), counted: trees.isCounted(table, id) }))
 
 const step = fc.oneof(
-  fc.record({ kind: fc.constant('put' as const), n: fc.nat(60), value: fc.option(fc.nat(9), { nil: undefined }) }),
+  fc.record({
+    kind: fc.constant('put' as const),
+    n: fc.nat(60),
+    value: fc.option(fc.nat(9), { nil: undefined }),
+  }),
   fc.constant({ kind: 'count' as const }),
   fc.constant({ kind: 'checkpoint' as const }),
   fc.record({ kind: fc.constant('cut' as const), at: fc.integer({ min: 1, max: 59 }) }),
@@ -120,7 +123,9 @@ it('a restart while it was counted finds no pages, and counts anew', () => {
   expect(trees.leafCount(table, 0)).toBe(0)
   checkpoint()
   const pages = `t${u32ToString(table)}`
-  expect([...store.scan('' as ByteString, '\xff' as ByteString)].filter(([at]) => at.startsWith(pages))).toEqual([])
+  expect(
+    [...store.scan('' as ByteString, '\xff' as ByteString)].filter(([at]) => at.startsWith(pages)),
+  ).toEqual([])
   const reopened = new Trees(store, self)
   reopened.follow(catalog)
   while (trees.isCounting) trees.countOn()
