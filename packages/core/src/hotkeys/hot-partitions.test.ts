@@ -80,6 +80,47 @@ describe('busy partitions', () => {
     })
   })
 
+  describe('a partition that is cut', () => {
+    const fed = (keyOf: (n: number) => number) => {
+      const hot = new HotPartitions()
+      for (let n = 0; n < 600; n++) hot.noteWrite(1, 1, key(keyOf(n)), n * 50)
+      hot.cut(1, 1, 2)
+      return hot.report(30_000)
+    }
+
+    it('gives what is known of growing keys to its upper part, where they go on', () => {
+      expect(fed(n => n)).toMatchObject([{ partition: 2, pattern: 'ever-growing key' }])
+    })
+
+    it('keeps what is known of other keys', () => {
+      expect(fed(n => n % 20)).toMatchObject([{ partition: 1 }])
+    })
+
+    it('is known for what it is however often it is cut', () => {
+      const hot = new HotPartitions()
+      let last = 1
+      for (let n = 0; n < 3_000; n++) {
+        hot.noteWrite(1, last, key(n), n * 20)
+        if (n % 150 === 149) hot.cut(1, last, ++last)
+      }
+      expect(hot.report(60_000)[0]).toMatchObject({ partition: last, pattern: 'ever-growing key' })
+    })
+  })
+
+  it('a report leaves out other tables, and partitions with fewer requests than asked for', () => {
+    const hot = new HotPartitions()
+    for (let n = 0; n < 1_000; n++) {
+      hot.noteRead(1, 1, key(n), n * 10)
+      if (n % 100 === 0) hot.noteRead(1, 2, key(n), n * 10)
+      hot.noteRead(2, 1, key(n), n * 10)
+    }
+    const named = (options: Parameters<HotPartitions['report']>[1]) =>
+      hot.report(10_000, options).map(({ table, partition }) => `${table}/${partition}`)
+    expect(named({ table: 1 })).toEqual(['1/1', '1/2'])
+    expect(named({ leastPerSecond: 10 })).toEqual(['1/1', '2/1'])
+    expect(named({ partitionsShown: 1 })).toEqual(['1/1'])
+  })
+
   it('memory is bounded: partitions by count, sketches by bytes; the busy stay', () => {
     const hot = new HotPartitions({ partitionsMax: 100, bytesMax: 200_000 })
     for (let n = 0; n < 200_000; n++) {

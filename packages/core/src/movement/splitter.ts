@@ -156,7 +156,8 @@ export class Splitter {
     return (
       partition.replicas[0] === this.#node.self &&
       partition.move === undefined &&
-      this.#node.isReady(view, partition)
+      this.#node.isReady(view, partition) &&
+      this.#options.trees.isCounted(view.descriptor.id, partition.id)
     )
   }
 
@@ -257,7 +258,7 @@ export class Splitter {
     if (isGiven(settings, table, right.from)) return false
     for (const side of [left, right]) {
       if (this.#isQuiet(table, side, QUIET_LOOKS, 'cut')) return false
-      if (!this.#node.isReady(view, side)) return false
+      if (!this.#node.isReady(view, side) || !this.#options.trees.isCounted(table, side.id)) return false
     }
     const sideOf = (partition: Partition) => ({
       bytes: this.#sizes.of(table, partition).bytes,

@@ -74,6 +74,7 @@ export interface NodeHooks {
 }
 
 const TELL_TIME_MS = 1_000
+const COUNT_PAUSE_MS = 1
 
 export class Node {
   readonly config: NodeConfig
@@ -125,7 +126,7 @@ export class Node {
         { data: { field: 'join' } },
       )
     }
-    trees = new Trees(store, config.id)
+    trees = new Trees(store, config.id, config.tuning.treeSliceRows)
     return new Node(world, config, hooks, store, trees, replayed)
   }
 
@@ -169,7 +170,7 @@ export class Node {
     })
     this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)
-    this.catalog.onChange(() => trees.follow(this.catalog))
+    this.catalog.onChange(() => this.#followMaps())
     this.admission = this.#makeAdmission()
     this.#serve()
     const { sweepIntervalMs, sweepRecheckMs, collectIntervalMs, scrubIntervalMs } = config.tuning
@@ -286,6 +287,20 @@ export class Node {
       if (this.rebuild.pending) await pause(this.#clock, 500)
     }
     this.#hurrying = false
+  }
+
+  #followMaps(): void {
+    const wasCounting = this.trees.isCounting
+    this.trees.follow(this.catalog)
+    if (!wasCounting && this.trees.isCounting) void this.#countTrees()
+  }
+
+  /** Slice by slice, so that requests go on between them. */
+  async #countTrees(): Promise<void> {
+    while (!this.#stopped && this.trees.isCounting) {
+      await pause(this.#clock, COUNT_PAUSE_MS)
+      if (!this.#stopped) this.trees.countOn()
+    }
   }
 
   #isMember(peer: PeerId): boolean {

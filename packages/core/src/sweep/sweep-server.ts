@@ -40,6 +40,10 @@ function serveTrees(node: NodeContext, trees: Trees): void {
         unknown.push(theirs.id)
         continue
       }
+      if (!trees.isCounted(view.descriptor.id, theirs.id)) {
+        unready.push(theirs.id)
+        continue
+      }
       if (!speaksFor(node, view, partition)) unready.push(theirs.id)
       if (!sameNode(theirs, trees.node(view.descriptor.id, theirs.id, 0, 0))) differing.push(theirs.id)
     }

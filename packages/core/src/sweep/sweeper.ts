@@ -116,11 +116,14 @@ export class Sweeper {
   /** Some partitions that both keep the rows of; complete when this node has everything of them that the peer had. */
   async exchangePartitions(
     view: TableView,
-    shared: readonly Partition[],
+    asked: readonly Partition[],
     peer: NodeId,
   ): Promise<ExchangeResult | undefined> {
     const table = view.descriptor.id
-    if (shared.length === 0) return { peer, partitions: 0, differing: 0, repaired: 0, complete: true }
+    // A tree that is still being counted can be compared with nothing.
+    const shared = asked.filter(({ id }) => this.#trees.isCounted(table, id))
+    const isAll = shared.length === asked.length
+    if (shared.length === 0) return { peer, partitions: 0, differing: 0, repaired: 0, complete: isAll }
     this.#node.counters.sweepExchanges++
     const partitions = shared.map(({ id, version }) => {
       const { digest, rows } = this.#trees.node(table, id, 0, 0)
@@ -131,7 +134,7 @@ export class Sweeper {
       const differing = new Set(roots.differing)
       const unready = new Set([...roots.unready, ...roots.unknown])
       let repaired = 0
-      let complete = true
+      let complete = isAll
       for (const partition of shared) {
         if (this.#stopped) return undefined
         const { id } = partition

@@ -9,6 +9,11 @@
  * checkpoint. The number of leaves follows from the table's settings, so holders agree on it. In ordered
  * tables a row's leaf follows from a hash of its key: a leaf is then no range, and reading one reads the
  * partition.
+ *
+ * A partition that is cut or joined while the node runs may be large, and counting it takes a second for a few
+ * hundred thousand rows. So it is counted in slices: the tree is that of the rows before `countedTo`, exactly, at any
+ * moment; changes of rows behind it are left to the count. Until it is whole the tree proves nothing
+ * (`isCounted`), is not kept on disk, and is not scrubbed.
  */
 
 import { prefixEnd, stringToU32, u32ToString } from '../base/bytes.ts'
@@ -32,6 +37,7 @@ const PAGE_LEAVES = 256
 const ORDERED_LEAVES = 256
 
 interface PartitionTree {
+  readonly table: TableId
   readonly id: number
   readonly from: ByteString
   readonly to: ByteString
@@ -40,6 +46,8 @@ interface PartitionTree {
   readonly leafCount: number
   /** Undefined until a row arrives: an empty tree costs nothing. */
   tree: MerkleTree | undefined
+  /** Set while it is being counted: rows from here on are not in the tree yet. */
+  countedTo: ByteString | undefined
   readonly dirtyPages: Set<number>
   /** Are its pages on disk complete as of the last checkpoint? */
   kept: boolean
@@ -77,6 +85,8 @@ function leafCountOf(view: TableView, partition: Partition): number {
 }
 
 const emptyNode: TreeNode = { digest: [0, 0, 0, 0], rows: 0 }
+/** Rows counted at once: a few milliseconds. */
+const SLICE_ROWS = 2_000
 const MARK = new Uint8Array([1])
 
 export class Trees {
@@ -86,9 +96,33 @@ export class Trees {
   /** Prefixes of pages that stand for nothing any more. */
   readonly #forgotten = new Set<ByteString>()
 
-  constructor(store: Store, self: NodeId) {
+  readonly #sliceRows: number
+  readonly #uncounted = new Set<PartitionTree>()
+
+  constructor(store: Store, self: NodeId, sliceRows = SLICE_ROWS) {
     this.#store = store
     this.#self = self
+    this.#sliceRows = sliceRows
+  }
+
+  /** Is there anything left to count? */
+  get isCounting(): boolean {
+    return this.#uncounted.size > 0
+  }
+
+  /** Is the tree of this partition whole? */
+  isCounted(table: TableId, id: number): boolean {
+    return this.#held(table, id)?.countedTo === undefined
+  }
+
+  /** Counts the next slice of rows; to be called until nothing is left. */
+  countOn(): void {
+    let left = this.#sliceRows
+    for (const held of this.#uncounted) {
+      const trees = this.#tables.get(held.table)!
+      left -= this.#count(trees, held, left)
+      if (left <= 0) return
+    }
   }
 
   /** Makes trees for partitions that are new here, or have other bounds; forgets those not kept here any more. */
@@ -104,16 +138,18 @@ export class Trees {
       this.#tables.set(id, table)
       this.#drop(table, held)
       const fresh = held.filter(partition => !table.byId.has(partition.id))
-      this.#add(view, table, fresh, known === undefined ? replayed : [])
+      this.#add(view, table, fresh, known === undefined ? replayed : undefined)
     }
   }
 
-  #drop(table: TableTrees, held: readonly Partition[]): void {
-    const bounds = new Map(held.map(partition => [partition.id, partition]))
-    for (const [id, { from, to, prefix }] of table.byId) {
+  #drop(table: TableTrees, kept: readonly Partition[]): void {
+    const bounds = new Map(kept.map(partition => [partition.id, partition]))
+    for (const [id, held] of table.byId) {
+      const { from, to, prefix } = held
       const now = bounds.get(id)
       if (now !== undefined && now.from === from && now.to === to) continue
       table.byId.delete(id)
+      this.#uncounted.delete(held)
       this.#forgotten.add(prefix)
     }
   }
@@ -122,15 +158,25 @@ export class Trees {
     view: TableView,
     table: TableTrees,
     fresh: readonly Partition[],
-    replayed: readonly ReplayedChange[],
+    /** Undefined: the node runs, and must not stop for long. */
+    replayed: readonly ReplayedChange[] | undefined,
   ): void {
     const loaded = new Set<number>()
+    let left = this.#sliceRows
     for (const partition of fresh) {
       const made = this.#make(view, partition)
       table.byId.set(partition.id, made)
-      if (this.#loadPages(table, made)) loaded.add(made.id)
-      else this.#count(table, made)
+      if (replayed !== undefined && this.#loadPages(table, made)) {
+        loaded.add(made.id)
+        continue
+      }
+      this.#forgotten.delete(made.prefix)
+      made.countedTo = made.from
+      this.#uncounted.add(made)
+      if (replayed === undefined) left -= this.#count(table, made, left)
+      else this.#count(table, made, Number.POSITIVE_INFINITY)
     }
+    if (replayed === undefined) return
     const changes = replayed.filter(({ key }) => {
       return rowTable(key) === view.descriptor.id && loaded.has(view.map.locate(key).id)
     })
@@ -141,9 +187,11 @@ export class Trees {
     const { id, from, to } = partition
     const leafCount = leafCountOf(view, partition)
     return {
+      table: view.descriptor.id,
       id,
       from,
       to,
+      countedTo: undefined,
       prefix: pagePrefix(view.descriptor.id, partition, leafCount),
       leafCount,
       tree: undefined,
@@ -171,7 +219,7 @@ export class Trees {
     const trees = this.#tables.get(table)
     if (trees === undefined) return
     const held = trees.byId.get(trees.map.locate(key).id)
-    if (held === undefined) return
+    if (held === undefined || isBehind(held, key)) return
     const token = leafToken(trees.order, key)
     const tree = this.#tree(trees, held)
     if (before !== undefined) tree.apply(token, before, -1)
@@ -190,7 +238,8 @@ export class Trees {
   recountLeaf(table: TableId, id: number, leaf: number): boolean {
     const trees = this.#tables.get(table)!
     const held = trees.byId.get(id)!
-    const digests = [...this.#leafRows(trees, held, leaf, held.from)].map(row => row.digest)
+    const rows = [...this.#leafRows(trees, held, leaf, held.from)].filter(({ key }) => !isBehind(held, key))
+    const digests = rows.map(row => row.digest)
     const changed = this.#tree(trees, held).setLeaf(leaf, sumDigests(digests))
     if (changed) held.dirtyPages.add(Math.floor(leaf / PAGE_LEAVES))
     return changed
@@ -209,7 +258,9 @@ export class Trees {
   ): { wrong: number; cells: number; nextLeaf: number } {
     const trees = this.#tables.get(table)
     const held = trees?.byId.get(id)
-    if (trees === undefined || held?.tree === undefined) return { wrong: 0, cells: 0, nextLeaf: 0 }
+    const isWhole = held?.countedTo === undefined
+    if (trees === undefined || held?.tree === undefined || !isWhole)
+      return { wrong: 0, cells: 0, nextLeaf: 0 }
     const { tree } = held
     const hashed = trees.order === 'hashed'
     const { from, to } = hashed ? tokenRange(table, tree.leafRange(leaf).from, tree.end) : held
@@ -240,8 +291,10 @@ export class Trees {
     return { wrong, cells, nextLeaf }
   }
 
+  /** 0 while there is no whole tree. */
   leafCount(table: TableId, id: number): number {
-    return this.#held(table, id)?.tree?.leafCount ?? 0
+    const held = this.#held(table, id)
+    return held?.countedTo === undefined ? (held?.tree?.leafCount ?? 0) : 0
   }
 
   *#leafRows(
@@ -317,6 +370,12 @@ export class Trees {
     this.#forgotten.clear()
     for (const { byId } of this.#tables.values()) {
       for (const held of byId.values()) {
+        if (held.countedTo !== undefined) {
+          // What is on disk under its name is of the last time that there was a partition with these bounds.
+          for (const [key] of this.#store.scan(held.prefix, prefixEnd(held.prefix)))
+            writes.push({ key, value: undefined })
+          continue
+        }
         for (const page of held.dirtyPages) {
           const to = Math.min((page + 1) * PAGE_LEAVES, held.leafCount)
           writes.push({ key: pageKey(held, page), value: held.tree?.leafPage(page * PAGE_LEAVES, to) })
@@ -355,15 +414,31 @@ export class Trees {
     for (const key of unknown) this.recount(table, key)
   }
 
-  /** All pages are written anew at the next checkpoint: what is on disk may be of other rows. */
-  #count(trees: TableTrees, held: PartitionTree): void {
-    const { table } = trees.map
-    for (const [key, value] of this.#store.scan(held.from, held.to)) {
-      if (value !== DAMAGED) this.applied(table, key, undefined, digestCell(key, value))
+  /**
+   * Counts up to so many rows, and returns how many. All pages are written anew at the first checkpoint after the
+   * last row: what is on disk may be of other rows.
+   */
+  #count(trees: TableTrees, held: PartitionTree, rowsMax: number): number {
+    const from = held.countedTo!
+    // What `applied` adds here is behind nothing.
+    held.countedTo = undefined
+    let rows = 0
+    for (const [key, value] of this.#store.scan(from, held.to)) {
+      if (rows >= rowsMax) {
+        held.countedTo = key
+        return rows
+      }
+      rows++
+      if (value !== DAMAGED) this.applied(trees.map.table, key, undefined, digestCell(key, value))
     }
+    this.#uncounted.delete(held)
     for (let page = 0; page < Math.ceil(held.leafCount / PAGE_LEAVES); page++) held.dirtyPages.add(page)
+    return rows
   }
 }
+
+const isBehind = ({ countedTo }: PartitionTree, key: ByteString): boolean =>
+  countedTo !== undefined && key >= countedTo
 
 const PREFIX_LENGTH = 1 + 4 + 4 + 4 + 4
 

@@ -48,7 +48,11 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
   const nodes = direct.nodes ?? randomPick(random, [3, 3, 3, 4, 5, 5, 7])
   const zones = randomPick(random, [1, 2, 3, 3, nodes])
   const chosen = roles ?? pickSome(random, tableRoles, 0.55)
-  const tables = chosen.map(role => swarmTable(random, role, nodes, { replication, keys, partitioners }))
+  // Of its own, so that older seeds keep their other options.
+  const splits = new SeededRandom(seed ^ 0x5b117)
+  const tables = chosen.map(role =>
+    swarmTable(random, role, nodes, { replication, keys, partitioners, splits }),
+  )
   const options: SwarmOptions = {
     seed,
     nodes,
@@ -74,6 +78,8 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
       moveBytesPerSecond: randomPick(random, [2_000, 50_000, 10_000_000]),
       movePageBytes: randomPick(random, [100, 1_000, 262_144]),
       movesAtOnce: randomPick(random, [1, 4, 32]),
+      splitIntervalMs: randomPick(splits, [50, 200, 1_000]),
+      treeSliceRows: randomPick(splits, [1, 3, 2_000]),
     },
     storeLimits: randomChance(random, 0.8)
       ? {
@@ -113,10 +119,12 @@ function swarmTable(
     replication,
     keys,
     partitioners,
+    splits,
   }: {
     readonly replication: SwarmOverrides['replication']
     readonly keys: number | undefined
     readonly partitioners: readonly Partitioner[] | undefined
+    readonly splits: SeededRandom
   },
 ): SwarmTable {
   const n = replication?.n ?? Math.min(nodes, randomPick(random, [3, 3, 3, 2, 5]))
@@ -139,7 +147,7 @@ function swarmTable(
     specification: {
       name: role,
       key: 'k',
-      partitioning: partitioningOf(random, partitioners),
+      partitioning: partitioningOf(random, splits, partitioners),
       replication: settings,
       conflict: { kind },
     },
@@ -150,6 +158,7 @@ type Partitioner = 'ring' | 'fixed' | 'modulo' | 'range'
 
 function partitioningOf(
   random: SeededRandom,
+  splits: SeededRandom,
   among: readonly Partitioner[] = ['ring', 'ring', 'fixed', 'modulo', 'range'],
 ): NonNullable<TableSpecification['partitioning']> {
   switch (randomPick(random, among)) {
@@ -161,7 +170,13 @@ function partitioningOf(
       return {
         kind: 'range',
         splitPoints: randomPick(random, [[], ['k3'], ['k1', 'k12', 'k5']]),
-        auto: false,
+        ...(randomChance(splits, 0.5)
+          ? {
+              auto: true,
+              splitBytes: randomPick(splits, [1_024, 2_048, 4_096]),
+              splitOperationsPerSecond: randomPick(splits, [2, 10, 2_000]),
+            }
+          : { auto: false }),
       }
     default:
       return { kind: 'ring' }
@@ -172,7 +187,7 @@ function partitioningOf(
 export function describeOptions(options: SwarmOptions): string {
   const tables = options.tables.map(({ name, specification }) => {
     const { n, r, w, sloppy } = specification.replication!
-    return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''})`
+    return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind}${specification.partitioning!.auto === true ? ' auto' : ''} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''})`
   })
   return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
 }

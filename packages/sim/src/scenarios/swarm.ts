@@ -362,6 +362,8 @@ class SwarmRun {
     ).size
     for (const { node } of this.#cluster.machines) {
       if (node === undefined) continue
+      for (const what of ['splits', 'merges'] as const)
+        this.#coverage[`automatic ${what}`] = (this.#coverage[`automatic ${what}`] ?? 0) + node.splitter[what]
       for (const [name, count] of Object.entries(node.counters))
         this.#coverage[name] = (this.#coverage[name] ?? 0) + count
       this.#coverage.checkpoints = (this.#coverage.checkpoints ?? 0) + node.store.status().checkpoints
