@@ -81,8 +81,19 @@ afterAll(async () => {
 
 describe('README', () => {
   it('has only blocks that this test knows how to run', () => {
-    expect(new Set(blocks.map(block => block.language))).toEqual(new Set(['sh', 'ts']))
+    expect(new Set(blocks.map(block => block.language))).toEqual(new Set(['sh', 'text', 'ts']))
     expect(blocks.length).toBeGreaterThanOrEqual(6)
+  })
+
+  it('names only commands that exist where it shows what e2e/growth.test.ts runs', async () => {
+    const lines = blocks.filter(block => block.language === 'text').flatMap(block => block.text.split('\n'))
+    const verbs = lines.map(line => /^npx quorate (start|\w+ \w+)/.exec(line)?.[1])
+    expect(verbs).not.toContain(undefined)
+    expect(verbs).toContain('cluster plan')
+    for (const verb of new Set(verbs)) {
+      const { stdout } = await run('bash', ['-c', `${command('npx quorate')} ${verb} --help`])
+      expect(stdout).toContain('Usage: quorate')
+    }
   })
 
   it('npm start and npm test are run by .ci/run', () => {

@@ -292,8 +292,6 @@ export class Coordination {
     }
   }
 
-  // ── members ──
-
   operation(): OperationId {
     return randomByteString(this.#options.random, 16) as OperationId
   }
@@ -470,7 +468,10 @@ export class Coordination {
   }
 
   async readTables(timeoutMs: number): Promise<TablesState> {
-    const found = await this.registers.read(REGISTER_TABLES as ByteString, { timeoutMs })
+    const unread = (error: Error): never => {
+      throw this.#unchanged('the list of tables', { kind: 'not-applied', reason: error.message })
+    }
+    const found = await this.registers.read(REGISTER_TABLES as ByteString, { timeoutMs }).catch(unread)
     return found.value === undefined ? noTables : decodeTables(found.value)
   }
 

@@ -82,8 +82,9 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'leaderless/write-flow.js',
-        find: 'needed: this.#needed }]);',
-        replace: 'needed: Math.max(1, this.#needed - 1) }]);',
+        find: "needed: Math.min(answersNeeded(level, Math.max(members.length, this.#needed), w, 'w'), members.length),",
+        replace:
+          "needed: Math.max(1, Math.min(answersNeeded(level, Math.max(members.length, this.#needed), w, 'w'), members.length) - 1),",
       },
     ],
     expects: ['receipts', 'no-lost-write'],
@@ -135,9 +136,9 @@ export const mutants: readonly Mutant[] = [
     name: 'reply-before-read-durable',
     patches: [
       {
-        file: 'leaderless/data-handlers.js',
-        find: 'if (position === 0)\n                respond.ok({ cell, asOf });',
-        replace: 'if (position >= 0)\n                respond.ok({ cell, asOf });',
+        file: 'leaderless/replica-handlers.js',
+        find: 'if (position === 0)\n                    respond.ok({ cell, asOf });',
+        replace: 'if (position >= 0)\n                    respond.ok({ cell, asOf });',
       },
       {
         file: 'leaderless/read-flow.js',
