@@ -160,7 +160,7 @@ describe('looking and mending', () => {
   it('ring and explain', async () => {
     const partitions = await ok(['ring', 'carts'], 'ring')
     expect(partitions.reduce((sum, item) => sum + Number(item.share), 0)).toBeCloseTo(1)
-    expect(partitions[0]).toMatchObject({ table: 'carts', index: 0, start: 0, replicas: expect.any(Array) })
+    expect(partitions[0]).toMatchObject({ table: 'carts', id: 0, start: 0, replicas: expect.any(Array) })
     const [why] = await ok(['explain', 'get', 'events', 's1', '3'], 'explanation')
     expect(why).toMatchObject({ table: 'events', token: expect.any(Number), homes: expect.any(Array) })
     expect(why!.why).not.toHaveLength(0)
@@ -237,6 +237,44 @@ describe('forms of answers', () => {
     expect(JSON.parse(stdout).items).toContainEqual(
       expect.objectContaining({ code: 8, name: 'outcomeUnknown' }),
     )
+  })
+
+  it('tables by each partitioner and by preset, and what is wrong with their settings', async () => {
+    const create = (...args: string[]) => nodes.json<Record<string, unknown>>(['table', 'create', ...args])
+    const ranged = await create('names', '--key', 'id', '--partitioning', 'range', '--split-at', 'g', 'p')
+    expect(ranged.items).toMatchObject([{ partitioning: { kind: 'range', splitPoints: ['g', 'p'] } }])
+    const ring = await ok(['ring', 'names'], 'ring')
+    expect(ring.map(({ first, move }) => [first, move])).toEqual([
+      ['the first key', null],
+      ['g', null],
+      ['p', null],
+    ])
+    const drawn = (await nodes.command(['ring', 'names', '-o', 'table'])).stdout
+    expect(drawn).toMatch(/^names: 3 partitions by range/)
+    expect(drawn).toContain('FIRST KEY')
+    const dealt = await create('dealt', '--key', 'id', '--buckets', '12')
+    expect(dealt.warnings.join()).toContain('going from 3 nodes to 4 moves 3/4 of the keys, 75 %')
+    const like = await create('regions', '--key', 'id', '--like', 'hbase', '--n', '2')
+    expect(like.items).toMatchObject([{ replication: { n: 2 }, partitioning: { kind: 'range' } }])
+    expect(like.warnings.join()).toContain('not yet: a single leader for each region')
+    const [riak] = await ok(['table', 'create', 'vnodes', '--key', 'id', '--like', 'riak'], 'tables')
+    expect(riak).toMatchObject({ partitioning: { kind: 'fixed', partitions: 64 } })
+    expect(await ok(['table', 'show', 'vnodes'], 'tables')).toMatchObject([
+      { like: ['riak'], map: { partitions: 64, moving: 0 } },
+    ])
+    for (const [args, message] of [
+      [['--split-at', 'p', 'g'], 'partitioning.splitPoints[1]: "g" lies before the point before it, "p"'],
+      [['--split-at', 'g', 'g'], 'partitioning.splitPoints[1]: "g" is the same as the point before it'],
+      [
+        ['--partitioning', 'ring', '--partitions', '8'],
+        '--partitions is for tables that are partitioned by fixed',
+      ],
+      [['--partitions', '0'], 'partitioning.partitions: is a whole number from 1'],
+      [['--like', 'oracle'], 'Allowed choices are dynamo'],
+    ] as const) {
+      const refused = await nodes.command(['table', 'create', 'wrong', '--key', 'id', ...args])
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(message)])
+    }
   })
 
   it('health ends with 10 and status says partial when a node is dead', async () => {

@@ -315,4 +315,152 @@ describe('on a quiet cluster', () => {
     expect((await nodes.command(['cluster', 'plan'])).code).toBe(0)
     await verified(nodes)
   })
+  /** What is staged is planned and carried out. */
+  async function carriedOut(): Promise<PlanItem> {
+    const plan = await planOf(nodes)
+    const result = await nodes.command(['cluster', 'commit', plan.id])
+    expect(result.code, said(result)).toBe(0)
+    return plan
+  }
+
+  it('a node that joined forms no cluster of its own when --join is forgotten', async () => {
+    await nodes.end('n4', 'SIGTERM')
+    const { id, address, http, data } = nodes.node('n4')
+    const own = ['--id', id, '--listen', address, '--http', http, '--data', data, '--zone', 'n1']
+    const result = await quorate(['start', ...own], { timeoutMs: 30_000 })
+    expect([result.code, said(result)]).toEqual([
+      2,
+      expect.stringContaining('belongs to a node that joined a cluster: start "n4" with --join'),
+    ])
+    nodes.launch('n4')
+    await until('n4 is back', async () => {
+      const { items } = await nodes.json<{ node: string; state: string }>(['status'])
+      return items.every(({ state }) => state === 'ready')
+    })
+  })
+
+  it('one partition is cut, moved and merged again, and a node weighs more', async () => {
+    interface RingItem {
+      readonly id: number
+      readonly first: string
+      readonly replicas: readonly string[]
+    }
+    const staged = async (...args: string[]): Promise<void> => {
+      const result = await nodes.command(['cluster', ...args])
+      expect(result.code, said(result)).toBe(0)
+    }
+    const cut = async (): Promise<RingItem | undefined> =>
+      (await nodes.json<RingItem>(['ring', 'ranged'])).items.find(({ first }) => first === 'k00500')
+    await staged('split', 'ranged', '--at', 'k00500')
+    await carriedOut()
+    const { id, replicas } = (await cut())!
+    const to = ['n1', 'n2', 'n3', 'n4', 'n5'].find(node => !replicas.includes(node))!
+    await staged('move', 'ranged', String(id), '--from', replicas[0]!, '--to', to)
+    expect((await carriedOut()).moves).toBe(1)
+    expect((await cut())!.replicas).toContain(to)
+    await staged('move', 'ranged', String(id), '--from', to, '--to', replicas[0]!)
+    await carriedOut()
+    await staged('merge', 'ranged', String(id))
+    await carriedOut()
+    expect(await cut()).toBeUndefined()
+    await staged('reweigh', 'n4', '2')
+    await carriedOut()
+    const { items } = await nodes.json<{ id: string; weight: number }>(['cluster', 'status'])
+    expect(items.find(item => item.id === 'n4')!.weight).toBe(2)
+    const { items: past } = await nodes.json<{ undo: string[] }>(['cluster', 'history'])
+    expect(past.at(-1)!.undo).toEqual(['quorate cluster reweigh n4 1'])
+    expect(past[0]!.undo).toEqual(['quorate cluster leave n5', 'quorate cluster leave n4'])
+    await verified(nodes)
+  })
+
+  it('Ctrl-C leaves a task to itself and says how to wait for it', async () => {
+    expect((await nodes.command(['cluster', 'leave', 'n5'])).code).toBe(0)
+    const plan = await planOf(nodes)
+    const started = quorate(
+      ['cluster', 'commit', plan.id, '--limit', '1KiB', '--http', nodes.node('n1').http],
+      {
+        onStart: child =>
+          void until('the task runs', async () => {
+            const { task } = await taskAt(nodes.node('n1').http)
+            return task !== null
+          }).then(async () => {
+            // It has just been told; a moment later it watches.
+            await pause(1_000)
+            child.kill('SIGINT')
+          }),
+      },
+    )
+    const { code, stderr } = await started
+    if (code !== 0) {
+      expect([code, stderr]).toEqual([130, expect.stringContaining(`quorate task wait ${plan.id}`)])
+      expect((await nodes.command(['task', 'cancel'])).code).toBe(0)
+    }
+    await nodes.command(['task', 'wait', plan.id])
+  })
+
+  it('a task that is cancelled leaves the cluster as it was', async () => {
+    expect((await nodes.command(['cluster', 'leave', 'n5'])).code).toBe(0)
+    const plan = await planOf(nodes)
+    const slow = ['cluster', 'commit', plan.id, '--detach', '--limit', '1KiB']
+    expect((await nodes.command(slow)).code).toBe(0)
+    expect((await nodes.command(['task', 'pause'])).code).toBe(0)
+    expect((await nodes.json<{ task: { state: string } }>(['task', 'show'])).items[0]!.task.state).toBe(
+      'paused',
+    )
+    const cancel = await nodes.command(['task', 'cancel', plan.id])
+    expect([cancel.code, said(cancel)]).toEqual([0, expect.stringContaining('cancelling')])
+    const wait = await nodes.command(['task', 'wait', plan.id])
+    expect([wait.code, said(wait)]).toEqual([123, expect.stringContaining('cancelled')])
+    const { items } = await nodes.json<{ id: string; state: string }>(['cluster', 'status'])
+    expect(items.map(({ id, state }) => `${id} ${state}`)).toEqual(
+      ['n1', 'n2', 'n3', 'n4', 'n5'].map(id => `${id} active`),
+    )
+    await verified(nodes)
+  })
+
+  it('an initial member that left is refused when it comes back, and does not hang', async () => {
+    expect((await nodes.command(['cluster', 'leave', 'n3'])).code).toBe(0)
+    await carriedOut()
+    await nodes.end('n3', 'SIGTERM')
+    nodes.launch('n3')
+    await until('n3 is refused', async () => nodes.node('n3').child === undefined)
+    expect(nodes.node('n3').output).toMatch(/n3 is no member of cluster[\s\S]*next: mv /)
+  })
+
+  it('a dead node is replaced by another; one that is given up is made up for by the others', async () => {
+    await nodes.end('n5', 'SIGKILL')
+    await launchNewcomersBeside(['n5', 'n3'], { n6: 'n2' })
+    await until('n5 is suspected', async () => {
+      const { items } = await nodes.json<{ id: string; suspected: boolean }>(['cluster', 'status'])
+      return items.some(({ id, suspected }) => id === 'n5' && suspected)
+    })
+    expect((await nodes.command(['cluster', 'replace', 'n5', '--by', 'n6'])).code).toBe(0)
+    await carriedOut()
+    await verified(nodes)
+    await nodes.end('n6', 'SIGKILL')
+    await until(
+      'n6 is given up',
+      async () => (await nodes.command(['cluster', 'give-up', 'n6', '--yes'])).code === 0,
+    )
+    expect((await nodes.command(['cluster', 'rebalance'])).code).toBe(0)
+    await carriedOut()
+    await verified(nodes)
+    const { items } = await nodes.json<{ id: string }>(['cluster', 'status'])
+    expect(items.map(({ id }) => id)).toEqual(['n1', 'n2', 'n4'])
+  })
+
+  async function launchNewcomersBeside(
+    gone: readonly string[],
+    zones: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    for (const id of gone) nodes.nodes.splice(nodes.nodes.indexOf(nodes.node(id)), 1)
+    for (const [id, zone] of Object.entries(zones)) {
+      await nodes.newcomer(id, ['--zone', zone])
+      nodes.launch(id)
+      await until(`${id} waits to join`, async () => {
+        const { items } = await nodes.json<{ id: string; state: string }>(['cluster', 'status'])
+        return items.some(item => item.id === id && item.state === 'staged')
+      })
+    }
+  }
 })

@@ -57,6 +57,7 @@ export function quorate(
     input?: string
     timeoutMs?: number
     wrap?: readonly string[]
+    onStart?: (child: ChildProcess) => void
   } = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
@@ -65,6 +66,7 @@ export function quorate(
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
+    options.onStart?.(child)
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', chunk => {

@@ -11,7 +11,7 @@ it('help and README agree on --member: one for each other node, which may leave 
   expect(help('start')).toContain('once for each of the others (this node may be left out)')
   const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
   expect(readme).toContain('Each `--member` names one other node; the node itself may be left out.')
-  const starts = readme.split('\n').filter(line => line.startsWith('npx quorate start --id'))
+  const starts = readme.split('\n').filter(line => line.includes('--member id=') && line.startsWith('npx'))
   expect(starts).toHaveLength(3)
   for (const line of starts) {
     const own = /--id (\w+)/.exec(line)![1]!

@@ -156,6 +156,16 @@ export class QuorateClient {
     return decodeTables(reply.tables).tables
   }
 
+  /** Sends a message that any node can answer, as it is. */
+  passOn<Request, Reply>(
+    message: Message<Request, Reply>,
+    request: Request,
+    options: CallOptions,
+  ): Promise<Reply> {
+    const ask = (peer: PeerId, leftMs: number) => this.rpc.request(peer, message, request, leftMs)
+    return this.attempt(options, true, () => this.#anyPeer(), ask)
+  }
+
   #anyPeer(): PeerId {
     const members = this.router.catalog.members.members
     if (members.length === 0) throw new QuorateError('NOT_READY', 'the client is not connected yet')

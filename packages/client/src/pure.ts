@@ -13,6 +13,7 @@ export { documentFromJson, documentToJson, type JsonValue } from './document-jso
 export type { Level } from './level.ts'
 export { operationFromHex, operationToHex } from './operation.ts'
 export { PRESET_NAMES, type Preset, type PresetName, presets, presetsOf } from './presets.ts'
+export { type ProxyIdentity, RoutingProxy } from './proxy.ts'
 export { makeReceipt, type Receipt } from './receipt.ts'
 export type { Seed } from './router.ts'
 export {

@@ -58,8 +58,8 @@ export class Introduction {
     await this.#transport.close()
   }
 
-  /** Returns when the node may speak; the error when it is refused. Undefined as well when it was stopped. */
-  async ask(): Promise<QuorateError | undefined> {
+  /** Returns when the node may speak, is refused, or was stopped. */
+  async ask(): Promise<'welcome' | 'stopped' | QuorateError> {
     const { config, isKnown, onTrouble } = this.#options
     const operation = randomByteString(nodeRandom(), 16) as OperationId
     const { seeds } = config.join
@@ -67,7 +67,7 @@ export class Introduction {
       const seed = seeds[turn % seeds.length]!
       try {
         await this.#askOne(seed, operation)
-        return undefined
+        return 'welcome'
       } catch (error) {
         if (!isQuorateError(error)) throw error
         if (REFUSALS.has(error.code))
@@ -78,10 +78,10 @@ export class Introduction {
           )
         onTrouble(seed.address, error)
       }
-      if (isKnown && turn + 1 >= seeds.length) return undefined
+      if (isKnown && turn + 1 >= seeds.length) return 'welcome'
       await pause(this.#clock, AGAIN_MS)
     }
-    return undefined
+    return 'stopped'
   }
 
   async #askOne(

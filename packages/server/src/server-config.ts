@@ -33,7 +33,7 @@ const split = (text: string): { host: string; port: number } => {
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
 }
 
-function isLoopback(text: string): boolean {
+export function isLoopback(text: string): boolean {
   const { host } = split(text)
   return /^127\.\d+\.\d+\.\d+$/.test(host) || host === 'localhost' || host === '::1'
 }

@@ -68,6 +68,49 @@ describe('configuration', () => {
   })
 })
 
+describe('a node that joins', () => {
+  const base = { id: 'n4', data: '/tmp/x', listen: '127.0.0.1:7704', zone: 'a' }
+
+  it('is told whom to ask: as a list, or parted by commas', () => {
+    const { node } = resolveConfig([
+      environmentSettings({ QUORATE_JOIN: '127.0.0.1:7701, 127.0.0.1:7702', QUORATE_NEW_ZONE: 'true' }),
+      { ...base, cluster: 'c0ffee', weight: 2 },
+    ])
+    expect(node.members.map(({ id, weight }) => [id, weight])).toEqual([['n4', 2]])
+    expect(node.join).toEqual({
+      seeds: ['127.0.0.1:7701', '127.0.0.1:7702'].map(address => ({ peer: `seed:${address}`, address })),
+      cluster: 'c0ffee',
+      newZone: true,
+    })
+    expect(resolveConfig([{ ...base, join: ['127.0.0.1:7701'] }]).node.join).toMatchObject({
+      cluster: '',
+      newZone: false,
+    })
+    expect(resolveConfig([base]).node.join).toBeUndefined()
+  })
+
+  it.each([
+    [{ join: '' }, /join\[0\]: must look like host:port/],
+    [{ join: [] }, /join: names at least one member/],
+    [{ join: 'n1' }, /join\[0\]: must look like host:port, not "n1"/],
+    [{ join: '127.0.0.1:0' }, /join\[0\]: must have a port from 1/],
+    [{ join: '127.0.0.1:7704' }, /join: names 127\.0\.0\.1:7704, which is this node itself/],
+    [{ join: '127.0.0.1:7701', listen: '127.0.0.1:0' }, /listen: must have a port/],
+    [
+      { join: '127.0.0.1:7701', members: [{ id: 'n1', address: '127.0.0.1:7701' }] },
+      /join: .*not both "join" and "members"/,
+    ],
+    [{ cluster: 'c0ffee' }, /cluster: is for a node that joins/],
+    [{ newZone: true }, /newZone: is for a node that joins/],
+    [{ join: '127.0.0.1:7701', newZone: 'perhaps' }, /newZone/],
+    [{ join: '127.0.0.1:7701', weight: 0 }, /weight: of "n4" must be above 0/],
+    [{ join: '127.0.0.1:7701', weight: -1 }, /weight: of "n4" must be above 0/],
+    [{ moveBytesPerSecond: 1 }, /moveBytesPerSecond/],
+  ])('%j is refused by name', (settings, message) => {
+    expect(refusal(() => resolveConfig([{ ...base, ...settings }]))).toMatch(message)
+  })
+})
+
 describe('data directory', () => {
   it('belongs to one node', async () => {
     const path = join(scratch, 'own')
@@ -189,6 +232,62 @@ describe('admin interface', () => {
       message: 'there is no table "nothing"',
     })
     expect((await get('/api/v1/ledger?limit=0')).status).toBe(400)
+  })
+
+  const post = (path: string, body?: object) =>
+    app.request(path, {
+      method: 'POST',
+      headers: { ...local.headers, authorization: 'Bearer secret' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+
+  it('shows the cluster, an empty plan, and no task', async () => {
+    expect(await (await get('/api/v1/cluster')).json()).toMatchObject({
+      node: 'n1',
+      fresh: true,
+      members: [{ id: 'n1', state: 'active', suspected: false }],
+      staged: [],
+      history: [],
+    })
+    expect(await (await get('/api/v1/cluster/plan')).json()).toMatchObject({
+      isEmpty: true,
+      moves: 0,
+      problems: [],
+      // Measured with the tables, of which there is none.
+      nodes: [{ node: 'n1', freeBytes: null }],
+    })
+    expect(await (await get('/api/v1/task')).json()).toMatchObject({
+      drives: true,
+      task: null,
+      reports: [],
+      receivedBytesTotal: 0,
+    })
+    expect(await (await get('/metrics')).text()).toMatch(/^quorate_move_received_bytes_total 0$/m)
+  })
+
+  it('stages, refuses what cannot be, and clears', async () => {
+    const staged = await post('/api/v1/cluster/stage', { kind: 'reweigh', node: 'n1', weight: 2 })
+    expect(await staged.json()).toMatchObject({ words: 'n1 weighs 2', staged: ['n1 weighs 2'] })
+    const cleared = await post('/api/v1/cluster/clear')
+    expect(await cleared.json()).toEqual({ cleared: ['n1 weighs 2'] })
+  })
+
+  it.each([
+    ['cluster/stage', { kind: 'leave', node: 'n9' }, 404, /there is no member "n9"/],
+    ['cluster/stage', { kind: 'dance' }, 400, /"dance" is not known/],
+    ['cluster/stage', undefined, 400, /the body must be a JSON object/],
+    ['cluster/commit', {}, 400, /plan/],
+    ['cluster/commit', { plan: 'p-1', bytesPerSecond: 1 }, 400, /bytesPerSecond/],
+    ['cluster/commit', { plan: 'p-1', force: true }, 400, /force/],
+    ['cluster/commit', { plan: 'p-1' }, 404, /there is no plan p-1/],
+    ['cluster/give-up', { node: 'n1' }, 409, /"n1" answers/],
+    ['cluster/give-up', { node: 'n9' }, 404, /there is no member "n9"/],
+    ['task/pause', undefined, 404, /no task runs/],
+    ['task/cancel', { task: 'p-1' }, 404, /no task is named p-1; none runs/],
+  ])('POST %s %j is refused with %i', async (path, body, status, message) => {
+    const response = await post(`/api/v1/${path}`, body)
+    expect(response.status).toBe(status)
+    expect(await errorOf(response)).toMatchObject({ message: expect.stringMatching(message) })
   })
 
   it('a member that cannot be reached is logged once, not at every try', async () => {

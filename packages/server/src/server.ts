@@ -3,19 +3,12 @@
 import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
-import {
-  AssertionError,
-  Node,
-  type NodeConfig,
-  type NodeHooks,
-  QuorateError,
-  stringToHex,
-} from '@quorate/core'
+import { AssertionError, Node, type NodeConfig, QuorateError, stringToHex } from '@quorate/core'
 import { type Logger, pino } from 'pino'
 import { LmdbTable } from './adapters/lmdb-table.ts'
 import { NodeDisk } from './adapters/node-disk.ts'
 import { nodeRandom } from './adapters/node-random.ts'
-import { adminApp, listenAdmin } from './admin-http.ts'
+import { type AdminListener, adminApp, listenAdmin } from './admin-http.ts'
 import { DataDirectory } from './data-directory.ts'
 import { etcdRegisters } from './etcd/etcd-registers.ts'
 import { serverExit } from './exit-codes.ts'
@@ -40,59 +33,34 @@ export interface ServerHooks {
 export async function startServer(config: ServerConfig, hooks: ServerHooks = {}): Promise<RunningServer> {
   const log =
     hooks.log ?? pino({ level: config.logLevel, base: { node: config.node.id } }, pino.destination(2))
-  const fatal = hooks.onFatal ?? ((code: number): void => process.exit(code))
+  const endings = endingsOf(log, hooks)
   const directory = await DataDirectory.open(config.data, config.node.id)
-  const onFatal = (error: QuorateError): void => {
-    log.fatal({ code: error.code, data: error.data }, error.message)
-    fatal(error.code === 'STORE_DAMAGED' ? serverExit.storeDamaged : serverExit.storeFailed, error)
-  }
-  const onRefused = (error: QuorateError): void => {
-    log.fatal({ code: error.code, data: error.data }, error.message)
-    fatal(serverExit.refused, error)
-  }
   const troubles = new TroubleLog(log)
   let transport: TcpTransport | undefined
   let node: Node | undefined
   try {
     const late = new LateTransport()
-    const opened = await openNode(config, directory, late, {
-      onFatal,
-      onTrouble: message => troubles.needsOperator(config.node.id, message),
-      onRefused,
-      freeBytes: freeBytesOf(directory.path),
+    node = await openNode(config, directory, late, troubles, endings)
+    transport = new TcpTransport({
+      identity: { node: config.node.id, incarnation: node.store.incarnation, cluster: '' },
+      onRefused: (peer, error) => troubles.met(peer, error),
+      onReached: peer => troubles.over(peer),
     })
-    node = opened
-    transport = transportOf(opened, troubles)
-    const port = await listenOn('listen', config.listen, (host, wanted) => transport!.listen(host, wanted))
-    const tokenFile = join(directory.path, 'admin-token')
-    const app = adminApp({ node: opened, token: directory.token, tokenFile })
-    const admin = await listenOn('http', config.http, (host, wanted) => listenAdmin(app, host, wanted))
-    const address = `${hostOf(config.listen)}:${port}`
-    const http = `${hostOf(config.http)}:${admin.port}`
-    log.info(
-      { address, http, data: config.data, incarnation: stringToHex(opened.store.incarnation) },
-      'serving',
-    )
-    const introduction = introduce(config.node, opened, troubles)
-    const mayBegin = introduction?.ask() ?? Promise.resolve(undefined)
-    const endTransport = transport
-    let stopping = false
-    void mayBegin.then(async refused => {
-      await introduction?.stop()
-      if (refused !== undefined) onRefused(refused)
-      else if (!stopping) late.attach(endTransport)
-    })
+    const own: Parts = { node, transport, late, directory }
+    const { admin, ...where } = await listen(config, own)
+    const incarnation = stringToHex(node.store.incarnation)
+    log.info({ ...where, data: config.data, incarnation }, 'serving')
+    const introduction = introduce(config.node, node, troubles)
+    beginToSpeak(introduction, own, endings.onRefused)
     return {
-      node: opened,
-      address,
-      http,
+      node,
+      ...where,
       async stop() {
-        stopping = true
         await introduction?.stop()
         await admin.close()
         await late.close()
-        await endTransport.close()
-        await opened.stop()
+        await own.transport.close()
+        await own.node.stop()
         await directory.release()
         log.info('stopped')
       },
@@ -106,30 +74,79 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
   }
 }
 
-function transportOf(node: Node, troubles: TroubleLog): TcpTransport {
-  return new TcpTransport({
-    identity: { node: node.config.id, incarnation: node.store.incarnation, cluster: '' },
-    onRefused: (peer, error) => troubles.met(peer, error),
-    onReached: peer => troubles.over(peer),
-  })
+interface Parts {
+  readonly node: Node
+  readonly transport: TcpTransport
+  readonly late: LateTransport
+  readonly directory: DataDirectory
+}
+
+/** Why a process may end by itself. */
+interface Endings {
+  readonly onFatal: (error: QuorateError) => void
+  readonly onRefused: (error: QuorateError) => void
+}
+
+function endingsOf(log: Logger, hooks: ServerHooks): Endings {
+  const fatal = hooks.onFatal ?? ((code: number): void => process.exit(code))
+  const ending = (codeOf: (error: QuorateError) => number) => (error: QuorateError) => {
+    log.fatal({ code: error.code, data: error.data }, error.message)
+    fatal(codeOf(error), error)
+  }
+  return {
+    onFatal: ending(error =>
+      error.code === 'STORE_DAMAGED' ? serverExit.storeDamaged : serverExit.storeFailed,
+    ),
+    onRefused: ending(() => serverExit.refused),
+  }
 }
 
 async function openNode(
   config: ServerConfig,
   directory: DataDirectory,
   transport: LateTransport,
-  hooks: NodeHooks,
+  troubles: TroubleLog,
+  endings: Endings,
 ): Promise<Node> {
-  const world = {
-    clock: new NodeClock(),
-    random: nodeRandom(),
-    disk: await NodeDisk.open(directory.log),
-    table: await LmdbTable.open(directory.table),
-    transport,
-  }
+  const disk = await NodeDisk.open(directory.log)
+  const table = await LmdbTable.open(directory.table)
+  const world = { clock: new NodeClock(), random: nodeRandom(), disk, table, transport }
   const { coordination } = config
   const registers = coordination.kind === 'etcd' ? { registers: etcdRegisters(coordination) } : {}
-  return Node.open({ ...world, ...registers }, config.node, hooks)
+  return Node.open({ ...world, ...registers }, config.node, {
+    ...endings,
+    onTrouble: message => troubles.needsOperator(config.node.id, message),
+    freeBytes: freeBytesOf(directory.path),
+  })
+}
+
+async function listen(
+  config: ServerConfig,
+  { node, transport, directory }: Parts,
+): Promise<{ address: string; http: string; admin: AdminListener }> {
+  const port = await listenOn('listen', config.listen, (host, wanted) => transport.listen(host, wanted))
+  const tokenFile = join(directory.path, 'admin-token')
+  const app = adminApp({ node, token: directory.token, tokenFile })
+  const admin = await listenOn('http', config.http, (host, wanted) => listenAdmin(app, host, wanted))
+  return {
+    address: `${hostOf(config.listen)}:${port}`,
+    http: `${hostOf(config.http)}:${admin.port}`,
+    admin,
+  }
+}
+
+/** The node speaks in its own name as soon as it may. */
+function beginToSpeak(
+  introduction: Introduction | undefined,
+  { late, transport }: Parts,
+  onRefused: (error: QuorateError) => void,
+): void {
+  if (introduction === undefined) return late.attach(transport)
+  void introduction.ask().then(async answer => {
+    await introduction.stop()
+    if (answer === 'welcome') late.attach(transport)
+    else if (answer !== 'stopped') onRefused(answer)
+  })
 }
 
 /** A node that joins asks first whether it may have its name. */

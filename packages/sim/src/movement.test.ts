@@ -1,7 +1,14 @@
 /** Growing and shrinking a cluster of live nodes, with nothing in its way and with the mover killed at each step. */
 
 import { type QuorateClient, table } from '@quorate/client/pure'
-import { defaultTuning, type NodeTuning, pause, type TableSpecification } from '@quorate/core'
+import {
+  changeChunk,
+  defaultTuning,
+  type NodeTuning,
+  pause,
+  type TableSpecification,
+  withMove,
+} from '@quorate/core'
 import { expect, test } from 'vitest'
 import { differences } from './checkers/convergence.ts'
 import { drain } from './node-runner/drain.ts'
@@ -114,3 +121,66 @@ for (const partitioning of partitionings) {
     })
   }, 60_000)
 }
+
+test('a move that is queued for a task that is over is taken back, not carried out', async () => {
+  await run(async ({ client, cluster }) => {
+    await client.createTable('rows', { key: 'k', partitioning: { kind: 'fixed', partitions: 4 } })
+    const newcomer = cluster.newcomer('z1')
+    newcomer.start()
+    const [n1] = cluster.machines.map(machine => machine.node!)
+    await until(client, () => n1!.catalog.members.members.length === 4)
+    const { descriptor, map } = n1!.catalog.named('rows')
+    const [partition] = map.partitions
+    const to = [newcomer.id, ...partition!.settled.slice(1)]
+    // What a committer does that was cut off while its task was taken back.
+    const queued = await n1!.coordination.maps.change(
+      descriptor.id,
+      partition!.chunk,
+      chunk =>
+        changeChunk(chunk!, entry =>
+          entry.id === partition!.id
+            ? withMove(entry, { task: 'p-over', session: 0, stage: 'queued', to })
+            : entry,
+        )!,
+      n1!.coordination.operation(),
+    )
+    expect(queued.kind).toBe('committed')
+    const isQuiet = (): boolean =>
+      cluster.machines.every(({ node }) =>
+        node!.catalog.findNamed('rows')?.map.partitions.every(({ move }) => move === undefined),
+      )
+    await until(client, isQuiet)
+    expect(n1!.catalog.named('rows').map.partitions[0]!.replicas).toEqual(partition!.settled)
+  })
+})
+
+test('a plan is refused when it is unknown, stale, spent, or another runs; nothing is changed then', async () => {
+  await run(async ({ client, cluster }) => {
+    await client.createTable('rows', { key: 'k', partitioning: { kind: 'fixed', partitions: 8 } })
+    const newcomer = cluster.newcomer('z1')
+    newcomer.start()
+    const [n1, n2] = cluster.machines.map(machine => machine.node!)
+    await until(client, () => [n1, n2].every(node => node!.catalog.members.members.length === 4))
+    const refused = (work: Promise<unknown>): Promise<string> =>
+      work.then(
+        () => 'was not refused',
+        (error: Error) => error.message,
+      )
+    const version = n1!.catalog.named('rows').map.version
+    expect(await refused(n1!.control.commit('p-000000000000'))).toMatch(/there is no plan p-000000000000/)
+    const stale = await n1!.control.plan()
+    await n1!.control.stage({ kind: 'reweigh', node: 'n1', weight: 2 })
+    expect(await refused(n1!.control.commit(stale.id))).toMatch(/is stale/)
+    expect(n1!.catalog.named('rows').map.version).toBe(version)
+    await n1!.control.clear()
+    const plan = await n1!.control.plan()
+    const both = await Promise.all([
+      refused(n1!.control.commit(plan.id)),
+      refused(n2!.control.commit(plan.id)),
+    ])
+    expect(both.filter(message => message === 'was not refused')).toHaveLength(1)
+    await until(client, () => n1!.control.changes.task === undefined)
+    expect(await refused(n1!.control.commit(plan.id))).toMatch(/is spent: it was done before/)
+    expect(n1!.control.changes.history.map(({ id }) => id)).toEqual([plan.id])
+  })
+})

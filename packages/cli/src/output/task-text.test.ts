@@ -12,6 +12,7 @@ const task = {
   bytes: 1_000,
   bytesPerSecond: 100,
   startedMs: 5,
+  undo: [],
   by: 'n1',
 } as const
 const report = (partition: number, more: Partial<PartitionReport> = {}): PartitionReport =>

@@ -14,6 +14,20 @@ const weight = (text: string): number => {
 export function addNodeCommands(program: Command, result: ProgramResult): void {
   addDemo(program, result)
   addStart(program, result)
+  addProxy(program, result)
+}
+
+function addProxy(program: Command, result: ProgramResult): void {
+  program
+    .command('proxy')
+    .description('one address for clients: sends each request to a node that keeps its row')
+    .requiredOption('--nodes <addresses>', 'data ports of some nodes: host:port[,host:port…]')
+    .option('--listen <address>', 'where clients connect: host:port', '127.0.0.1:7700')
+    .action(async options => {
+      const { proxy } = await import('../commands/proxy.ts')
+      const { processTerminal } = await import('../output/terminal.ts')
+      result.exitCode = await proxy(options, processTerminal())
+    })
 }
 
 function addDemo(program: Command, result: ProgramResult): void {
@@ -82,7 +96,7 @@ function addStart(program: Command, result: ProgramResult): void {
     .option('--new-zone', 'with --join: the zone is meant to be one that no member is in yet')
     .option(
       '--move-bytes-per-second <bytes>',
-      'what this node takes at most of rows that are moved to it: 16MiB (default), 500KiB',
+      'what each node takes at most of rows that are moved to it, when a plan is committed here without --limit: 16MiB (default), 500KiB',
       byteCount('--move-bytes-per-second'),
     )
     .action(async options => {

@@ -39,9 +39,11 @@ export interface Task {
   /** Partitions that move, and the bytes the plan foresaw. */
   readonly moves: number
   readonly bytes: number
-  /** All receivers together take no more. */
+  /** What each receiver takes at most. */
   readonly bytesPerSecond: number
   readonly startedMs: number
+  /** Commands that lead back, as the cluster was before; the last change first. */
+  readonly undo: readonly string[]
   /** Who commits it: until it runs, nobody else goes on with it. */
   readonly by: string
 }

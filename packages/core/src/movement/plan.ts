@@ -126,7 +126,10 @@ export function makePlan(input: PlanInput): Plan {
     moves,
     rows: sum(tables, table => sum(table.moves, move => move.rows)),
     bytes,
-    seconds: Math.ceil(bytes / input.bytesPerSecond + work * STEP_SECONDS),
+    // Receivers take their parts at the same time.
+    seconds: Math.ceil(
+      Math.max(0, ...nodes.map(node => node.incomingBytes)) / input.bytesPerSecond + work * STEP_SECONDS,
+    ),
     problems,
     warnings,
     survives: survivability(input, tables),

@@ -252,13 +252,21 @@ export class Receiver {
     if (source === undefined)
       throw new QuorateError('UNAVAILABLE', `waits for one of ${partition.settled.join(', ')} to come back`)
     const { table, session, reached } = record
+    const { throttle } = this.#options
+    const portion = throttle.portion(this.#options.pageBytes)
+    await throttle.take(portion, () => this.#isOpen(record) === undefined)
     const address = { table, partition: partition.id, mapVersion: partition.version, session }
-    const page = await rpc.request(
-      source as string as PeerId,
-      movePageMessage,
-      { ...address, after: reached, bytes: this.#options.pageBytes },
-      PAGE_MS,
-    )
+    const page = await rpc
+      .request(
+        source as string as PeerId,
+        movePageMessage,
+        { ...address, after: reached, bytes: Math.min(portion, this.#options.pageBytes) },
+        PAGE_MS,
+      )
+      .catch((error: unknown) => {
+        throttle.giveBack(portion)
+        throw error
+      })
     // The move may have been taken back, and begun anew, while the page was on its way.
     if (this.#isOpen(record)?.[1] === undefined) return
     let bytes = 0
@@ -276,7 +284,7 @@ export class Receiver {
     if (!page.more) record.state = 'verifying'
     this.#keep(record)
     await durable(store, store.handed)
-    await this.#options.throttle.take(bytes, () => this.#isOpen(record) === undefined)
+    throttle.giveBack(portion - bytes)
   }
 
   #keep(record: Session): void {

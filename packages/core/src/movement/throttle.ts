@@ -40,6 +40,7 @@ export function nextRate(rate: number, limit: number, strain: number, limits: Th
 /** A second of traffic may come at once. */
 const BURST_MS = 1_000
 const WAIT_MS = 50
+const PORTION_BYTES_MIN = 4 * 1024
 
 export class Throttle {
   readonly #clock: Clock
@@ -78,7 +79,20 @@ export class Throttle {
     this.#filledMs = now
   }
 
-  /** Waits until the debt of what was taken before is paid; what is asked for may be owed. */
+  /** The most to ask for at once: a quarter of a second's worth, so that a low rate is kept evenly. */
+  portion(bytes: number): number {
+    return Math.max(PORTION_BYTES_MIN, Math.min(bytes, Math.floor(this.#rate / 4)))
+  }
+
+  /** What was taken and did not come. */
+  giveBack(bytes: number): void {
+    this.#tokens += bytes
+  }
+
+  /**
+   * Waits until what was taken before is paid for, and then takes: before the bytes are asked for, or many who
+   * ask at once would each get a portion whatever the rate.
+   */
   async take(bytes: number, isStopped: () => boolean): Promise<void> {
     for (;;) {
       this.#fill()

@@ -203,6 +203,7 @@ export class ClusterControl {
       bytes: plan.bytes,
       bytesPerSecond,
       startedMs: Math.round(clock.wallMs()),
+      undo: undoAll(plan.staged, this.#node.catalog.members),
       by: self,
     }
     await this.#change(before => {
@@ -371,17 +372,13 @@ export class ClusterControl {
     if (task?.id !== id || (task.state !== 'running' && task.state !== 'cancelling')) return
     if (!(await this.#allSettled(id)) || !this.#leaversAreEmpty()) return
     const isCancelled = task.state === 'cancelling'
-    const weights = new Map(
-      this.#node.catalog.members.members.map(member => [member.id as string, member.weight]),
-    )
     await this.#settleMembers(isCancelled)
     if (!(await this.#coordination.settleVoters())) return
     await this.#change(before => {
       if (before.task?.id !== id) return `the task ${id} is over`
       const { changes, moves, startedMs } = before.task
-      const undo = changes.flatMap(
-        change => undoOf(change, change.kind === 'reweigh' ? weights.get(change.node) : undefined) ?? [],
-      )
+      // What was cancelled is as it was.
+      const undo = isCancelled ? [] : before.task.undo
       const entry = {
         id,
         outcome: isCancelled ? ('cancelled' as const) : ('done' as const),
@@ -452,4 +449,12 @@ export class ClusterControl {
       }
     })
   }
+}
+
+/** To be asked before the plan is applied: afterwards the weights are others. */
+function undoAll(changes: readonly StagedChange[], { members }: MembersState): string[] {
+  const weights = new Map(members.map(member => [member.id as string, member.weight]))
+  return changes
+    .flatMap(change => undoOf(change, change.kind === 'reweigh' ? weights.get(change.node) : undefined) ?? [])
+    .reverse()
 }

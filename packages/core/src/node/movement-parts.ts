@@ -19,7 +19,6 @@ import type { NodeTuning } from './node-config.ts'
 const FOLLOW_MS = 1_000
 /** Gossip tells of changes; once in so many looks they are read whether it did or not. */
 const FOLLOW_READS = 5
-const PAGE_BYTES = 256 * 1024
 
 export interface MovementOptions {
   readonly node: NodeContext
@@ -58,7 +57,7 @@ export class MovementParts {
       throttle: this.throttle,
       isRunning: task => this.control.isRunning(task),
       mapsAreKept,
-      pageBytes: PAGE_BYTES,
+      pageBytes: tuning.movePageBytes,
     })
     this.mover = new Mover({
       node,

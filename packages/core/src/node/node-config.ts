@@ -24,6 +24,8 @@ export interface NodeTuning {
   /** What each node takes of rows that are moved to it, at most, per second; and partitions that move at once. */
   readonly moveBytesPerSecond: number
   readonly movesAtOnce: number
+  /** Of rows that come in one message while a partition is moved. */
+  readonly movePageBytes: number
   /** How often partitions of range tables are looked at, whether to split or merge them. */
   readonly splitIntervalMs: number
   /** How old an answer to a read at r = 1 may be, from the memory of its coordinator; 0: off. */
@@ -44,6 +46,7 @@ export const defaultTuning: NodeTuning = {
   scrubIntervalMs: 3_600_000,
   moveBytesPerSecond: 16 * 1024 * 1024,
   movesAtOnce: 32,
+  movePageBytes: 256 * 1024,
   splitIntervalMs: 5_000,
   hotReadCacheMs: 0,
   treeSliceRows: 2_000,

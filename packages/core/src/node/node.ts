@@ -150,12 +150,8 @@ export class Node {
     this.counters = newCounters()
     this.#startedMs = clock.monotonicMs()
     this.time = new ClusterTime(clock, limits.clockDriftMaxMs / 2)
-    this.#reservation = new ClockReservation(
-      store,
-      clock,
-      () => this.time.now(),
-      () => this.#trustsClock(),
-    )
+    const trusts = (): boolean => this.#trustsClock()
+    this.#reservation = new ClockReservation(store, clock, () => this.time.now(), trusts)
     this.rebuild = new Rebuild(store, config.id)
     const rpc = new Rpc(world.transport, clock, {
       self: config.id as string as PeerId,

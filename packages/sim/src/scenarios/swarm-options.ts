@@ -76,6 +76,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
       tokensPerNode: randomPick(random, [1, 2, 4]),
       randomTokens: randomChance(random, 0.8),
       moveBytesPerSecond: randomPick(random, [2_000, 50_000, 10_000_000]),
+      movePageBytes: randomPick(random, [100, 1_000, 262_144]),
       movesAtOnce: randomPick(random, [1, 4, 32]),
       splitIntervalMs: randomPick(splits, [50, 200, 1_000]),
       hotReadCacheMs: randomPick(splits, [0, 0, 500, 5_000]),
