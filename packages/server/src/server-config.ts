@@ -98,6 +98,7 @@ const configSchema = v.strictObject({
   tokens: v.optional(v.picklist(['allocated', 'random'])),
   gossipIntervalMs: v.optional(duration),
   sweepIntervalMs: v.optional(duration),
+  hotReadCacheMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(60_000))),
   scrubIntervalMs: v.optional(duration),
   collectIntervalMs: v.optional(duration),
   logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error'])),
@@ -305,6 +306,7 @@ function tuningOf(settings: ServerSettings): NodeConfig['tuning'] {
     scrubIntervalMs: settings.scrubIntervalMs ?? defaultTuning.scrubIntervalMs,
     collectIntervalMs: settings.collectIntervalMs ?? defaultTuning.collectIntervalMs,
     lateWriteMs: defaultTuning.lateWriteMs,
+    hotReadCacheMs: settings.hotReadCacheMs ?? defaultTuning.hotReadCacheMs,
     moveBytesPerSecond: settings.moveBytesPerSecond ?? defaultTuning.moveBytesPerSecond,
   }
 }

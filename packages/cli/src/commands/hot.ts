@@ -20,6 +20,13 @@ function keyText({ key, share, error }: HotPartition['keys'][number]): string {
   return isSure ? `${key} ${percent(share)}` : `${key} ${Math.round(least * 100)} to ${percent(share)}`
 }
 
+/** Of a spread load no key means anything; of keys that grow one is an example. */
+function keysText({ pattern, keys }: HotPartition): string {
+  if (pattern === 'spread') return ''
+  if (pattern === 'ever-growing key') return keys[0] === undefined ? '' : `${keys[0].key}, …`
+  return keys.slice(0, KEYS_SHOWN).map(keyText).join(', ')
+}
+
 const columns: readonly Column<HotPartition>[] = [
   { name: 'TABLE', value: item => item.table },
   { name: 'PARTITION', value: item => item.partition },
@@ -34,8 +41,7 @@ const columns: readonly Column<HotPartition>[] = [
   { name: 'HOMES', value: item => item.replicas.join(' ') },
   {
     name: 'KEYS',
-    // Of a spread load no key means anything.
-    value: item => (item.pattern === 'spread' ? '' : item.keys.slice(0, KEYS_SHOWN).map(keyText).join(', ')),
+    value: keysText,
   },
 ]
 

@@ -24,12 +24,14 @@ import {
   type ReadRequest,
   rangeMessage,
   readMessage,
+  type WireReceipt,
   type WriteReply,
   type WriteRequest,
   writeMessage,
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
 import type { Admission } from './admission.ts'
+import { HotReads, type ReadAnswer } from './hot-reads.ts'
 import { LatencyTracker } from './latency-tracker.ts'
 import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
@@ -45,6 +47,8 @@ const FORWARD_SHARE_MS = 1_500
 export interface DataHandlersOptions {
   readonly node: NodeContext
   readonly admission: Admission
+  /** How old an answer to a read at r = 1 may be; 0: nothing is kept. */
+  readonly hotReadCacheMs: number
   /** A request came with a newer map than this node has: time to look at the registers. */
   readonly onBehind: () => void
   /** May this node take client requests yet? Throws NOT_READY. */
@@ -56,10 +60,12 @@ export class DataHandlers {
   readonly #options: DataHandlersOptions
   readonly #doors: PartitionDoors
   readonly #latency = new LatencyTracker()
+  readonly hotReads: HotReads
 
   constructor(options: DataHandlersOptions) {
     this.#options = options
     this.#node = options.node
+    this.hotReads = new HotReads(options.node, options.hotReadCacheMs)
     this.#doors = new PartitionDoors(options.node, options.onBehind)
     this.#serveClients()
     serveReplicas(options.node, this.#doors)
@@ -230,23 +236,45 @@ export class DataHandlers {
     respond: Respond<ReadReply>,
     leave: () => void,
   ): void {
-    new ReadFlow({
-      context: this.#node,
-      view,
-      key,
-      needed,
-      hops,
-      deadline,
-      latency: this.#latency,
-      onResult: (cell: Cell | undefined, receipt) => {
-        guarded(respond, () => {
-          const values = cell === undefined ? [] : view.rule.read(cell)
-          respond.ok({ receipt, values, context: encodeContextToken(seenOf(cell ?? emptyCell), key) })
-        })
-      },
-      onError: error => respond.fail(error),
-      onDone: leave,
-    }).start()
+    const answer = (cell: Cell | undefined, receipt: WireReceipt): void =>
+      guarded(respond, () => {
+        const values = cell === undefined ? [] : view.rule.read(cell)
+        respond.ok({ receipt, values, context: encodeContextToken(seenOf(cell ?? emptyCell), key) })
+      })
+    const flow = (
+      onResult: (cell: Cell | undefined, receipt: WireReceipt) => void,
+      onError: (error: unknown) => void,
+      onDone: () => void,
+    ): void => {
+      new ReadFlow({
+        context: this.#node,
+        view,
+        key,
+        needed,
+        hops,
+        deadline,
+        latency: this.#latency,
+        onResult,
+        onError,
+        onDone,
+      }).start()
+    }
+    const load = (): Promise<ReadAnswer> =>
+      new Promise((resolve, reject) =>
+        flow(
+          (cell, receipt) => resolve({ cell, receipt }),
+          reject,
+          () => {},
+        ),
+      )
+    const shared = this.hotReads.find(view, key, needed, load)
+    if (shared === undefined) return flow(answer, error => respond.fail(error), leave)
+    void shared
+      .then(
+        ({ cell, receipt }) => answer(cell, { ...receipt, forwarded: hops > 0 }),
+        (error: unknown) => respond.fail(error),
+      )
+      .then(leave)
   }
 
   /**

@@ -78,6 +78,8 @@ export class RowStore {
   #memoryFrom: Stamp
   /** Called once for each row found damaged. */
   onDamaged: (key: ByteString) => void = () => {}
+  /** Called in the turn in which the store shows another state of a row, or none. */
+  onShown: (key: ByteString) => void = () => {}
 
   constructor(options: RowStoreOptions) {
     this.#store = options.store
@@ -116,6 +118,7 @@ export class RowStore {
   markDamaged(key: ByteString): void {
     if (this.#damaged.has(key)) return
     this.#store.commit([{ key: damageKey(key), value: new Uint8Array(0) }])
+    this.onShown(key)
     this.#damaged.add(key)
     this.#memoryFrom = this.#hybrid.peek()
     this.onDamaged(key)
@@ -210,6 +213,7 @@ export class RowStore {
     batch.push({ key, value: empty ? undefined : encodeCell(cell) })
     const position = this.#store.commit(batch)
     this.#damaged.delete(key)
+    this.onShown(key)
     this.#trees.recount(view.descriptor.id, key)
     return position
   }
@@ -261,6 +265,7 @@ export class RowStore {
     keys.forEach((key, at) => {
       this.#damaged.delete(key)
       this.#collectable.delete(key)
+      this.onShown(key)
       const stored = before[at]
       if (stored === undefined) return
       if (stored === DAMAGED) this.#trees.recount(view.descriptor.id, key)
@@ -271,6 +276,7 @@ export class RowStore {
 
   /** Told of a row that the collector, on its evidence, has removed or rewritten in a batch of its own. */
   collected(view: TableView, key: ByteString, before: Uint8Array, after: Uint8Array | undefined): void {
+    this.onShown(key)
     const digest = after === undefined ? undefined : digestCell(key, after)
     this.#trees.applied(view.descriptor.id, key, digestCell(key, before), digest)
     this.#collectable.delete(key)
@@ -287,6 +293,7 @@ export class RowStore {
     const batch: TableWrite[] = [{ key, value: after }]
     if (discarded.length > 0) batch.push(...this.#ledger.entries(table, key, discarded, 'concurrent-loser'))
     const position = this.#store.commit(batch)
+    this.onShown(key)
     if (this.#damaged.size > 0 && this.#damaged.has(key)) this.#trees.recount(table, key)
     else
       this.#trees.applied(

@@ -53,6 +53,9 @@ const QUIET_LOOKS = 60
 /** Looks after a cut before load counts: two half-lives of the counts, on the default interval. */
 const LOAD_LOOKS = 12
 const SAMPLES_MIN = 100
+/** Changes of one table in one look, and the time between them for counting what was cut. */
+const CHANGES_MAX = 16
+const COUNT_MS = 50
 /** The start of a partition is its key behind the space and the table. */
 const START_AT = 5
 /** Words of one refusal, and refusals kept. */
@@ -143,7 +146,7 @@ export class Splitter {
         const { partitioning } = view.descriptor
         if (!isAuto(partitioning) || this.#options.isCommitting()) continue
         try {
-          await this.#look(view, partitioning)
+          await this.#lookUntilStill(view.descriptor.id, partitioning)
         } catch (error) {
           // Registers that cannot be reached now: looked at again.
           if (!isQuorateError(error)) throw error
@@ -161,12 +164,22 @@ export class Splitter {
     )
   }
 
-  async #look(view: TableView, settings: RangePartitioning): Promise<void> {
+  /** What has grown by more than one split between two looks is split again when its trees are counted. */
+  async #lookUntilStill(table: TableId, settings: RangePartitioning): Promise<void> {
+    for (let changes = 0; changes < CHANGES_MAX; changes++) {
+      const view = this.#node.catalog.view(table)
+      if (!(await this.#look(view, settings)) || this.#stopped) return
+      await pause(this.#node.clock, COUNT_MS)
+    }
+  }
+
+  /** True when something was changed: the view is of before. */
+  async #look(view: TableView, settings: RangePartitioning): Promise<boolean> {
     const table = view.descriptor.id
     const led = view.map.partitions.filter(partition => this.#leads(view, partition))
     const ids = new Set(led.map(({ id }) => id))
     this.#forgetRefusals(table, ids)
-    if (led.length === 0) return
+    if (led.length === 0) return false
     const homes = [...new Set(led.flatMap(partition => partition.replicas))]
     const { splitBytes, splitOperationsPerSecond } = settings
     // What is left out on all homes together is less than an eighth, and merging begins at a quarter.
@@ -177,15 +190,16 @@ export class Splitter {
     // Sizes are read from trees, which follow the map of now.
     const isStill = (): boolean => this.#node.catalog.find(table)?.map === view.map
     for (const partition of led) {
-      if (!isStill() || this.#stopped) return
-      if (await this.#splitOrNot(look, partition)) return
+      if (!isStill() || this.#stopped) return false
+      if (await this.#splitOrNot(look, partition)) return true
     }
     for (const partition of led) {
-      if (!isStill() || this.#stopped) return
-      if (await this.#mergeOrNot(look, partition)) return
+      if (!isStill() || this.#stopped) return false
+      if (await this.#mergeOrNot(look, partition)) return true
     }
     const neighbours = view.map.partitions.filter((_, at) => ids.has(view.map.partitions[at - 1]?.id ?? -1))
     this.#sizes.keepOnly(table, new Set([...ids, ...neighbours.map(({ id }) => id)]))
+    return false
   }
 
   #forgetRefusals(table: TableId, led: ReadonlySet<number>): void {

@@ -28,6 +28,8 @@ export interface NodeTuning {
   readonly movePageBytes: number
   /** How often partitions of range tables are looked at, whether to split or merge them. */
   readonly splitIntervalMs: number
+  /** How old an answer to a read at r = 1 may be, from the memory of its coordinator; 0: off. */
+  readonly hotReadCacheMs: number
   /** Rows of a cut or joined partition that are counted at once for its tree. */
   readonly treeSliceRows: number
   /** 16 allocated, or 256 random. */
@@ -46,6 +48,7 @@ export const defaultTuning: NodeTuning = {
   movesAtOnce: 32,
   movePageBytes: 256 * 1024,
   splitIntervalMs: 5_000,
+  hotReadCacheMs: 0,
   treeSliceRows: 2_000,
   tokensPerNode: 16,
   randomTokens: false,

@@ -20,6 +20,7 @@ import { DamageHealer } from '../leaderless/damage-healer.ts'
 import { DataHandlers } from '../leaderless/data-handlers.ts'
 import { HintReplayer } from '../leaderless/hint-replayer.ts'
 import { HintStore } from '../leaderless/hint-store.ts'
+import type { HotReads } from '../leaderless/hot-reads.ts'
 import { Ledger } from '../leaderless/ledger.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { RecentOperations } from '../leaderless/recent-operations.ts'
@@ -99,6 +100,7 @@ export class Node {
   readonly #startedMs: number
   #stopped = false
   #hurrying = false
+  #hotReads: HotReads | undefined
 
   /** Opens the store (recovering it) and starts serving. Rejects with STORE_DAMAGED and what to do. */
   static async open(world: World, config: NodeConfig, hooks: NodeHooks): Promise<Node> {
@@ -234,12 +236,14 @@ export class Node {
   }
 
   #serve(): void {
-    new DataHandlers({
+    const { hotReads } = new DataHandlers({
       node: this.context,
       admission: this.admission,
+      hotReadCacheMs: this.config.tuning.hotReadCacheMs,
       onBehind: () => void this.coordination.refresh(),
       refuseUnready: () => this.#refuseUnready(),
     })
+    this.#hotReads = hotReads
     serveCatalog(this.context, this.coordination)
     serveSweeps(this.context, this.trees)
     serveCollection(this.context, this.config.tuning.lateWriteMs)
@@ -312,6 +316,10 @@ export class Node {
 
   #loopLateMs(): number {
     return (this.coordination.membership.suspicionMultiplier() - 1) * 100
+  }
+
+  get hotReads(): HotReads {
+    return this.#hotReads!
   }
 
   get control(): MovementParts['control'] {

@@ -79,6 +79,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
       movePageBytes: randomPick(random, [100, 1_000, 262_144]),
       movesAtOnce: randomPick(random, [1, 4, 32]),
       splitIntervalMs: randomPick(splits, [50, 200, 1_000]),
+      hotReadCacheMs: randomPick(splits, [0, 0, 500, 5_000]),
       treeSliceRows: randomPick(splits, [1, 3, 2_000]),
     },
     storeLimits: randomChance(random, 0.8)
