@@ -121,7 +121,7 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     expects: [...lost, 'no-resurrection'],
-    seeds: 150,
+    seeds: 300,
     scenario: 'swarm',
     overrides: {
       faults: ['power cut of many', 'crash losing unsynced bytes', 'slow disk', 'torn write', 'clock jump'],
@@ -129,6 +129,9 @@ export const mutants: readonly Mutant[] = [
       operationsPerSecond: 100,
       roles: ['sets'],
       nodes: 3,
+      partitioners: ['ring'],
+      replication: { n: 3, r: 1, w: 1, sloppy: false },
+      keys: 4,
       tuning: { sweepIntervalMs: 15_000 },
     },
   },
