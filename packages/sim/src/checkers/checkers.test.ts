@@ -1,8 +1,10 @@
 import type { Receipt } from '@quorate/client/pure'
+import type { Context } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
 import { History, type ReadRecord, type WriteRecord } from '../workloads/history.ts'
 import type { RegisterOperation } from '../workloads/register-clients.ts'
 import type { Destruction, Evidence, TableFacts } from './evidence.ts'
+import { contextAfter } from './holders.ts'
 import { checkMonotonicReads } from './monotonic.ts'
 import { checkNoLostWrite } from './no-lost-write.ts'
 import { checkNoResurrection } from './no-resurrection.ts'
@@ -184,5 +186,18 @@ describe('registers', () => {
       operation({ key: 'r', kind: 'read' }, { ok: true, found }, call)
     expect(checkRegisters([swap('1', 1), swap('2', 3), see('1', 5)])).toHaveLength(1)
     expect(checkRegisters([swap('1', 1), swap('2', 3, false), see('1', 5), see('2', 7)])).toEqual([])
+  })
+})
+
+describe('what a holder owes after a collection', () => {
+  const actor = 'a' as Context[number]['actor']
+  const after = (intervals: number[], watermark: number) =>
+    contextAfter([{ actor, intervals }], watermark as never)[0]?.intervals
+  it('is everything past the watermark and nothing before it', () => {
+    expect(after([1, 4, 6, 9], 0)).toEqual([1, 4, 6, 9])
+    expect(after([1, 4, 6, 9], 5)).toEqual([6, 9])
+    expect(after([1, 4, 6, 9], 6)).toEqual([7, 9])
+    expect(after([1, 4, 6, 9], 8)).toEqual([9, 9])
+    expect(after([1, 4, 6, 9], 9)).toBeUndefined()
   })
 })

@@ -7,14 +7,15 @@
  */
 
 import {
+  type ActorHistory,
   type ByteString,
   type Context,
   contextCovers,
-  contextMax,
   DAMAGED,
   decodeCell,
   encodeKey,
   keyOfRow,
+  type Stamp,
 } from '@quorate/core'
 import type { WriteRecord } from '../workloads/history.ts'
 import type { SimCluster } from '../world/sim-cluster.ts'
@@ -61,7 +62,7 @@ interface Place {
   readonly holders: readonly string[]
 }
 
-/** Where the row lives, by the node's own map; undefined when the node cannot say or its tombstones were collected since. */
+/** Where the row lives, by the node's own map; undefined when the node cannot say. */
 function placeOf(machine: SimMachine, write: WriteRecord): Place | undefined {
   const { node } = machine
   if (node === undefined) return undefined
@@ -70,7 +71,6 @@ function placeOf(machine: SimMachine, write: WriteRecord): Place | undefined {
     const view = node.catalog.named(write.table)
     const key = keyOfRow(view, partitionKey, '' as ByteString)
     const partition = view.map.locate(key)
-    if (node.context.fences.at(key).watermark >= contextMax(write.context!)) return undefined
     // The rows may have gone elsewhere since: then this node cannot say.
     if (partition.version !== write.receipt!.mapVersion) return undefined
     return { key, holders: partition.writeSets.flat() }
@@ -80,6 +80,23 @@ function placeOf(machine: SimMachine, write: WriteRecord): Place | undefined {
   }
 }
 
+/**
+ * What a collection lets a row forget: a row that was collected and written again knows nothing from before
+ * the watermark, and a write that was tried again names all that its first try had seen.
+ */
+export function contextAfter(context: Context, watermark: Stamp): Context {
+  const after: ActorHistory[] = []
+  for (const { actor, intervals } of context) {
+    const left: number[] = []
+    for (let i = 0; i < intervals.length; i += 2) {
+      const [from, to] = [intervals[i]!, intervals[i + 1]!]
+      if (to > watermark) left.push(Math.max(from, watermark + 1), to)
+    }
+    if (left.length > 0) after.push({ actor, intervals: left })
+  }
+  return after
+}
+
 /** undefined: it cannot say. */
 function holds(machine: SimMachine, key: ByteString, context: Context): boolean | undefined {
   const { node } = machine
@@ -87,5 +104,7 @@ function holds(machine: SimMachine, key: ByteString, context: Context): boolean 
   if (node.context.rows.damagedKeys.has(key)) return undefined
   const stored = node.store.get(key)
   if (stored === DAMAGED) return undefined
-  return stored !== undefined && contextCovers(decodeCell(stored).context, context)
+  const owed = contextAfter(context, node.context.fences.at(key).watermark)
+  if (owed.length === 0) return undefined
+  return stored !== undefined && contextCovers(decodeCell(stored).context, owed)
 }
