@@ -29,7 +29,9 @@ export class CollectableIndex {
 
   /** Keys of the range, starting behind where its last call ended, once round. */
   next(range: KeyRange, limit: number): ByteString[] {
-    const after = this.#ended.get(range.from)
+    // A range that has shrunk since may end before that: nothing of its neighbour may be given out for it.
+    const ended = this.#ended.get(range.from)
+    const after = ended !== undefined && ended < range.to ? ended : undefined
     const keys = [
       ...this.#span(after === undefined ? range.from : ((after + '\0') as ByteString), range.to, limit),
     ]

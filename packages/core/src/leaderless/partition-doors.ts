@@ -84,6 +84,16 @@ export function refuseOutside(
   }
 }
 
+/** A row is judged by what is known of its own partition: fences, homes, versions of another mean nothing to it. */
+export function refuseRowsOutside({ id, from, to }: Partition, keys: Iterable<ByteString>): void {
+  for (const key of keys) {
+    if (key >= from && key < to) continue
+    throw new QuorateError('BAD_REQUEST', `a row named for partition ${id} is not in it`, {
+      data: { partition: id },
+    })
+  }
+}
+
 export function guarded(respond: { fail(error: unknown): void }, run: () => void): void {
   try {
     run()

@@ -17,6 +17,7 @@ import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { refuseRowsOutside } from '../leaderless/partition-doors.ts'
 import { type Partition, receivers } from '../partitioning/partition-map.ts'
 import { pause } from '../ports/pause.ts'
 import { keyspaces } from '../store/keyspace.ts'
@@ -269,10 +270,12 @@ export class Receiver {
       })
     // The move may have been taken back, and begun anew, while the page was on its way.
     if (this.#isOpen(record)?.[1] === undefined) return
+    refuseRowsOutside(
+      partition,
+      page.rows.map(({ key }) => key),
+    )
     let bytes = 0
     for (const { key, cell } of page.rows) {
-      if (key < partition.from || key >= partition.to)
-        throw new QuorateError('BAD_FRAME', `${source} sent a row of another partition`)
       fences.check(key, 'sweep', page.asOf)
       rows.merge(view, key, cell)
       bytes += key.length + cell.length

@@ -27,6 +27,7 @@ import type { Cell } from '../cells/cell.ts'
 import { type Digest, decodeCell, describeDigest, digestCell, encodeCell } from '../cells/cell-codec.ts'
 import { afterCollection, isCollectable } from '../cells/collectable.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { refuseRowsOutside } from '../leaderless/partition-doors.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { pause } from '../ports/pause.ts'
 import type { TableWrite } from '../ports/table.ts'
@@ -156,7 +157,8 @@ export function serveCollection(node: NodeContext, lateWriteMs: number): void {
   }
 
   rpc.handle(collectReportMessage, (request, respond) => {
-    settled(request)
+    const [, partition] = settled(request)
+    refuseRowsOutside(partition, request.candidates)
     const found: Candidate[] = []
     for (const key of request.candidates) {
       const stored = store.get(key)
@@ -182,6 +184,11 @@ export function serveCollection(node: NodeContext, lateWriteMs: number): void {
 
   rpc.handle(collectDropMessage, (request, respond) => {
     const [view, partition] = settled(request)
+    // The fence of another partition was not raised: without it a removal could be overtaken from behind.
+    refuseRowsOutside(
+      partition,
+      request.rows.map(({ key }) => key),
+    )
     const batch: TableWrite[] = [fences.watermark(partition, request.cut)]
     const collected: { key: ByteString; before: Uint8Array; after: Uint8Array | undefined }[] = []
     for (const { key, digest } of request.rows) {

@@ -6,6 +6,7 @@ import { limits } from '../base/limits.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
 import { describeRow } from '../leaderless/describe-row.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { refuseRowsOutside } from '../leaderless/partition-doors.ts'
 import { type Partition, receivers } from '../partitioning/partition-map.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import {
@@ -89,8 +90,7 @@ function serveRows(node: NodeContext, trees: Trees): void {
 
   rpc.handle(sweepFetchMessage, (request, respond) => {
     const [, partition] = partitionOf(catalog, request)
-    if (request.keys.some(key => key < partition.from || key >= partition.to))
-      throw new QuorateError('BAD_REQUEST', 'a row asked for is not in the partition')
+    refuseRowsOutside(partition, request.keys)
     const asOf = node.hybrid.peek()
     const cells: { key: (typeof request.keys)[number]; cell: Uint8Array | undefined }[] = []
     let bytes = 0

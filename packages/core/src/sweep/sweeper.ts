@@ -19,6 +19,7 @@ import { randomUnit } from '../base/prng.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import { type Digest, digestsEqual } from '../cells/cell-codec.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { refuseRowsOutside } from '../leaderless/partition-doors.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { pause } from '../ports/pause.ts'
 import { DAMAGED, durable } from '../store/store-face.ts'
@@ -305,6 +306,10 @@ export class Sweeper {
     // What was compared under a map that is no longer ours must not be taken into rows that may have moved.
     if (this.#node.catalog.find(view.descriptor.id)?.map.find(partition.id)?.version !== partition.version)
       throw new QuorateError('STALE_MAP', 'the partition has changed during the exchange')
+    refuseRowsOutside(
+      partition,
+      cells.map(({ key }) => key),
+    )
     for (const { key, cell: theirs } of cells) {
       const stored = store.get(key)
       const mine = stored === DAMAGED ? undefined : stored
