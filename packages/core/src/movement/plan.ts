@@ -144,9 +144,9 @@ const STEP_SECONDS = 0.05
 const sum = <T>(all: readonly T[], of: (one: T) => number): number =>
   all.reduce((total, one) => total + of(one), 0)
 
-/** Of everything that decides what happens at the commit; measurements do not. */
+/** Of everything that decides what happens at the commit, and of what stands in its way; measurements do not. */
 function planId(plan: Omit<Plan, 'id'>): string {
-  const { changesVersion, membersVersion, staged, membersAfter, removed, tables } = plan
+  const { changesVersion, membersVersion, staged, membersAfter, removed, tables, problems } = plan
   const text = JSON.stringify([
     changesVersion,
     membersVersion,
@@ -160,6 +160,8 @@ function planId(plan: Omit<Plan, 'id'>): string {
       merges,
       moves.map(({ start, to }) => [stringToHex(start), to]),
     ]),
+    // Once a problem is gone it is another plan: what was shown as impossible is never carried out.
+    problems.map(({ subject, message }) => [subject, message]),
   ])
   const hex = (seed: number): string => murmur3OfString(text, seed).toString(16).padStart(8, '0')
   return `p-${hex(1)}${hex(2).slice(0, 4)}`

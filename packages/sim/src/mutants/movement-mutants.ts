@@ -118,14 +118,14 @@ export const movementMutants: readonly Mutant[] = [
     seeds: 120,
     scenario: 'swarm',
     overrides: {
-      faults: ['message delay', 'pause', 'message reordering'],
-      faultEveryMs: 400,
-      operationsPerSecond: 100,
+      faults: ['message delay'],
+      faultEveryMs: 300,
+      operationsPerSecond: 200,
       operatorEveryMs: 300,
       nodes: 5,
       roles: ['deletes'],
       replication: strict,
-      tuning: { collectIntervalMs: 50, lateWriteMs: 0, sweepIntervalMs: 20_000, moveBytesPerSecond: 2_000 },
+      tuning: { collectIntervalMs: 50, lateWriteMs: 0, sweepIntervalMs: 20_000, moveBytesPerSecond: 1_000 },
     },
   },
   {

@@ -112,9 +112,7 @@ export class Operator {
     const plan = await node.control.plan()
     if (plan.problems.length > 0) {
       this.#refusal = plan.problems[0]!.message
-      // Who did not answer may answer now; nothing else of a plan changes while its id stays.
-      if (plan.problems.every(({ message }) => !message.includes('does not answer')))
-        await this.#refused(node.control.commit(plan.id), `plan ${plan.id} has problems and was committed`)
+      await this.#refused(node.control.commit(plan.id), `plan ${plan.id} has problems and was committed`)
       await node.control.clear()
       return
     }
