@@ -32,6 +32,7 @@ export {
   type PutOptions,
   type PutResult,
   type RangeOptions,
+  type RangeRow,
   type RowResult,
   TableClient,
 } from './table-client.ts'

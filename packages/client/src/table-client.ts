@@ -14,7 +14,6 @@ import {
   prefixEnd,
   QuorateError,
   type ReadReply,
-  rangeMessage,
   readMessage,
   type TableId,
   type TableView,
@@ -24,7 +23,9 @@ import {
 import type { CallOptions, Place, QuorateClient } from './client.ts'
 import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
+import { RangeReader } from './range-reader.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
+import { rangeLeft, resumeAfter, type StoreRange } from './resume-token.ts'
 import { aboutRow, rowText } from './row-name.ts'
 import {
   type EncodedKey,
@@ -80,18 +81,47 @@ export interface RowResult<T> {
   readonly receipt: Receipt
 }
 
+/** `timeoutMs` is that of each page. */
 export interface RangeOptions extends CallOptions {
   readonly r?: Level | undefined
-  /** First and last sort key, inclusive; default all. */
+  /** First and last key, inclusive; default all. */
   readonly from?: KeyValue | undefined
   readonly to?: KeyValue | undefined
   readonly reverse?: boolean | undefined
   /** Rows in all; default no limit. */
   readonly limit?: number | undefined
+  /** Rows asked for at once; default 500. */
   readonly pageSize?: number | undefined
+  /** Partitions asked at once at the most; default 8. */
+  readonly concurrency?: number | undefined
+  /** Goes on behind the row that it came with; table, bounds and direction must be the same. */
+  readonly resume?: string | undefined
 }
 
-const PAGE_ROWS = 500
+/** A row of a range. */
+export class RangeRow<T> implements RowResult<T> {
+  readonly value: T | undefined
+  readonly siblings: readonly T[]
+  readonly context: ContextToken
+  readonly receipt: Receipt
+  readonly #range: StoreRange
+  readonly #key: ByteString
+
+  constructor({ value, siblings, context, receipt }: RowResult<T>, range: StoreRange, key: ByteString) {
+    this.value = value
+    this.siblings = siblings
+    this.context = context
+    this.receipt = receipt
+    this.#range = range
+    this.#key = key
+  }
+
+  /** Text that lets another call, also of another process, go on behind this row. */
+  get resume(): string {
+    return resumeAfter(this.#range, this.#key)
+  }
+}
+
 /** Errors of nodes about what one row holds, which do not name the row themselves. */
 const BOUNDS_OF_ROWS: ReadonlySet<string> = new Set(['TOO_MANY_SIBLINGS', 'VALUE_TOO_LARGE'])
 
@@ -270,84 +300,77 @@ export class TableClient<T extends object> {
   async *query(
     partition: KeyValue | Row,
     options: RangeOptions = {},
-  ): AsyncGenerator<RowResult<T>, void, undefined> {
+  ): AsyncGenerator<RangeRow<T>, void, undefined> {
     const view = await this.#view()
     const { name, partition: field } = this.#handle
     const isRow = typeof partition === 'object' && partition !== null && !(partition instanceof Uint8Array)
     const value = isRow ? (partition as Row)[field] : partition
     if (value === undefined)
       throw new QuorateError('BAD_REQUEST', `a query of "${name}" needs the partition key "${field}"`)
-    const partitionKey = encodeKey(value as KeyValue)
-    const prefix = keyOfRow(view, partitionKey, '' as ByteString)
-    const from = options.from === undefined ? prefix : ((prefix + encodeKey(options.from)) as ByteString)
-    const to =
-      options.to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(options.to) + '\0') as ByteString)
-    if (from > to)
-      throw new QuorateError('BAD_REQUEST', 'the query ends before it starts: "from" is greater than "to"')
-    yield* this.#range(view, from, to, options)
-  }
-
-  /** Every row, partition by partition: on range tables in key order, on others in no order of meaning to a user. */
-  async *scan(
-    options: Omit<RangeOptions, 'from' | 'to' | 'reverse'> = {},
-  ): AsyncGenerator<RowResult<T>, void, undefined> {
-    const view = await this.#view()
-    const prefix = tablePrefix(view.descriptor.id)
-    yield* this.#range(view, prefix, prefixEnd(prefix)!, options)
+    const range = queryRange(view, encodeKey(value as KeyValue), options)
+    yield* this.#rows(view, range, options)
   }
 
   /**
-   * Rows between two store keys, page by page, each page from the partition that has its first key then: a
-   * partition that is cut or goes to other nodes meanwhile loses and repeats nothing.
+   * Every row, from several partitions at once, in the order of the store: on range tables that of the partition
+   * keys, and `from`, `to` and `reverse` are of these; on others no order of meaning to a user.
    */
-  async *#range(
-    view: TableView,
-    from: ByteString,
-    to: ByteString,
-    options: RangeOptions,
-  ): AsyncGenerator<RowResult<T>, void, undefined> {
-    const { id } = view.descriptor
-    const reverse = options.reverse ?? false
-    let [start, end] = [from, to]
-    let left = options.limit ?? Number.MAX_SAFE_INTEGER
-    const level = levelByte(options.r, 'r')
-    while (left > 0 && start < end) {
-      const limit = Math.min(left, options.pageSize ?? PAGE_ROWS)
-      // The part of the range in the partition at its near end, as the map is when the page is asked for.
-      let asked = { from: start, to: end }
-      const reply = await this.#client.send(
-        rangeMessage,
-        () => this.#edge(id, start, end, reverse),
-        partition => {
-          asked = {
-            from: start > partition.from ? start : partition.from,
-            to: end < partition.to ? end : partition.to,
-          }
-          const { version } = partition
-          return { table: id as number, mapVersion: version, level, hops: 0, ...asked, reverse, limit }
-        },
-        options,
-        false,
-      )
-      const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
-      for (const row of reply.rows) {
-        yield decodeRow<T>(row.values, row.context, receipt)
-        if (--left <= 0) return
-      }
-      if (reverse) end = reply.resume ?? asked.from
-      else start = reply.resume ?? asked.to
-    }
+  async *scan(options: RangeOptions = {}): AsyncGenerator<RangeRow<T>, void, undefined> {
+    const view = await this.#view()
+    yield* this.#rows(view, scanRange(view, options), options)
   }
 
-  /** Where the next page of a range comes from. */
-  #edge(id: TableId, start: ByteString, end: ByteString, reverse: boolean): Place {
-    const place = this.#placeAt(id, reverse ? end : start)
-    if (!reverse || place.partition.from < end) return place
-    // `end` is exclusive, and a boundary: the rows before it are in the partition before.
-    const { map, partition } = place
-    const before = map.partitions[map.partitions.indexOf(partition) - 1]
-    return { map, partition: before ?? partition }
+  async *#rows(
+    view: TableView,
+    range: StoreRange,
+    options: RangeOptions,
+  ): AsyncGenerator<RangeRow<T>, void, undefined> {
+    const { id, replication } = view.descriptor
+    const left = options.resume === undefined ? range : rangeLeft(range, options.resume)
+    const reader = new RangeReader(this.#client, id, left, { ...options, level: levelByte(options.r, 'r') })
+    for await (const { rows, receipt } of reader.pages()) {
+      const told = makeReceipt('read', receipt, replication)
+      for (const { key, values, context } of rows)
+        yield new RangeRow<T>(decodeRow<T>(values, context, told), range, key)
+    }
   }
+}
+
+/** The rows of one partition key between two sort keys. */
+function queryRange(
+  view: TableView,
+  partitionKey: ByteString,
+  { from, to, reverse }: RangeOptions,
+): StoreRange {
+  const prefix = keyOfRow(view, partitionKey, '' as ByteString)
+  return checked('query', {
+    from: from === undefined ? prefix : ((prefix + encodeKey(from)) as ByteString),
+    to: to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(to) + '\0') as ByteString),
+    reverse: reverse ?? false,
+  })
+}
+
+/** All rows, or on a range table those between two partition keys. */
+function scanRange(view: TableView, { from, to, reverse }: RangeOptions): StoreRange {
+  const { id, name, partitioning } = view.descriptor
+  const prefix = tablePrefix(id)
+  if (view.order === 'hashed' && (from !== undefined || to !== undefined || reverse === true))
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `"${name}" is cut by ${partitioning.kind}, by the hash of its keys: they lie in no order; from, to and reverse of a scan need a range table`,
+    )
+  const place = (key: KeyValue): ByteString => keyOfRow(view, encodeKey(key), '' as ByteString)
+  return checked('scan', {
+    from: from === undefined ? prefix : place(from),
+    // With all rows of the last key, whatever their sort keys.
+    to: to === undefined ? prefixEnd(prefix)! : prefixEnd(place(to))!,
+    reverse: reverse ?? false,
+  })
+}
+
+function checked(verb: string, range: StoreRange): StoreRange {
+  if (range.from <= range.to) return range
+  throw new QuorateError('BAD_REQUEST', `the ${verb} ends before it starts: "from" is greater than "to"`)
 }
 
 /** Whoever must repeat a write whose outcome is unknown needs the name of the operation. */

@@ -5,7 +5,6 @@ import {
   type ByteString,
   type CellValue,
   decodeCell,
-  defaultTuning,
   durable,
   emptyCell,
   encodeCell,
@@ -26,46 +25,25 @@ import {
   tokenOf,
 } from '@quorate/core'
 import { expect, test } from 'vitest'
-import { drain } from './node-runner/drain.ts'
-import { SimCluster } from './world/sim-cluster.ts'
-import { Simulation } from './world/simulation.ts'
+import { type LiveOptions, withCluster } from './testing/live-cluster.ts'
+import type { SimCluster } from './world/sim-cluster.ts'
+import type { Simulation } from './world/simulation.ts'
 
 const rows = table<{ k: string; v: unknown }>('rows', { key: 'k' })
 
-async function withCluster(
+const run = (
   work: (client: QuorateClient, cluster: SimCluster) => Promise<void>,
-  trouble: (cluster: SimCluster, simulation: Simulation) => void = () => {},
-): Promise<void> {
-  const simulation = new Simulation({ seed: 77, drain })
-  const tuning = {
-    ...defaultTuning,
-    gossipIntervalMs: 300,
-    sweepIntervalMs: 400,
-    sweepRecheckMs: 50,
-    tokensPerNode: 2,
-  }
-  const cluster = new SimCluster(simulation, { nodes: 3, zones: 3, tuning, storeLimits: {} })
-  cluster.start()
-  trouble(cluster, simulation)
-  const { client } = cluster.newClient('c1')
-  let done = false
-  let failure: unknown
-  client
-    .ready({ timeoutMs: 20_000 })
-    .then(() => work(client, cluster))
-    .then(
-      () => {
-        done = true
-      },
-      (error: unknown) => {
-        failure = error
-      },
-    )
-  await simulation.run(120_000, () => done || failure !== undefined)
-  if (failure !== undefined) throw failure
-  expect(simulation.failure?.error).toBeUndefined()
-  expect(done).toBe(true)
-}
+  trouble?: LiveOptions['trouble'],
+): Promise<void> =>
+  withCluster(
+    {
+      seed: 77,
+      tuning: { sweepIntervalMs: 400, sweepRecheckMs: 50, tokensPerNode: 2 },
+      withinMs: 120_000,
+      ...(trouble === undefined ? {} : { trouble }),
+    },
+    ({ client, cluster }) => work(client, cluster),
+  )
 
 test('what merging makes can be decoded, also past every bound that coordinators keep', () => {
   const actor = (name: string): Incarnation => name.repeat(8) as Incarnation
@@ -88,7 +66,7 @@ test('what merging makes can be decoded, also past every bound that coordinators
 })
 
 test('a row that merging has made larger than a message keeps no other from being swept', async () => {
-  await withCluster(async (client, cluster) => {
+  await run(async (client, cluster) => {
     const { id } = await client.createTable('rows', { key: 'k', replication: { n: 3, r: 1, w: 1 } })
     const { view, key } = locate(client, id, 'huge')
     const values: CellValue[] = []
@@ -128,7 +106,7 @@ test('a row that merging has made larger than a message keeps no other from bein
 test('a disk that is full while the cluster forms delays it and no more', async () => {
   // From no room at all to room for everything: each step of the forming meets the full disk once.
   for (let room = 0; room <= 1_500; room += 60) {
-    await withCluster(
+    await run(
       async client => {
         await pause(client.clock, 5_000)
         await client.createTable('rows', { key: 'k' })
@@ -162,7 +140,7 @@ function locate(client: QuorateClient, id: TableId, name: string) {
 }
 
 test('siblings that are too large to merge are shown as siblings', async () => {
-  await withCluster(async client => {
+  await run(async client => {
     await client.createTable('rows', { key: 'k', conflict: { kind: 'merge:union' } })
     const big = (letter: string) => Array.from({ length: 6 }, (_, i) => letter.repeat(100_000) + i)
     await client.table(rows).put({ k: 'a', v: big('x') })
@@ -175,7 +153,7 @@ test('siblings that are too large to merge are shown as siblings', async () => {
 })
 
 test('a write tried again is acknowledged by as many homes as the first time', async () => {
-  await withCluster(async client => {
+  await run(async client => {
     await client.createTable('rows', { key: 'k' })
     const operation = client.newOperation()
     for (const repeated of [false, true, true, true]) {
@@ -197,7 +175,7 @@ test('a write tried again is acknowledged by as many homes as the first time', a
 })
 
 test('a loser as large as a row may be goes to the ledger', async () => {
-  await withCluster(async (client, cluster) => {
+  await run(async (client, cluster) => {
     await client.createTable('rows', { key: 'k', conflict: { kind: 'lww' } })
     const first = await client.table(rows).put({ k: 'a', v: 'x'.repeat(limits.valueBytesMax - 64) })
     // A context that has seen nothing of it: this write is concurrent with the first, and wins.
@@ -214,7 +192,7 @@ test('a loser as large as a row may be goes to the ledger', async () => {
 })
 
 test('a range beyond its partition is refused', async () => {
-  await withCluster(async client => {
+  await run(async client => {
     const { id } = await client.createTable('rows', { key: 'k' })
     const { map } = client.router.catalog.view(id)
     const prefix = tablePrefix(id)
@@ -245,7 +223,7 @@ test('a range beyond its partition is refused', async () => {
 })
 
 test('a call whose signal is aborted sends nothing and says so', async () => {
-  await withCluster(async client => {
+  await run(async client => {
     await client.createTable('rows', { key: 'k' })
     const signal = { aborted: true, addEventListener: () => {}, removeEventListener: () => {} }
     const error = await client

@@ -1,41 +1,20 @@
 /** Reads from the memory of their coordinator: who writes through it never finds a state from before the write. */
 
 import { type QuorateClient, table } from '@quorate/client/pure'
-import { defaultTuning, pause } from '@quorate/core'
+import { pause } from '@quorate/core'
 import { expect, test } from 'vitest'
-import { drain } from './node-runner/drain.ts'
-import { SimCluster } from './world/sim-cluster.ts'
-import { Simulation } from './world/simulation.ts'
+import { withCluster } from './testing/live-cluster.ts'
+import type { SimCluster } from './world/sim-cluster.ts'
 
 const rows = table<{ k: string; v: number }>('rows', { key: 'k' })
 
-async function run(
+const run = (
   hotReadCacheMs: number,
   work: (client: QuorateClient, cluster: SimCluster) => Promise<void>,
-): Promise<void> {
-  const simulation = new Simulation({ seed: 3, drain })
-  const tuning = { ...defaultTuning, gossipIntervalMs: 300, hotReadCacheMs }
-  const cluster = new SimCluster(simulation, { nodes: 3, zones: 3, tuning, storeLimits: {} })
-  cluster.start()
-  const { client } = cluster.newClient('c1')
-  let done = false
-  let failure: unknown
-  client
-    .ready({ timeoutMs: 20_000 })
-    .then(() => work(client, cluster))
-    .then(
-      () => {
-        done = true
-      },
-      (error: unknown) => {
-        failure = error
-      },
-    )
-  await simulation.run(600_000, () => done || failure !== undefined)
-  if (failure !== undefined) throw failure
-  expect(simulation.failure?.error).toBeUndefined()
-  expect(done).toBe(true)
-}
+): Promise<void> =>
+  withCluster({ seed: 3, tuning: { hotReadCacheMs }, withinMs: 600_000 }, ({ client, cluster }) =>
+    work(client, cluster),
+  )
 
 const hits = (cluster: SimCluster): number =>
   cluster.machines.reduce((sum, { node }) => {

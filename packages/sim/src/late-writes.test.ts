@@ -4,7 +4,6 @@ import { type QuorateClient, table } from '@quorate/client/pure'
 import {
   type ByteString,
   decodeCell,
-  defaultTuning,
   encodeKey,
   isTombstone,
   type NodeTuning,
@@ -14,40 +13,26 @@ import {
   tokenOf,
 } from '@quorate/core'
 import { expect, test } from 'vitest'
-import { drain } from './node-runner/drain.ts'
-import { SimCluster } from './world/sim-cluster.ts'
-import { Simulation } from './world/simulation.ts'
+import { withCluster } from './testing/live-cluster.ts'
+import type { SimCluster } from './world/sim-cluster.ts'
 
 const rows = table<{ k: string; v: unknown }>('rows', { key: 'k' })
 
-interface World {
+interface TwoClients {
   readonly clients: readonly [QuorateClient, QuorateClient]
   readonly cluster: SimCluster
 }
 
-async function run(tuning: Partial<NodeTuning>, work: (world: World) => Promise<void>): Promise<void> {
-  const simulation = new Simulation({ seed: 77, drain })
-  const quick = { gossipIntervalMs: 300, sweepIntervalMs: 400, sweepRecheckMs: 50, tokensPerNode: 2 }
-  const all = { ...defaultTuning, ...quick, collectIntervalMs: 500, ...tuning }
-  const cluster = new SimCluster(simulation, { nodes: 3, zones: 3, tuning: all, storeLimits: {} })
-  cluster.start()
-  const clients = [cluster.newClient('c1').client, cluster.newClient('c2').client] as const
-  let done = false
-  let failure: unknown
-  Promise.all(clients.map(client => client.ready({ timeoutMs: 20_000 })))
-    .then(() => work({ clients, cluster }))
-    .then(
-      () => {
-        done = true
-      },
-      (error: unknown) => {
-        failure = error
-      },
-    )
-  await simulation.run(400_000, () => done || failure !== undefined)
-  if (failure !== undefined) throw failure
-  expect(simulation.failure?.error).toBeUndefined()
-  expect(done).toBe(true)
+const run = (tuning: Partial<NodeTuning>, work: (world: TwoClients) => Promise<void>): Promise<void> => {
+  const quick = { sweepIntervalMs: 400, sweepRecheckMs: 50, tokensPerNode: 2, collectIntervalMs: 500 }
+  return withCluster(
+    { seed: 77, tuning: { ...quick, ...tuning }, withinMs: 400_000 },
+    async ({ client, cluster }) => {
+      const other = cluster.newClient('c2').client
+      await other.ready({ timeoutMs: 20_000 })
+      await work({ clients: [client, other], cluster })
+    },
+  )
 }
 
 function keyOf(id: TableId, name: string): ByteString {

@@ -3,62 +3,26 @@
  * source, the receiver or a home that stays is cut off from power the moment the stage is seen, and comes back.
  */
 
-import { type QuorateClient, table } from '@quorate/client/pure'
-import { defaultTuning, MOVE_STAGES, type MoveStage, type NodeTuning, pause } from '@quorate/core'
+import { table } from '@quorate/client/pure'
+import { MOVE_STAGES, type MoveStage, pause } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { differences } from './checkers/convergence.ts'
-import { drain } from './node-runner/drain.ts'
-import { SimCluster } from './world/sim-cluster.ts'
+import { until, type World, withCluster } from './testing/live-cluster.ts'
+import type { SimCluster } from './world/sim-cluster.ts'
 import type { SimMachine } from './world/sim-machine.ts'
-import { Simulation } from './world/simulation.ts'
 
 const rows = table<{ k: string; v: number }>('rows', { key: 'k' })
 const ROWS = 60
 
-interface World {
-  readonly client: QuorateClient
-  readonly cluster: SimCluster
-}
-
-async function run(seed: number, work: (world: World) => Promise<void>): Promise<void> {
-  const simulation = new Simulation({ seed, drain })
-  const tuning: NodeTuning = {
-    ...defaultTuning,
-    gossipIntervalMs: 300,
-    sweepIntervalMs: 2_000,
-    tokensPerNode: 2,
-    moveBytesPerSecond: 3_000,
-    movesAtOnce: 2,
-  }
-  const cluster = new SimCluster(simulation, { nodes: 4, zones: 4, tuning, storeLimits: {} })
-  cluster.start()
-  const { client } = cluster.newClient('c1')
-  let done = false
-  let failure: unknown
-  client
-    .ready({ timeoutMs: 20_000 })
-    .then(() => work({ client, cluster }))
-    .then(
-      () => {
-        done = true
-      },
-      (error: unknown) => {
-        failure = error
-      },
-    )
-  await simulation.run(900_000, () => done || failure !== undefined)
-  if (failure !== undefined) throw failure
-  expect(simulation.failure?.error).toBeUndefined()
-  expect(done).toBe(true)
-}
-
-async function until(client: QuorateClient, ask: () => boolean, withinMs = 300_000): Promise<void> {
-  const end = client.clock.monotonicMs() + withinMs
-  while (!ask()) {
-    if (client.clock.monotonicMs() > end) throw new Error(`not so within ${withinMs} ms: ${ask}`)
-    await pause(client.clock, 20)
-  }
-}
+const run = (seed: number, work: (world: World) => Promise<void>): Promise<void> =>
+  withCluster(
+    {
+      seed,
+      nodes: 4,
+      tuning: { sweepIntervalMs: 2_000, tokensPerNode: 2, moveBytesPerSecond: 3_000, movesAtOnce: 2 },
+    },
+    work,
+  )
 
 const roles = ['driver', 'receiver', 'leaver', 'home that stays'] as const
 
@@ -94,7 +58,7 @@ for (const [at, stage] of MOVE_STAGES.entries()) {
         const newcomer = cluster.newcomer('z1')
         newcomer.start()
         const { catalog } = cluster.machines[0]!.node!
-        await until(client, () => catalog.members.members.length === 5)
+        await until({ client }, () => catalog.members.members.length === 5)
         const { control } = cluster.machines[1]!.node!
         const plan = await control.plan()
         expect(plan.problems).toEqual([])
@@ -110,15 +74,15 @@ for (const [at, stage] of MOVE_STAGES.entries()) {
         for (let i = 0; i < ROWS; i += 7) await put(i, 1_000 + i)
         await pause(client.clock, 3_000)
         struck!.start()
-        await until(client, () => struck!.node !== undefined)
-        await until(client, () =>
+        await until({ client }, () => struck!.node !== undefined)
+        await until({ client }, () =>
           cluster.machines.every(({ node }) => {
             const changes = node?.control.changes
             return changes?.task === undefined && changes?.history.length === 1
           }),
         )
         expect(cluster.machines[0]!.node!.control.changes.history[0]).toMatchObject({ outcome: 'done' })
-        await until(client, () => differences(cluster).length === 0)
+        await until({ client }, () => differences(cluster).length === 0)
         for (let i = 0; i < ROWS; i++) {
           const { siblings } = await client.table(rows).get(`row-${i}`, { r: 'all', timeoutMs: 60_000 })
           const versions = siblings.map(({ v }) => v)

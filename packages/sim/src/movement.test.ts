@@ -1,72 +1,22 @@
 /** Growing and shrinking a cluster of live nodes, with nothing in its way and with the mover killed at each step. */
 
-import { type QuorateClient, table } from '@quorate/client/pure'
-import {
-  changeChunk,
-  defaultTuning,
-  type NodeTuning,
-  pause,
-  type TableSpecification,
-  withMove,
-} from '@quorate/core'
+import { table } from '@quorate/client/pure'
+import { changeChunk, pause, type TableSpecification, withMove } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { differences } from './checkers/convergence.ts'
-import { drain } from './node-runner/drain.ts'
-import { SimCluster } from './world/sim-cluster.ts'
-import { Simulation } from './world/simulation.ts'
+import { until, type World, withCluster } from './testing/live-cluster.ts'
 
 const rows = table<{ k: string; v: number }>('rows', { key: 'k' })
 
-interface World {
-  readonly client: QuorateClient
-  readonly cluster: SimCluster
-}
-
-async function run(work: (world: World) => Promise<void>): Promise<void> {
-  const simulation = new Simulation({ seed: 5, drain })
-  const tuning: NodeTuning = {
-    ...defaultTuning,
-    gossipIntervalMs: 300,
-    sweepIntervalMs: 2_000,
-    tokensPerNode: 4,
-  }
-  const cluster = new SimCluster(simulation, { nodes: 3, zones: 3, tuning, storeLimits: {} })
-  cluster.start()
-  const { client } = cluster.newClient('c1')
-  let done = false
-  let failure: unknown
-  client
-    .ready({ timeoutMs: 20_000 })
-    .then(() => work({ client, cluster }))
-    .then(
-      () => {
-        done = true
-      },
-      (error: unknown) => {
-        failure = error
-      },
-    )
-  await simulation.run(600_000, () => done || failure !== undefined)
-  if (failure !== undefined) throw failure
-  expect(simulation.failure?.error).toBeUndefined()
-  expect(done).toBe(true)
-}
-
-/** Waits until `ask` says yes, on the simulation's time. */
-async function until(client: QuorateClient, ask: () => boolean, withinMs = 120_000): Promise<void> {
-  const end = client.clock.monotonicMs() + withinMs
-  while (!ask()) {
-    if (client.clock.monotonicMs() > end) throw new Error(`not so within ${withinMs} ms: ${ask}`)
-    await pause(client.clock, 100)
-  }
-}
+const run = (work: (world: World) => Promise<void>): Promise<void> =>
+  withCluster({ seed: 5, tuning: { sweepIntervalMs: 2_000, tokensPerNode: 4 }, withinMs: 600_000 }, work)
 
 async function carryOut({ client, cluster }: World): Promise<number> {
   const { control } = cluster.machines[0]!.node!
   const plan = await control.plan()
   expect(plan.problems).toEqual([])
   await control.commit(plan.id)
-  await until(client, () => control.changes.task === undefined)
+  await until({ client }, () => control.changes.task === undefined)
   expect(control.changes.history.at(-1)).toMatchObject({ id: plan.id, outcome: 'done' })
   return plan.moves
 }
@@ -98,7 +48,7 @@ for (const partitioning of partitionings) {
       const newcomers = [cluster.newcomer('z1'), cluster.newcomer('z2')]
       for (const machine of newcomers) machine.start()
       const { catalog } = cluster.machines[0]!.node!
-      await until(client, () => catalog.members.members.length === 5)
+      await until({ client }, () => catalog.members.members.length === 5)
       expect(await carryOut(world)).toBeGreaterThan(0)
       const held = newcomers.map(({ node }) => node!.trees.rows(catalog.named('rows').descriptor.id))
       expect(Math.min(...held)).toBeGreaterThan(0)
@@ -112,7 +62,7 @@ for (const partitioning of partitionings) {
         cluster.retire(machine)
         machine.crash('kill')
       }
-      await until(client, () => differences(cluster).length === 0)
+      await until({ client }, () => differences(cluster).length === 0)
       for (let i = 0; i < 100; i++) {
         const { siblings } = await client.table(rows).get(name(i))
         expect(siblings).toHaveLength(1)
@@ -128,7 +78,7 @@ test('a move that is queued for a task that is over is taken back, not carried o
     const newcomer = cluster.newcomer('z1')
     newcomer.start()
     const [n1] = cluster.machines.map(machine => machine.node!)
-    await until(client, () => n1!.catalog.members.members.length === 4)
+    await until({ client }, () => n1!.catalog.members.members.length === 4)
     const { descriptor, map } = n1!.catalog.named('rows')
     const [partition] = map.partitions
     const to = [newcomer.id, ...partition!.settled.slice(1)]
@@ -149,7 +99,7 @@ test('a move that is queued for a task that is over is taken back, not carried o
       cluster.machines.every(({ node }) =>
         node!.catalog.findNamed('rows')?.map.partitions.every(({ move }) => move === undefined),
       )
-    await until(client, isQuiet)
+    await until({ client }, isQuiet)
     expect(n1!.catalog.named('rows').map.partitions[0]!.replicas).toEqual(partition!.settled)
   })
 })
@@ -160,7 +110,7 @@ test('a plan is refused when it is unknown, stale, spent, or another runs; nothi
     const newcomer = cluster.newcomer('z1')
     newcomer.start()
     const [n1, n2] = cluster.machines.map(machine => machine.node!)
-    await until(client, () => [n1, n2].every(node => node!.catalog.members.members.length === 4))
+    await until({ client }, () => [n1, n2].every(node => node!.catalog.members.members.length === 4))
     const refused = (work: Promise<unknown>): Promise<string> =>
       work.then(
         () => 'was not refused',
@@ -179,7 +129,7 @@ test('a plan is refused when it is unknown, stale, spent, or another runs; nothi
       refused(n2!.control.commit(plan.id)),
     ])
     expect(both.filter(message => message === 'was not refused')).toHaveLength(1)
-    await until(client, () => n1!.control.changes.task === undefined)
+    await until({ client }, () => n1!.control.changes.task === undefined)
     expect(await refused(n1!.control.commit(plan.id))).toMatch(/is spent: it was done before/)
     expect(n1!.control.changes.history.map(({ id }) => id)).toEqual([plan.id])
   })

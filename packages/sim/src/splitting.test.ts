@@ -1,67 +1,26 @@
 /** Range tables on live nodes that split where they grow, merge where they do not, and say what cannot be split. */
 
-import { type QuorateClient, table } from '@quorate/client/pure'
-import {
-  defaultTuning,
-  describeBoundary,
-  type HotPartition,
-  hotPartitions,
-  type NodeTuning,
-  type Partition,
-  pause,
-} from '@quorate/core'
+import { table } from '@quorate/client/pure'
+import { describeBoundary, type HotPartition, hotPartitions, type Partition, pause } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { differences } from './checkers/convergence.ts'
-import { drain } from './node-runner/drain.ts'
-import { SimCluster } from './world/sim-cluster.ts'
-import { Simulation } from './world/simulation.ts'
-
-interface World {
-  readonly client: QuorateClient
-  readonly cluster: SimCluster
-}
+import { collect, until, type World, withCluster } from './testing/live-cluster.ts'
 
 const SPLIT_MS = 200
 
-async function run(work: (world: World) => Promise<void>): Promise<void> {
-  const simulation = new Simulation({ seed: 11, drain })
-  const tuning: NodeTuning = {
-    ...defaultTuning,
-    gossipIntervalMs: 300,
-    sweepIntervalMs: 2_000,
-    collectIntervalMs: 500,
-    lateWriteMs: 500,
-    splitIntervalMs: SPLIT_MS,
-  }
-  const cluster = new SimCluster(simulation, { nodes: 3, zones: 3, tuning, storeLimits: {} })
-  cluster.start()
-  const { client } = cluster.newClient('c1')
-  let done = false
-  let failure: unknown
-  client
-    .ready({ timeoutMs: 20_000 })
-    .then(() => work({ client, cluster }))
-    .then(
-      () => {
-        done = true
+const run = (work: (world: World) => Promise<void>): Promise<void> =>
+  withCluster(
+    {
+      seed: 11,
+      tuning: {
+        sweepIntervalMs: 2_000,
+        collectIntervalMs: 500,
+        lateWriteMs: 500,
+        splitIntervalMs: SPLIT_MS,
       },
-      (error: unknown) => {
-        failure = error
-      },
-    )
-  await simulation.run(900_000, () => done || failure !== undefined)
-  if (failure !== undefined) throw failure
-  expect(simulation.failure?.error).toBeUndefined()
-  expect(done).toBe(true)
-}
-
-async function until(client: QuorateClient, ask: () => boolean, withinMs = 120_000): Promise<void> {
-  const end = client.clock.monotonicMs() + withinMs
-  while (!ask()) {
-    if (client.clock.monotonicMs() > end) throw new Error(`not so within ${withinMs} ms: ${ask}`)
-    await pause(client.clock, 100)
-  }
-}
+    },
+    work,
+  )
 
 const partitionsOf = ({ cluster }: World, name: string): readonly Partition[] =>
   cluster.machines[0]!.node!.catalog.named(name).map.partitions
@@ -78,10 +37,8 @@ async function hottest({ cluster }: World, name: string): Promise<HotPartition> 
   return found.partitions[0]!
 }
 
-async function collect<T>(rows: AsyncIterable<{ readonly value: T | undefined }>): Promise<T[]> {
-  const out: T[] = []
-  for await (const { value } of rows) if (value !== undefined) out.push(value)
-  return out
+async function values<T>(rows: AsyncIterable<{ readonly value: T | undefined }>): Promise<T[]> {
+  return (await collect(rows)).flatMap(({ value }) => (value === undefined ? [] : [value]))
 }
 
 const events = table<{ at: number; text: string }>('events', { key: 'at' })
@@ -99,15 +56,15 @@ test('a table fed with timestamps splits by size and is named for what it is; no
       await handle.put({ at: 1_000 + written, text })
       await pause(client.clock, 80)
       // Readers go on over splits.
-      if (written % 50 === 0) expect(await collect(handle.scan({ pageSize: 7 }))).toHaveLength(written + 1)
+      if (written % 50 === 0) expect(await values(handle.scan({ pageSize: 7 }))).toHaveLength(written + 1)
     }
     expect(partitionsOf(world, 'events').length).toBeGreaterThan(4)
     const found = await hottest(world, 'events')
     expect(found.pattern).toBe('ever-growing key')
     expect(found.advice).toContain('put something before it in the key')
-    const all = await collect(handle.scan({ pageSize: 10 }))
+    const all = await values(handle.scan({ pageSize: 10 }))
     expect(all.map(({ at }) => at)).toEqual(Array.from({ length: written }, (_, i) => 1_000 + i))
-    await until(client, () => differences(world.cluster).length === 0)
+    await until(world, () => differences(world.cluster).length === 0)
   })
 }, 60_000)
 
@@ -130,9 +87,9 @@ test('the same readings by sensor and time are spread, stay together by sensor, 
     for (const { from } of partitions.slice(1)) expect(describeBoundary(from)).toMatch(/^s\d\d$/)
     expect((await hottest(world, 'readings')).pattern).not.toBe('ever-growing key')
     for (const sensor of sensors) {
-      const forwards = await collect(handle.query(sensor, { pageSize: 4 }))
+      const forwards = await values(handle.query(sensor, { pageSize: 4 }))
       expect(forwards.map(({ at }) => at)).toEqual(Array.from({ length: 30 }, (_, i) => i))
-      const backwards = await collect(handle.query(sensor, { pageSize: 4, reverse: true }))
+      const backwards = await values(handle.query(sensor, { pageSize: 4, reverse: true }))
       expect(backwards.map(({ at }) => at)).toEqual(Array.from({ length: 30 }, (_, i) => 29 - i))
     }
     // Each of them is larger than what would split it, and says why it is not.
@@ -151,7 +108,7 @@ test('rows at, just before and just behind a boundary are found by get, query an
     const handle = client.table(readings)
     const name = (i: number): string => `s${String(i).padStart(3, '0')}`
     for (let i = 0; i < 100; i++) await handle.put({ sensor: name(i), at: 0, text })
-    await until(client, () => partitionsOf(world, 'readings').length > 6)
+    await until(world, () => partitionsOf(world, 'readings').length > 6)
     const boundaries = partitionsOf(world, 'readings')
       .slice(1)
       .map(({ from }) => describeBoundary(from))
@@ -164,13 +121,13 @@ test('rows at, just before and just behind a boundary are found by get, query an
       for (const sensor of around) {
         for (const at of [-1, 0, 1])
           expect((await handle.get([sensor, at])).value).toMatchObject({ sensor, at })
-        const forwards = await collect(handle.query(sensor, { pageSize: 1 }))
+        const forwards = await values(handle.query(sensor, { pageSize: 1 }))
         expect(forwards.map(row => row.at)).toEqual([-1, 0, 1])
-        const backwards = await collect(handle.query(sensor, { reverse: true, pageSize: 1 }))
+        const backwards = await values(handle.query(sensor, { reverse: true, pageSize: 1 }))
         expect(backwards.map(row => row.at)).toEqual([1, 0, -1])
       }
     }
-    const keys = (await collect(handle.scan({ pageSize: 3 }))).map(({ sensor, at }) => `${sensor}/${at}`)
+    const keys = (await values(handle.scan({ pageSize: 3 }))).map(({ sensor, at }) => `${sensor}/${at}`)
     expect(new Set(keys).size).toBe(keys.length)
     expect(keys.length).toBe(100 + boundaries.length * (12 - 1))
   })
@@ -182,7 +139,7 @@ test('cold neighbours merge again after deletes, not before the quiet time, and 
     await client.createTable('events', { key: 'at', partitioning: range({ splitPoints: [5_000] }) })
     const handle = client.table(events)
     for (let i = 0; i < 200; i++) await handle.put({ at: 1_000 + i, text })
-    await until(client, () => partitionsOf(world, 'events').length > 5)
+    await until(world, () => partitionsOf(world, 'events').length > 5)
     const grown = done(world)
     for (let i = 0; i < 200; i++) {
       if (i % 80 === 0) continue
@@ -190,9 +147,9 @@ test('cold neighbours merge again after deletes, not before the quiet time, and 
       await handle.delete(1_000 + i, { context })
     }
     expect(done(world).merges).toBe(0)
-    await until(client, () => partitionsOf(world, 'events').length === 2)
+    await until(world, () => partitionsOf(world, 'events').length === 2)
     expect(describeBoundary(partitionsOf(world, 'events')[1]!.from)).toBe('5000')
-    const left = await collect(handle.scan())
+    const left = await values(handle.scan())
     expect(left.map(({ at }) => at)).toEqual([1_000, 1_080, 1_160])
     const settled = done(world)
     expect(settled.merges).toBe(settled.splits)
@@ -200,7 +157,7 @@ test('cold neighbours merge again after deletes, not before the quiet time, and 
     await pause(client.clock, 100 * SPLIT_MS)
     expect(done(world)).toEqual(settled)
     expect(settled.splits).toBeGreaterThanOrEqual(grown.splits)
-    await until(client, () => differences(world.cluster).length === 0)
+    await until(world, () => differences(world.cluster).length === 0)
   })
 }, 60_000)
 

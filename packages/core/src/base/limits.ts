@@ -65,6 +65,10 @@ export const limits = {
   hintReplayPerSecond: 20_000,
   hintReplayInFlight: 128,
 
+  /** Partitions that one scan asks at once: enough to hide the way there and back, few beside other users' requests. */
+  scanConcurrency: 8,
+  /** The most that may be asked for: each partition asked may hold a page in memory. */
+  scanConcurrencyMax: 64,
   /** Hedged reads may add this share of extra read requests. */
   hedgeBudgetShare: 0.05,
 

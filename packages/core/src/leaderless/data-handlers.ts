@@ -60,6 +60,7 @@ export class DataHandlers {
   readonly #options: DataHandlersOptions
   readonly #doors: PartitionDoors
   readonly #latency = new LatencyTracker()
+  readonly #pageLatency = new LatencyTracker()
   readonly hotReads: HotReads
 
   constructor(options: DataHandlersOptions) {
@@ -186,7 +187,15 @@ export class DataHandlers {
           'r',
         )
         this.#admitted(respond, leave => {
-          void runRange({ context: this.#node, view, partition, request, needed, deadline })
+          void runRange({
+            context: this.#node,
+            view,
+            partition,
+            request,
+            needed,
+            deadline,
+            latency: this.#pageLatency,
+          })
             .then(
               reply => respond.ok(reply),
               (error: unknown) => respond.fail(error),

@@ -2,7 +2,8 @@
  * One page of rows in key order at quorum: R replicas each give their next rows, merged row by row.
  *
  * A replica that stopped at its limit has said nothing about what lies beyond its last key, so the merged
- * page ends at the smallest such key; the rest comes with the next page. Rows that differ are repaired as
+ * page ends at the smallest such key; the rest comes with the next page. A page that takes longer than pages
+ * mostly take is asked of one more replica, within the budget of hedges. Rows that differ are repaired as
  * after a read. Deleted rows are left out of the reply but count towards the page, so progress is certain.
  */
 
@@ -16,6 +17,7 @@ import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
 import { seenOf } from '../cells/superseded.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
+import type { Deadline } from '../ports/deadlines.ts'
 import { DAMAGED, durable } from '../store/store-face.ts'
 import {
   type RangeReply,
@@ -23,6 +25,7 @@ import {
   replicaRangeMessage,
   replicaWriteMessage,
 } from '../wire/messages.ts'
+import type { LatencyTracker } from './latency-tracker.ts'
 import type { NodeContext } from './node-context.ts'
 import { knowsBetter } from './write-flow.ts'
 
@@ -123,12 +126,14 @@ export interface RangeFlowOptions {
   readonly request: RangeRequest
   readonly needed: number
   readonly deadline: number
+  /** Of pages, not of single rows. */
+  readonly latency: LatencyTracker
 }
 
 export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
   const { context: node, view, partition, request, needed, deadline } = options
   const limit = Math.max(1, Math.min(request.limit, limits.pageRowsMax))
-  const pages = await collectPages(options, limit)
+  const { pages, hedged } = await collectPages(options, limit)
   const asOf = Math.min(...pages.map(({ page }) => page.asOf)) as Stamp
   node.counters.ranges++
   const { rows, last, more } = mergePages(view, pages, request.reverse, limit)
@@ -150,7 +155,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       hinted: [],
       repaired: [...new Set(stale.flatMap(row => row.stale))],
       forwarded: request.hops > 0,
-      hedged: false,
+      hedged,
     },
     rows: rows
       .map(row => ({
@@ -163,7 +168,12 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
   }
 }
 
-function collectPages(options: RangeFlowOptions, limit: number): Promise<NodePage[]> {
+interface Collected {
+  readonly pages: readonly NodePage[]
+  readonly hedged: boolean
+}
+
+function collectPages(options: RangeFlowOptions, limit: number): Promise<Collected> {
   return new Promise((resolve, reject) => new PageCollector(options, limit, resolve, reject).start())
 }
 
@@ -171,7 +181,7 @@ function collectPages(options: RangeFlowOptions, limit: number): Promise<NodePag
 class PageCollector {
   readonly #options: RangeFlowOptions
   readonly #limit: number
-  readonly #resolve: (pages: NodePage[]) => void
+  readonly #resolve: (collected: Collected) => void
   readonly #reject: (error: QuorateError) => void
   readonly #order: readonly NodeId[]
   readonly #pages: NodePage[] = []
@@ -179,11 +189,13 @@ class PageCollector {
   #asked = 0
   #outstanding = 0
   #finished = false
+  #hedged = false
+  #hedgeTime: Deadline | undefined
 
   constructor(
     options: RangeFlowOptions,
     limit: number,
-    resolve: (pages: NodePage[]) => void,
+    resolve: (collected: Collected) => void,
     reject: (error: QuorateError) => void,
   ) {
     this.#options = options
@@ -201,7 +213,32 @@ class PageCollector {
   }
 
   start(): void {
+    const { context: node, needed, latency } = this.#options
     this.#askMore()
+    if (this.#finished || this.#order.length <= needed) return
+    latency.readStarted()
+    const hedgeAt = node.clock.monotonicMs() + latency.hedgeAfterMs()
+    this.#hedgeTime = node.rpc.deadlines.add(hedgeAt, { expire: () => this.#hedge() })
+  }
+
+  #hedge(): void {
+    const { context: node, latency } = this.#options
+    const next = this.#order[this.#asked]
+    if (this.#finished || next === undefined || node.isSuspected(next)) return
+    if (!latency.take()) {
+      node.counters.hedgesWithheld++
+      return
+    }
+    node.counters.hedges++
+    this.#hedged = true
+    this.#asked++
+    this.#outstanding++
+    this.#ask(next)
+  }
+
+  #finish(): void {
+    this.#finished = true
+    this.#hedgeTime?.cancel()
   }
 
   #askMore(): void {
@@ -215,7 +252,7 @@ class PageCollector {
         continue
       }
       if (this.#outstanding > 0) return
-      this.#finished = true
+      this.#finish()
       node.counters.readsShort++
       const data = { answered: this.#pages.length, needed }
       const message = `${data.answered} of the ${needed} replicas asked for answered`
@@ -235,8 +272,10 @@ class PageCollector {
   }
 
   #ask(home: NodeId): void {
-    const { context: node, view, partition, request, deadline } = this.#options
-    const timeoutMs = Math.min(limits.replicaTimeoutMs * 2, Math.max(1, deadline - node.clock.monotonicMs()))
+    const { context: node, view, partition, request, deadline, latency } = this.#options
+    const askedAt = node.clock.monotonicMs()
+    const isHedge = this.#hedged
+    const timeoutMs = Math.min(limits.replicaTimeoutMs * 2, Math.max(1, deadline - askedAt))
     const { from, to, reverse } = request
     const message = {
       table: view.descriptor.id,
@@ -247,8 +286,9 @@ class PageCollector {
       limit: this.#limit,
     }
     node.rpc.call([home as string as PeerId], replicaRangeMessage, message, timeoutMs, (_, reply, error) => {
-      if (error === undefined) this.#got(home, reply!)
-      else this.#failed(home, error)
+      if (error !== undefined) return this.#failed(home, error)
+      if (!isHedge) latency.record(node.clock.monotonicMs() - askedAt)
+      this.#got(home, reply!)
     })
   }
 
@@ -257,8 +297,8 @@ class PageCollector {
     if (this.#finished) return
     this.#pages.push({ node: home, page })
     if (this.#pages.length < this.#options.needed) return this.#askMore()
-    this.#finished = true
-    this.#resolve(this.#pages)
+    this.#finish()
+    this.#resolve({ pages: this.#pages, hedged: this.#hedged })
   }
 
   #failed(home: NodeId, error: QuorateError): void {
@@ -266,7 +306,7 @@ class PageCollector {
     this.#attempts.push(`${home}: ${error.code}`)
     if (this.#finished || !knowsBetter(error, this.#options.partition)) return this.#askMore()
     // The partition may have been cut: whoever asked looks at the newer map and asks anew.
-    this.#finished = true
+    this.#finish()
     const { context: node, view, partition } = this.#options
     void node
       .catchUp(view.descriptor.id, partition.chunk, home as string as PeerId)
