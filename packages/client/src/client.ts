@@ -15,6 +15,7 @@ import {
   describeTable,
   encodeDocument,
   isQuorateError,
+  LatencyTracker,
   limits,
   type Message,
   type OperationId,
@@ -71,6 +72,8 @@ export class QuorateClient {
   readonly router: Router
   readonly rpc: Rpc
   readonly clock: Clock
+  /** How long pages of ranges take. */
+  readonly pageLatency = new LatencyTracker()
   readonly #random: Random
   readonly #transport: Transport
 
@@ -174,13 +177,17 @@ export class QuorateClient {
     return from[Math.floor(randomUnit(this.#random) * from.length)]!.id as string as PeerId
   }
 
-  /** Sends to the homes of a partition in turn until one answers, the error is final, or the deadline passes. */
+  /**
+   * Sends to the homes of a partition in turn until one answers, the error is final, or the deadline passes.
+   * `hedge`, for what may be asked twice: one more node is asked when the first takes longer than most.
+   */
   send<Request, Reply>(
     message: Message<Request, Reply>,
     place: () => Place,
     makeRequest: (partition: Partition) => Request,
     options: CallOptions,
     isWrite: boolean,
+    hedge?: LatencyTracker,
   ): Promise<Reply> {
     let order: readonly string[] = []
     let at = 0
@@ -209,6 +216,15 @@ export class QuorateClient {
     }
     const once = (leftMs: number): Promise<Reply> =>
       new Promise((resolve, reject) => ask(leftMs, resolve, reject))
+    if (hedge !== undefined) {
+      const another = (leftMs: number, resolve: (reply: Reply) => void): void => {
+        // What it fails with is not what the call ends with: the first one is still to be heard.
+        this.rpc.call([next()], message, makeRequest(partition), leftMs, (_, reply, error) => {
+          if (error === undefined) resolve(reply as Reply)
+        })
+      }
+      return this.#try(tries, leftMs => this.#hedged(leftMs, once, another, hedge))
+    }
     if (options.signal !== undefined) return this.#try(tries, once)
     // The first try, which is mostly the only one, goes without a loop's promises.
     return new Promise((resolve, reject) => {
@@ -222,6 +238,36 @@ export class QuorateClient {
       } catch (error) {
         again(error)
       }
+    })
+  }
+
+  #hedged<Reply>(
+    leftMs: number,
+    first: (leftMs: number) => Promise<Reply>,
+    second: (leftMs: number, resolve: (reply: Reply) => void) => void,
+    hedge: LatencyTracker,
+  ): Promise<Reply> {
+    const askedMs = this.clock.monotonicMs()
+    hedge.readStarted()
+    return new Promise((resolve, reject) => {
+      const afterMs = hedge.hedgeAfterMs()
+      const time = this.rpc.deadlines.add(askedMs + afterMs, {
+        expire: () => {
+          if (afterMs < leftMs && hedge.take()) second(leftMs - afterMs, resolve)
+        },
+      })
+      first(leftMs).then(
+        reply => {
+          time.cancel()
+          // Of the first only: what hedges take would lower the bound that they wait for.
+          hedge.record(this.clock.monotonicMs() - askedMs)
+          resolve(reply)
+        },
+        (error: unknown) => {
+          time.cancel()
+          reject(error)
+        },
+      )
     })
   }
 

@@ -6,11 +6,13 @@
  * page. Lanes are opened in order of their keys, some at once, and each fetches one page ahead of what was
  * taken from it. Rows are given in order of the lanes, so what is given is one sorted run and the last key
  * says where to go on. One lane at first, and twice as many whenever one is used up: who takes ten rows does
- * not ask eight partitions for them.
+ * not ask eight partitions for them. A page that takes longer than most is asked of one more node, within the
+ * budget of hedges: the slowest of many decides how long a scan takes.
  *
  * Invariants: lanes are disjoint, adjoin each other and end where the range ends. A page comes from whatever
  * partition has its first key when it is asked for: one that is cut or goes to other nodes meanwhile loses and
- * repeats nothing. No more than `concurrency` pages are asked for or held.
+ * repeats nothing. No more than `concurrency` pages are waited for or held.
+ * References: Dean, Barroso, "The Tail at Scale" (2013).
  */
 
 import {
@@ -119,6 +121,7 @@ export class RangeReader {
       },
       this.#options,
       false,
+      this.#client.pageLatency,
     )
     if (reverse) lane.end = reply.resume ?? asked.from
     else lane.start = reply.resume ?? asked.to
