@@ -92,6 +92,16 @@ describe('tables and rows', () => {
     const limited = await nodes.json(['scan', 'events', '--limit', '7'])
     expect(limited.items).toHaveLength(7)
     expect(limited.partial).toBe(true)
+    const { resume } = JSON.parse(limited.stdout) as { resume: string }
+    expect(limited.warnings).toEqual([expect.stringContaining(`--resume ${resume}`)])
+    const rest = await ok(['scan', 'events', '--resume', resume], 'rows')
+    expect([...limited.items, ...rest].map(item => (item.value as { at: number }).at)).toEqual(
+      Array.from({ length: 50 }, (_, at) => at),
+    )
+    const wrong = await nodes.command(['query', 'events', 's1', '--resume', resume])
+    expect(wrong.code).toBe(2)
+    expect(wrong.stderr).toContain('another range')
+    expect((await nodes.command(['scan', 'events', '--from', 's1'])).stderr).toContain('need a range table')
 
     const exported = await nodes.command(['export', 'events', '-'])
     expect(exported.stdout.trim().split('\n').sort()).toEqual([...lines].sort())

@@ -20,6 +20,12 @@ function wantsJson(words: readonly string[]): boolean {
   )
 }
 
+// Whoever reads has read enough (`| head`): nobody is left to be told anything.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
+
 const result: ProgramResult = { exitCode: exitCodes.ok }
 
 try {

@@ -1,6 +1,6 @@
 /** query, scan: many rows. */
 
-import type { Row, RowResult } from '@quorate/client'
+import type { RangeRow, Row } from '@quorate/client'
 import { advised } from '../advice.ts'
 import { keyValue, type LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -16,6 +16,7 @@ export interface RangeArguments {
   readonly to?: string
   readonly reverse?: boolean
   readonly limit: number
+  readonly resume?: string
   readonly r?: LevelArgument
   readonly timeout?: number
 }
@@ -49,14 +50,7 @@ async function queryRows(
       `table "${table}" has no sort key, so a key names one row`,
       `quorate get ${table} ${key}`,
     )
-  const rows = client.query(keyValue(key), {
-    from: options.from === undefined ? undefined : keyValue(options.from),
-    to: options.to === undefined ? undefined : keyValue(options.to),
-    reverse: options.reverse,
-    limit: options.limit + 1,
-    r: options.r,
-    timeoutMs: options.timeout,
-  })
+  const rows = client.query(keyValue(key), rangeOf(options))
   return show(context, 'rows', rows, [partition, sort], options.limit)
 }
 
@@ -67,26 +61,40 @@ export async function scan(
 ): Promise<ExitCode> {
   return advised({ verb: 'scan', table, words: context.words }, async () => {
     const { client, partition, sort } = await context.access.table(table)
-    const rows = client.scan({ limit: options.limit + 1, r: options.r, timeoutMs: options.timeout })
+    const rows = client.scan(rangeOf(options))
     return show(context, 'rows', rows, sort === undefined ? [partition] : [partition, sort], options.limit)
   })
 }
 
+/** One row more than is shown tells whether there are more. */
+const rangeOf = ({ from, to, reverse, limit, resume, r, timeout }: RangeArguments) => ({
+  from: from === undefined ? undefined : keyValue(from),
+  to: to === undefined ? undefined : keyValue(to),
+  reverse,
+  limit: limit + 1,
+  resume,
+  r,
+  timeoutMs: timeout,
+})
+
 async function show(
   { output }: CommandContext,
   kind: string,
-  rows: AsyncIterable<RowResult<Row>>,
+  rows: AsyncIterable<RangeRow<Row>>,
   keys: readonly string[],
   limit: number,
 ): Promise<ExitCode> {
   const items: RowItem[] = []
   let more = false
-  for await (const { siblings, context } of rows) {
+  let last: RangeRow<Row> | undefined
+  for await (const row of rows) {
+    const { siblings, context } = row
     if (siblings.length === 0) continue
     if (items.length === limit) {
       more = true
       break
     }
+    last = row
     const plain = siblings.map(toJson)
     items.push({
       value: plain.length === 1 ? plain[0] : null,
@@ -98,8 +106,9 @@ async function show(
     kind,
     items,
     columns: rowColumns(items, keys),
-    warnings: more ? [`there are more rows than ${limit}: --limit COUNT, or quorate export`] : [],
+    warnings: more ? [`there are more rows than ${limit}; go on with --resume ${last?.resume}`] : [],
     partial: more,
+    ...(more ? { fields: { resume: last?.resume } } : {}),
     footer: items.length === 0 ? 'no rows' : count(items.length, 'row'),
   })
   return exitCodes.ok

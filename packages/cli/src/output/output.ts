@@ -22,6 +22,8 @@ export interface Answer<T> {
   readonly warnings?: readonly string[]
   /** Some of what was asked for is not in the answer. */
   readonly partial?: boolean
+  /** Further fields of the JSON document. */
+  readonly fields?: Readonly<Record<string, unknown>>
   /** A terminal gets this instead of the table. */
   readonly drawing?: (style: Style) => readonly string[]
   /** A line after the table, on stderr. */
@@ -49,7 +51,8 @@ export class Output {
     const { out } = this.#terminal
     const warnings = answer.warnings ?? []
     if (this.#format === 'json') {
-      const document = { kind: answer.kind, items: answer.items, warnings, partial: answer.partial ?? false }
+      const { kind, items, partial = false, fields } = answer
+      const document = { kind, items, warnings, partial, ...fields }
       out.write(`${JSON.stringify(document, null, out.isTerminal ? 2 : undefined)}\n`)
       return
     }

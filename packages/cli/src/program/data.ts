@@ -119,6 +119,7 @@ function addRanges(program: Command, result: ProgramResult): void {
   const limited = (command: Command): Command =>
     timeout(talking(command))
       .option('--limit <count>', 'rows at most', integer('--limit'), 100)
+      .option('--resume <token>', 'goes on behind the row where the last output ended')
       .option('--r <count>', 'one, quorum, all or a number', level('--r'))
   limited(program.command('query').argument('<table>').argument('<key>', 'partition key'))
     .description('the rows of one partition key, in order of the sort key')
@@ -129,7 +130,10 @@ function addRanges(program: Command, result: ProgramResult): void {
       withContext(options, result, async context => (await ranges()).query(context, table, key, options)),
     )
   limited(program.command('scan').argument('<table>'))
-    .description('rows of a table, partition by partition')
+    .description('rows of a table, of several partitions at once')
+    .option('--from <key>', 'first partition key (range tables)')
+    .option('--to <key>', 'last partition key (range tables)')
+    .option('--reverse', 'last first (range tables)')
     .action((table, options) =>
       withContext(options, result, async context => (await ranges()).scan(context, table, options)),
     )
