@@ -33,7 +33,7 @@ const SAMPLES_KEPT = 60
 const SAMPLE_SECONDS = 60
 
 /** Where the partition key of a row begins, as a store key. */
-export function partitionKeyStart(key: ByteString): ByteString {
+function partitionKeyStart(key: ByteString): ByteString {
   const { sortKey } = rowKeyParts(key)
   return key.slice(0, key.length - sortKey.length) as ByteString
 }

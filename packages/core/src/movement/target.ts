@@ -1,6 +1,6 @@
 /** Where the partitions of a table would be: what its partitioner says of other members, and what operators ask for. */
 
-import { hexToString, stringToHex } from '../base/bytes.ts'
+import { hexToString } from '../base/bytes.ts'
 import type { ByteString, NodeId } from '../base/ids.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import type { StagedChange } from '../catalog/cluster-changes.ts'
@@ -164,5 +164,3 @@ function overlay(
     return { start, replicas: wanted[at]!.replicas, id: idAt(start) }
   })
 }
-
-export const describeStart = (start: ByteString): string => stringToHex(start)

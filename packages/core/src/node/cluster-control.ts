@@ -34,6 +34,8 @@ import { checkStaged } from './staged-changes.ts'
 const COMMIT_MS = 60_000
 const PLANS_KEPT = 16
 const REMOVED_MAX = 100
+/** A message stays readable; the plan has them all. */
+const PROBLEMS_NAMED = 3
 
 export interface ControlOptions {
   readonly node: NodeContext
@@ -179,13 +181,14 @@ export class ClusterControl {
       throw new QuorateError('NOT_FOUND', `there is no plan ${id} for the cluster as it is now`)
     }
     if (plan.problems.length > 0) {
-      const [first] = plan.problems
+      const named = plan.problems
+        .slice(0, PROBLEMS_NAMED)
+        .map(({ subject, message }) => `${subject}: ${message}`)
+      const more = plan.problems.length - named.length
       throw new QuorateError(
         'CONFLICT',
-        `plan ${id} cannot be carried out: ${first!.subject}: ${first!.message}`,
-        {
-          data: { problems: plan.problems.length },
-        },
+        `plan ${id} cannot be carried out: ${named.join('; ')}${more > 0 ? `; and ${more} more (quorate cluster plan)` : ''}`,
+        { data: { problems: plan.problems.length } },
       )
     }
     if (planChangesNothing(plan, this.#node.catalog.members))

@@ -109,7 +109,7 @@ function classesOf(current: readonly (readonly NodeId[])[], field: Field): Holde
 const SNAP = 1e-6
 
 /** Copies by weight, under the cap of P for each node and the bounds of zones; the sum is n·P. */
-export function idealCopies(field: Field, n: number, partitions: number): number[] {
+function idealCopies(field: Field, n: number, partitions: number): number[] {
   const weightsOf = (zone: ZoneBounds): number[] => zone.nodes.map(({ weight }) => weight)
   const filled = (weights: readonly number[], level: number): number =>
     weights.reduce((sum, weight) => sum + Math.min(partitions, level * weight), 0)

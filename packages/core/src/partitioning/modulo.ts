@@ -18,7 +18,7 @@ import {
   zoneBounds,
 } from './placement.ts'
 
-export const BUCKETS_DEFAULT = 1024
+const BUCKETS_DEFAULT = 1024
 
 export function moduloArcs(
   nodes: readonly PlacementNode[],

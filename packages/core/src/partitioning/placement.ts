@@ -40,7 +40,7 @@ export interface PlacementProblem {
 export const WEIGHT_MAX = 64
 
 /** Less than this is nothing, and sums with it lose their precision. */
-export const WEIGHT_MIN = 1e-6
+const WEIGHT_MIN = 1e-6
 
 export const NODES_MAX = 10_000
 

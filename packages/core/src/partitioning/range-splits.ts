@@ -41,7 +41,7 @@ export interface RangeLimits {
   readonly samplesMin: number
 }
 
-export const defaultRangeLimits: RangeLimits = {
+const defaultRangeLimits: RangeLimits = {
   splitBytes: 512 * 1024 * 1024,
   splitOperationsPerSecond: 2_500,
   samplesMin: 100,

@@ -44,7 +44,7 @@ const CANDIDATES = 12
 /** Places within an arc that are tried, as parts of its width; one more is chosen by what the node lacks. */
 const PLACES = [0.5, 0.25, 0.75]
 
-export function tokenCount(weight: number, tokensPerNode: number): number {
+function tokenCount(weight: number, tokensPerNode: number): number {
   return Math.max(1, Math.round(weight * tokensPerNode))
 }
 
