@@ -10,6 +10,7 @@ import {
   joinContextTokens,
   type KeyValue,
   keyOfRow,
+  keyOfWrite,
   type OperationId,
   prefixEnd,
   QuorateError,
@@ -178,10 +179,11 @@ export class TableClient<T extends object> {
   ): Promise<PutResult> {
     const { id, name, replication } = view.descriptor
     const { partitionKey, sortKey } = key
-    const place = this.#placeOf(view, partitionKey, sortKey)
     const operation = options.operation ?? this.#client.newOperation()
     const level = levelByte(options.w, 'w')
     const context = options.context
+    const writtenKey = keyOfWrite(view, { partitionKey, sortKey, operation, value, context })
+    const place = (): Place => this.#placeAt(id, writtenKey)
     if (context !== undefined) decodeContextToken(context)
     const strict = options.strict ?? false
     const sent = this.#client.send(
