@@ -12,21 +12,25 @@ import {
   keyOfRow,
   keyOfWrite,
   type OperationId,
+  placeOfPart,
   prefixEnd,
   QuorateError,
   type ReadReply,
   rangeMessage,
   readMessage,
+  rowKeyParts,
   type TableId,
   type TableView,
   tablePrefix,
   writeMessage,
+  writePartsOf,
 } from '@quorate/core'
 import type { CallOptions, Place, QuorateClient } from './client.ts'
 import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
 import { aboutRow, rowText } from './row-name.ts'
+import { mergeParts, type RawRow, type RawRows, wholeRows } from './split-ranges.ts'
 import {
   type EncodedKey,
   encodeRowKey,
@@ -219,7 +223,7 @@ export class TableClient<T extends object> {
     const view = this.#knownView() ?? (await this.#view())
     const reply = await this.#read(view, encoded, options)
     const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
-    const row = decodeRow<T>(reply.values, reply.context, receipt)
+    const row = decodeRow<T>({ ...reply, receipt })
     if (options.resolve === undefined || row.siblings.length < 2) return row
     return { ...row, value: options.resolve(row.siblings) }
   }
@@ -280,13 +284,27 @@ export class TableClient<T extends object> {
     if (value === undefined)
       throw new QuorateError('BAD_REQUEST', `a query of "${name}" needs the partition key "${field}"`)
     const partitionKey = encodeKey(value as KeyValue)
-    const prefix = keyOfRow(view, partitionKey, '' as ByteString)
-    const from = options.from === undefined ? prefix : ((prefix + encodeKey(options.from)) as ByteString)
-    const to =
-      options.to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(options.to) + '\0') as ByteString)
-    if (from > to)
-      throw new QuorateError('BAD_REQUEST', 'the query ends before it starts: "from" is greater than "to"')
-    yield* this.#range(view, from, to, options)
+    const parts = writePartsOf(view.descriptor)
+    const rowsOf = (part: number): RawRows => {
+      const prefix = placeOfPart(view, { partitionKey, sortKey: '' as ByteString }, part).key
+      const from = options.from === undefined ? prefix : ((prefix + encodeKey(options.from)) as ByteString)
+      const to =
+        options.to === undefined
+          ? prefixEnd(prefix)!
+          : ((prefix + encodeKey(options.to) + '\0') as ByteString)
+      if (from > to)
+        throw new QuorateError('BAD_REQUEST', 'the query ends before it starts: "from" is greater than "to"')
+      return this.#range(view, from, to, parts === 1 ? options : unlimited(options))
+    }
+    const rows =
+      parts === 1
+        ? rowsOf(0)
+        : mergeParts(
+            Array.from({ length: parts }, (_, part) => rowsOf(part)),
+            options,
+            key => this.#readWhole(view, key, options),
+          )
+    for await (const row of rows) yield decodeRow<T>(row)
   }
 
   /** Every row, partition by partition: on range tables in key order, on others in no order of meaning to a user. */
@@ -295,19 +313,28 @@ export class TableClient<T extends object> {
   ): AsyncGenerator<RowResult<T>, void, undefined> {
     const view = await this.#view()
     const prefix = tablePrefix(view.descriptor.id)
-    yield* this.#range(view, prefix, prefixEnd(prefix)!, options)
+    const end = prefixEnd(prefix)!
+    const rows =
+      writePartsOf(view.descriptor) === 1
+        ? this.#range(view, prefix, end, options)
+        : wholeRows(this.#range(view, prefix, end, unlimited(options)), options, key =>
+            this.#readWhole(view, key, options),
+          )
+    for await (const row of rows) yield decodeRow<T>(row)
+  }
+
+  /** The row at this key of the store, or of which a part is there. */
+  async #readWhole(view: TableView, key: ByteString, { r, timeoutMs }: RangeOptions): Promise<RawRow> {
+    const call = timeoutMs === undefined ? {} : { timeoutMs }
+    const { receipt, values, context } = await this.#read(view, rowKeyParts(key), { ...call, r })
+    return { key, values, context, receipt: makeReceipt('read', receipt, view.descriptor.replication) }
   }
 
   /**
    * Rows between two store keys, page by page, each page from the partition that has its first key then: a
    * partition that is cut or goes to other nodes meanwhile loses and repeats nothing.
    */
-  async *#range(
-    view: TableView,
-    from: ByteString,
-    to: ByteString,
-    options: RangeOptions,
-  ): AsyncGenerator<RowResult<T>, void, undefined> {
+  async *#range(view: TableView, from: ByteString, to: ByteString, options: RangeOptions): RawRows {
     const { id } = view.descriptor
     const reverse = options.reverse ?? false
     let [start, end] = [from, to]
@@ -333,7 +360,7 @@ export class TableClient<T extends object> {
       )
       const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
       for (const row of reply.rows) {
-        yield decodeRow<T>(row.values, row.context, receipt)
+        yield { ...row, receipt }
         if (--left <= 0) return
       }
       if (reverse) end = reply.resume ?? asked.from
@@ -364,7 +391,12 @@ function withOperation(error: unknown, operation: OperationId): unknown {
   })
 }
 
-function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array, receipt: Receipt): RowResult<T> {
+/** Limits count rows, and what is read on the way to them are parts; a page need not be larger than what is wanted. */
+function unlimited({ limit, pageSize = PAGE_ROWS, ...options }: RangeOptions): RangeOptions {
+  return { ...options, pageSize: Math.max(1, Math.min(pageSize, limit ?? pageSize)) }
+}
+
+function decodeRow<T>({ values, context, receipt }: Omit<RawRow, 'key'>): RowResult<T> {
   const siblings = values.map(value => decodeDocument(value) as T)
   return {
     value: siblings.length === 1 ? siblings[0] : undefined,

@@ -20,12 +20,7 @@ import type { NodeId } from '../base/ids.ts'
 import type { RowWrite, TableView } from '../catalog/catalog.ts'
 import { placeOfPart } from '../catalog/catalog.ts'
 import { writePartsOf } from '../catalog/table-descriptor.ts'
-import {
-  decodePartsOfRow,
-  encodePartsToken,
-  joinContextTokens,
-  type SeenOfPart,
-} from '../cells/context-token.ts'
+import { decodePartsOfRow, encodePartsToken, joinContextTokens } from '../cells/context-token.ts'
 import { refuseOwnContext } from '../cells/siblings.ts'
 import { splitPartOf } from '../partitioning/key-split.ts'
 import type { WriteReply } from '../wire/messages.ts'
@@ -55,15 +50,15 @@ export function splitWrite(
   const { row } = placeOfPart(view, write, 0)
   const seen = decodePartsOfRow(context, row, count)
   if (seen.some(({ operations }) => operations.includes(write.operation))) refuseOwnContext()
-  const told = (part: number, of: readonly SeenOfPart[]): Uint8Array =>
+  const told = (part: number): Uint8Array =>
     encodePartsToken(
-      of.filter(one => one.part === part),
+      seen.filter(one => one.part === part),
       row,
     )
   const removals = seen
     .filter(({ part }) => part !== own)
-    .map(({ part }) => ({ part, value: undefined, context: told(part, seen) }))
-  const first = { part: own, value, context: told(own, seen) }
+    .map(({ part }) => ({ part, value: undefined, context: told(part) }))
+  const first = { part: own, value, context: told(own) }
   return value === undefined
     ? { first: [first, ...removals], after: [] }
     : { first: [first], after: removals }
