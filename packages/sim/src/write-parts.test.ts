@@ -1,7 +1,14 @@
 /** Tables that split the writes of a key: hidden behind the table, on several replica sets, and nothing lost. */
 
 import { operationFromHex, operationToHex, type QuorateClient, table } from '@quorate/client/pure'
-import { defaultTuning, encodeKey, isQuorateError, placeOfPart, splitPartOf } from '@quorate/core'
+import {
+  defaultTuning,
+  encodeKey,
+  hotPartitions,
+  isQuorateError,
+  placeOfPart,
+  splitPartOf,
+} from '@quorate/core'
 import { expect, test } from 'vitest'
 import { drain } from './node-runner/drain.ts'
 import { SimCluster } from './world/sim-cluster.ts'
@@ -74,6 +81,29 @@ test('the writes of one key are spread over partitions and their replica sets, a
     )
     expect(cells.every(cell => cell !== undefined)).toBe(true)
   })
+}, 60_000)
+
+test('what one key asks of the busiest node: a third of it with 8 parts on 9 nodes', async () => {
+  /** Writes that each node took to its disk, busiest first, of 60 of one key. */
+  const load = async (more: object): Promise<number[]> => {
+    const taken: number[] = []
+    await run(9, async (client, cluster) => {
+      await client.createTable('hot', { key: 'k', ...more })
+      const count = () =>
+        cluster.machines.map(({ node }) => node!.counters.writes + node!.counters.replicaWrites)
+      const before = count()
+      await Promise.all(
+        Array.from({ length: 60 }, (_, v) => client.table(rows).put({ k: 'a', v }, { w: 'all' })),
+      )
+      taken.push(...count().map((writes, at) => writes - before[at]!))
+    })
+    return taken.filter(writes => writes > 0).sort((a, b) => b - a)
+  }
+  expect(await load({})).toEqual([60, 60, 60])
+  const split = await load({ hotKeys: { writeParts: 8 } })
+  expect(split.reduce((sum, writes) => sum + writes)).toBe(180)
+  expect(split.length).toBeGreaterThanOrEqual(8)
+  expect(split[0]!).toBeLessThanOrEqual(40)
 }, 60_000)
 
 test('a put with what a read gave replaces what it saw in every part, and nothing else', async () => {
@@ -172,5 +202,76 @@ test('a part without a quorum fails the read; a write to another part goes on', 
     expect(numbers(again)).toContain(99)
     await handle.delete('a', { context: again.context, timeoutMs: 30_000 })
     expect(numbers(await handle.get('a'))).toEqual([])
+  })
+}, 60_000)
+
+test('a query merges the parts in the order of the sort key, in pages, from both ends; a scan gives each row once', async () => {
+  interface Post {
+    readonly k: string
+    readonly at: number
+    readonly by: string
+  }
+  const posts = table<Post>('posts', { key: ['k', 'at'] })
+  await run(4, async client => {
+    await client.createTable('posts', {
+      key: { partition: 'k', sort: 'at' },
+      hotKeys: { writeParts: 4 },
+      partitioning: { kind: 'fixed', partitions: 16 },
+    })
+    const handle = client.table(posts)
+    for (let at = 0; at < 25; at++) {
+      await handle.put({ k: 'a', at, by: 'x' })
+      if (at % 3 === 0) await handle.put({ k: 'a', at, by: 'y' })
+      await handle.put({ k: 'b', at, by: 'z' })
+    }
+    await handle.delete(['a', 7])
+    // Moved to the part of its operation: removed where it was, and there once.
+    for (let i = 0; i < 4; i++) await handle.update(['a', 8], row => ({ ...row, by: `w${i}` }))
+    const whole = Array.from({ length: 25 }, (_, at) => at).filter(at => at !== 7)
+    const found = async (options: Parameters<typeof handle.query>[1]): Promise<number[]> => {
+      const out: number[] = []
+      for await (const { siblings, receipt } of handle.query('a', options)) {
+        expect(siblings).toHaveLength(siblings[0]!.at % 3 === 0 ? 2 : 1)
+        expect(receipt.copies).toBe(2)
+        out.push(siblings[0]!.at)
+      }
+      return out
+    }
+    const reversed = [...whole].reverse()
+    expect(await found({})).toEqual(whole)
+    expect(await found({ reverse: true, pageSize: 3 })).toEqual(reversed)
+    expect(await found({ limit: 10, pageSize: 2 })).toEqual(whole.slice(0, 10))
+    expect(await found({ limit: 5, reverse: true })).toEqual(reversed.slice(0, 5))
+    expect(await found({ from: 3, to: 11, pageSize: 1 })).toEqual(whole.filter(at => at >= 3 && at <= 11))
+    expect(await found({ from: 3, to: 11, limit: 0 })).toEqual([])
+    for (const pageSize of [1, 4, 500]) {
+      const seen: string[] = []
+      for await (const { siblings } of handle.scan({ pageSize }))
+        seen.push(`${siblings[0]!.k}${siblings[0]!.at}`)
+      expect(seen).toHaveLength(49)
+      expect(new Set(seen).size).toBe(49)
+    }
+    let counted = 0
+    for await (const _ of handle.scan({ limit: 7 })) counted++
+    expect(counted).toBe(7)
+    // What a query gives can be written upon.
+    for await (const row of handle.query('a', { from: 0, to: 0 }))
+      await handle.put({ k: 'a', at: 0, by: 'both' }, { context: row.context })
+    expect((await handle.get(['a', 0])).value).toEqual({ k: 'a', at: 0, by: 'both' })
+  })
+}, 60_000)
+
+test('hot reports name the key that users know, not its parts', async () => {
+  await run(3, async (client, cluster) => {
+    await client.createTable('hot', { key: 'k', hotKeys: { writeParts: 2 } })
+    const handle = client.table(rows)
+    for (let v = 0; v < 200; v++) {
+      await handle.put({ k: 'a', v })
+      if (v % 20 === 0) await handle.delete('a')
+    }
+    const document = await hotPartitions(cluster.machines[0]!.node!.context, { limit: 20 })
+    const keys = document.partitions.flatMap(partition => partition.keys.map(({ key }) => key))
+    expect(keys.length).toBeGreaterThan(1)
+    expect(new Set(keys)).toEqual(new Set(['row a']))
   })
 }, 60_000)
