@@ -20,6 +20,7 @@ import {
   encodeTables,
   type Incarnation,
   keyOfRow,
+  keyOfWrite,
   type MapChunk,
   type Message,
   mapMessage,
@@ -65,9 +66,7 @@ export class RoutingProxy {
   #serveData(): void {
     const rpc = this.#rpc
     rpc.handle(writeMessage, (request, respond, _, deadline) =>
-      this.#pass(writeMessage, request, respond, deadline, true, view =>
-        keyOfRow(view, request.partitionKey, request.sortKey),
-      ),
+      this.#pass(writeMessage, request, respond, deadline, true, view => keyOfWrite(view, request)),
     )
     rpc.handle(readMessage, (request, respond, _, deadline) =>
       this.#pass(readMessage, request, respond, deadline, false, view =>

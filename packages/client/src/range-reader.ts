@@ -26,7 +26,8 @@ import {
 import type { CallOptions, Place, QuorateClient } from './client.ts'
 import type { StoreRange } from './resume-token.ts'
 
-const PAGE_ROWS = 500
+/** Rows asked for at once. */
+export const PAGE_ROWS = 500
 
 export interface RangeReaderOptions extends CallOptions {
   readonly level: number

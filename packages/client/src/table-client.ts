@@ -10,23 +10,28 @@ import {
   joinContextTokens,
   type KeyValue,
   keyOfRow,
+  keyOfWrite,
   type OperationId,
+  placeOfPart,
   prefixEnd,
   QuorateError,
   type ReadReply,
   readMessage,
+  rowKeyParts,
   type TableId,
   type TableView,
   tablePrefix,
   writeMessage,
+  writePartsOf,
 } from '@quorate/core'
 import type { CallOptions, Place, QuorateClient } from './client.ts'
 import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
-import { RangeReader } from './range-reader.ts'
+import { PAGE_ROWS, RangeReader } from './range-reader.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
 import { rangeLeft, resumeAfter, type StoreRange } from './resume-token.ts'
 import { aboutRow, rowText } from './row-name.ts'
+import { mergeParts, type RawRow, type RawRows, wholeRows } from './split-ranges.ts'
 import {
   type EncodedKey,
   encodeRowKey,
@@ -104,21 +109,25 @@ export class RangeRow<T> implements RowResult<T> {
   readonly siblings: readonly T[]
   readonly context: ContextToken
   readonly receipt: Receipt
-  readonly #range: StoreRange
+  readonly #range: StoreRange | undefined
   readonly #key: ByteString
 
-  constructor({ value, siblings, context, receipt }: RowResult<T>, range: StoreRange, key: ByteString) {
+  constructor(row: RawRow, range: StoreRange | undefined) {
+    const { value, siblings, context, receipt } = decodeRow<T>(row)
     this.value = value
     this.siblings = siblings
     this.context = context
     this.receipt = receipt
     this.#range = range
-    this.#key = key
+    this.#key = row.key
   }
 
-  /** Text that lets another call, also of another process, go on behind this row. */
-  get resume(): string {
-    return resumeAfter(this.#range, this.#key)
+  /**
+   * Text that lets another call, also of another process, go on behind this row; undefined for scans of tables
+   * that keep their rows in parts.
+   */
+  get resume(): string | undefined {
+    return this.#range === undefined ? undefined : resumeAfter(this.#range, this.#key)
   }
 }
 
@@ -208,10 +217,11 @@ export class TableClient<T extends object> {
   ): Promise<PutResult> {
     const { id, name, replication } = view.descriptor
     const { partitionKey, sortKey } = key
-    const place = this.#placeOf(view, partitionKey, sortKey)
     const operation = options.operation ?? this.#client.newOperation()
     const level = levelByte(options.w, 'w')
     const context = options.context
+    const writtenKey = keyOfWrite(view, { partitionKey, sortKey, operation, value, context })
+    const place = (): Place => this.#placeAt(id, writtenKey)
     if (context !== undefined) decodeContextToken(context)
     const strict = options.strict ?? false
     const sent = this.#client.send(
@@ -247,7 +257,7 @@ export class TableClient<T extends object> {
     const view = this.#knownView() ?? (await this.#view())
     const reply = await this.#read(view, encoded, options)
     const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
-    const row = decodeRow<T>(reply.values, reply.context, receipt)
+    const row = decodeRow<T>({ ...reply, receipt })
     if (options.resolve === undefined || row.siblings.length < 2) return row
     return { ...row, value: options.resolve(row.siblings) }
   }
@@ -307,8 +317,22 @@ export class TableClient<T extends object> {
     const value = isRow ? (partition as Row)[field] : partition
     if (value === undefined)
       throw new QuorateError('BAD_REQUEST', `a query of "${name}" needs the partition key "${field}"`)
-    const range = queryRange(view, encodeKey(value as KeyValue), options)
-    yield* this.#rows(view, range, options)
+    const place = (part: number): ByteString =>
+      placeOfPart(view, { partitionKey: encodeKey(value as KeyValue), sortKey: '' as ByteString }, part).key
+    const whole = queryRange(place(0), options)
+    const range = left(whole, options)
+    const parts = writePartsOf(view.descriptor)
+    const rows =
+      parts === 1
+        ? this.#raw(view, range, options)
+        : mergeParts(
+            Array.from({ length: parts }, (_, part) =>
+              this.#raw(view, movedTo(place(part), range, place(0)), unlimited(options)),
+            ),
+            options,
+            key => this.#readWhole(view, key, options),
+          )
+    for await (const row of rows) yield new RangeRow<T>(row, whole)
   }
 
   /**
@@ -317,32 +341,57 @@ export class TableClient<T extends object> {
    */
   async *scan(options: RangeOptions = {}): AsyncGenerator<RangeRow<T>, void, undefined> {
     const view = await this.#view()
-    yield* this.#rows(view, scanRange(view, options), options)
+    const whole = scanRange(view, options)
+    if (writePartsOf(view.descriptor) === 1) {
+      for await (const row of this.#raw(view, left(whole, options), options))
+        yield new RangeRow<T>(row, whole)
+      return
+    }
+    if (options.resume !== undefined)
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `"${view.descriptor.name}" keeps its rows in parts: a scan of it meets rows in many places and cannot go on from one`,
+      )
+    const rows = wholeRows(this.#raw(view, whole, unlimited(options)), options, key =>
+      this.#readWhole(view, key, options),
+    )
+    for await (const row of rows) yield new RangeRow<T>(row, undefined)
   }
 
-  async *#rows(
-    view: TableView,
-    range: StoreRange,
-    options: RangeOptions,
-  ): AsyncGenerator<RangeRow<T>, void, undefined> {
+  /** The row at this key of the store, or of which a part is there. */
+  async #readWhole(view: TableView, key: ByteString, { r, timeoutMs }: RangeOptions): Promise<RawRow> {
+    const call = timeoutMs === undefined ? {} : { timeoutMs }
+    const { receipt, values, context } = await this.#read(view, rowKeyParts(key), { ...call, r })
+    return { key, values, context, receipt: makeReceipt('read', receipt, view.descriptor.replication) }
+  }
+
+  async *#raw(view: TableView, range: StoreRange, options: RangeOptions): RawRows {
     const { id, replication } = view.descriptor
-    const left = options.resume === undefined ? range : rangeLeft(range, options.resume)
-    const reader = new RangeReader(this.#client, id, left, { ...options, level: levelByte(options.r, 'r') })
+    const reader = new RangeReader(this.#client, id, range, { ...options, level: levelByte(options.r, 'r') })
     for await (const { rows, receipt } of reader.pages()) {
       const told = makeReceipt('read', receipt, replication)
-      for (const { key, values, context } of rows)
-        yield new RangeRow<T>(decodeRow<T>(values, context, told), range, key)
+      for (const row of rows) yield { ...row, receipt: told }
     }
   }
 }
 
+const left = (range: StoreRange, { resume }: RangeOptions): StoreRange =>
+  resume === undefined ? range : rangeLeft(range, resume)
+
+/** The same sort keys at another place. */
+function movedTo(place: ByteString, { from, to, reverse }: StoreRange, before: ByteString): StoreRange {
+  const moved = (bound: ByteString): ByteString =>
+    bound === prefixEnd(before) ? prefixEnd(place)! : ((place + bound.slice(before.length)) as ByteString)
+  return { from: moved(from), to: moved(to), reverse }
+}
+
+/** Limits count rows, and what is read on the way to them are parts; a page need not be larger than what is wanted. */
+function unlimited({ limit, pageSize = PAGE_ROWS, ...options }: RangeOptions): RangeOptions {
+  return { ...options, pageSize: Math.max(1, Math.min(pageSize, limit ?? pageSize)) }
+}
+
 /** The rows of one partition key between two sort keys. */
-function queryRange(
-  view: TableView,
-  partitionKey: ByteString,
-  { from, to, reverse }: RangeOptions,
-): StoreRange {
-  const prefix = keyOfRow(view, partitionKey, '' as ByteString)
+function queryRange(prefix: ByteString, { from, to, reverse }: RangeOptions): StoreRange {
   return checked('query', {
     from: from === undefined ? prefix : ((prefix + encodeKey(from)) as ByteString),
     to: to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(to) + '\0') as ByteString),
@@ -385,7 +434,7 @@ function withOperation(error: unknown, operation: OperationId): unknown {
   })
 }
 
-function decodeRow<T>(values: readonly Uint8Array[], context: Uint8Array, receipt: Receipt): RowResult<T> {
+function decodeRow<T>({ values, context, receipt }: Omit<RawRow, 'key'>): RowResult<T> {
   const siblings = values.map(value => decodeDocument(value) as T)
   return {
     value: siblings.length === 1 ? siblings[0] : undefined,

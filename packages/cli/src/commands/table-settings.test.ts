@@ -30,6 +30,11 @@ it('flags are stronger than a preset, setting by setting', () => {
   expect(partitioning({ like: 'hbase', partitioning: 'ring' })).toEqual({ kind: 'ring' })
 })
 
+it('parts of hot keys are a setting of the table', () => {
+  expect(tableSettings({ key: 'id', writeParts: 8 })).toMatchObject({ hotKeys: { writeParts: 8 } })
+  expect(tableSettings({ key: 'id' })).not.toHaveProperty('hotKeys')
+})
+
 it.each([
   ['10MiB', 10_485_760],
   ['10MiB/s', 10_485_760],

@@ -18,6 +18,7 @@ export interface CreateOptions {
   readonly sloppy?: boolean
   readonly readRepair?: 'async' | 'blocking'
   readonly conflict?: string
+  readonly writeParts?: number
 }
 
 export interface TableSettings {
@@ -25,6 +26,7 @@ export interface TableSettings {
   readonly partitioning?: { readonly kind: string; readonly [setting: string]: unknown }
   readonly replication: Readonly<Record<string, unknown>>
   readonly conflict?: { readonly kind: string }
+  readonly hotKeys?: { readonly writeParts: number }
 }
 
 /** Flags that only one partitioner knows. */
@@ -49,6 +51,7 @@ export function tableSettings(options: CreateOptions): TableSettings {
     // Words such as "quorum" are for the table's own check to understand.
     replication: { kind: 'leaderless', ...preset?.replication, ...Object.fromEntries(given) },
     ...(conflict === undefined ? {} : { conflict }),
+    ...(options.writeParts === undefined ? {} : { hotKeys: { writeParts: options.writeParts } }),
   }
 }
 

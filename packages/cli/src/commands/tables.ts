@@ -27,6 +27,7 @@ const columns: readonly Column<TableItem>[] = [
   { name: 'W', value: item => item.replication.w },
   { name: 'READ REPAIR', value: item => item.replication.readRepair },
   { name: 'CONFLICT', value: item => item.conflict.kind },
+  { name: 'WRITE PARTS', value: item => item.hotKeys?.writeParts ?? 1 },
 ]
 
 export async function createTable(

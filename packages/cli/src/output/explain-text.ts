@@ -19,7 +19,7 @@ export function explainLines(found: Explanation, key: string, style: Style): str
     ...(found.token === undefined ? [] : [`  ring       ${ruler(found, style)}`]),
     `  homes      ${style.cyan(found.homes.join(' '))}${found.fallbacks.length === 0 ? '' : style.dim(`, then ${found.fallbacks.join(' ')}`)}`,
     '',
-    ...replicaLines(found, style),
+    ...(found.parts.length === 0 ? replicaLines(found, style) : partLines(found, style)),
     '',
     `  ${answerLine(found, style)}`,
     ...found.why.map(reason => style.dim(`    because ${reason}`)),
@@ -50,6 +50,26 @@ function ruler({ token = 0, partition: { start = 0, end = 0 } }: Explanation, st
     return i >= at(start) && i <= at(end - 1) ? style.cyan('━') : style.dim('─')
   })
   return `0 ${marks.join('')} 2³²`
+}
+
+/** Of a row whose writes are split: each part in a line, its homes as they answer. */
+function partLines({ parts }: Explanation, style: Style): string[] {
+  const width = String(parts.length - 1).length
+  return parts.map(({ part, partition, replicas, values }) => {
+    const homes = replicas.filter(({ role }) => role === 'home')
+    const isSame = new Set(homes.map(({ digest }) => digest)).size <= 1
+    const marks = homes.map(({ node, state }) =>
+      state === 'has it' || state === 'deleted' || state === 'has nothing'
+        ? style.cyan(node)
+        : style.red(`${node} (${state})`),
+    )
+    const hints = replicas.filter(({ role }) => role === 'fallback')
+    const kept = hints.map(({ node, hintsFor }) =>
+      style.yellow(`, ${node} keeps it for ${hintsFor.join(' ')}`),
+    )
+    const count = values === 1 ? '1 value' : `${values} values`
+    return `  part ${String(part).padStart(width)}  partition ${partition.id}, ${marks.join(' ')}: ${count}${isSame ? '' : style.yellow(', which differ')}${kept.join('')}`
+  })
 }
 
 function replicaLines({ replicas }: Explanation, style: Style): string[] {

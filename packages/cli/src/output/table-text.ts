@@ -18,6 +18,7 @@ export interface TableItem {
     readonly readRepair: string
   }
   readonly conflict: { readonly kind: string }
+  readonly hotKeys?: { readonly writeParts: number } | undefined
 }
 
 /** How its map stands now; undefined when no admin interface could be asked. */
@@ -98,6 +99,14 @@ export function tableText(item: TableItem, map: TableMap | undefined, style: Sty
       'conflicts',
       CONFLICTS[conflict.kind] ?? `${conflict.kind}: concurrent values are merged field by field`,
     ),
+    ...(item.hotKeys === undefined
+      ? []
+      : [
+          line(
+            'hot keys',
+            `the writes of each key go to ${item.hotKeys.writeParts} parts, on replicas of their own; a read asks all of them`,
+          ),
+        ]),
     line(
       'like',
       like.length === 0 ? 'no preset' : like.map(preset => `${preset} (${presets[preset].like})`).join(', '),

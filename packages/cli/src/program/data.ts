@@ -56,6 +56,11 @@ function addTables(program: Command, result: ProgramResult): void {
       ]),
     )
     .option('--conflict <rule>', 'siblings, lww, merge:union, merge:max or merge:longest (default siblings)')
+    .option(
+      '--write-parts <count>',
+      'for few keys that are written often: the writes of each key go to 2 to 64 parts on replicas of their own, and every read asks all parts (hash tables, siblings)',
+      integer('--write-parts'),
+    )
     .action((name, options) =>
       withContext(options, result, async context =>
         (await import('../commands/tables.ts')).createTable(context, name, options),

@@ -39,6 +39,13 @@ describe('table settings', () => {
     })
   })
 
+  it('with parts of keys survive their document, and are part of what "the same settings" means', () => {
+    const split = describeTable(1, { name: 't', key: 'id', hotKeys: { writeParts: 8 } })
+    expect(split.hotKeys).toEqual({ writeParts: 8 })
+    expect(describeTable(1, tableDocument(split))).toEqual(split)
+    expect(tableDocument(describeTable(1, { name: 't', key: 'id' }))).not.toHaveProperty('hotKeys')
+  })
+
   it.each([
     [{ name: '1t', key: 'id' }, 'name'],
     [{ name: 't' }, 'key'],
@@ -54,7 +61,20 @@ describe('table settings', () => {
       'replication.readRepair',
     ],
     [{ name: 't', key: 'id', conflict: { kind: 'merge:newest' } }, 'conflict.kind'],
-  ])('%j is refused, naming the field', (given, field) => {
+    ...[1, 65, 2.5, '8', undefined].map(writeParts => [
+      { name: 't', key: 'id', hotKeys: { writeParts } },
+      'hotKeys.writeParts',
+    ]),
+    ...['lww', 'merge:union'].map(kind => [
+      { name: 't', key: 'id', hotKeys: { writeParts: 8 }, conflict: { kind } },
+      'hotKeys.writeParts',
+    ]),
+    [
+      { name: 't', key: 'id', hotKeys: { writeParts: 8 }, partitioning: { kind: 'range' } },
+      'hotKeys.writeParts',
+    ],
+    [{ name: 't', key: 'id', hotKeys: { parts: 8 } }, 'hotKeys.parts'],
+  ] as [object, string][])('%j is refused, naming the field', (given, field) => {
     const { code, field: named } = refused(given)
     expect(code).toBe('BAD_TABLE')
     if (field !== 'key') expect(named).toBe(field)

@@ -4,19 +4,27 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, NodeId, TableId } from '../base/ids.ts'
+import type { ByteString, NodeId, OperationId, TableId } from '../base/ids.ts'
 import type { ConflictRule } from '../cells/conflict-rule.ts'
 import { conflictRule } from '../cells/rules.ts'
 import { rendezvousOrder, ringWalk } from '../partitioning/fallback-order.ts'
+import { splitPartOf } from '../partitioning/key-split.ts'
 import {
   ChunkedMap,
   type FallbackOrder,
   type MapChunk,
   type PartitionMap,
 } from '../partitioning/partition-map.ts'
-import { placeOf, type RowOrder, rowKey } from '../partitioning/row-key.ts'
+import {
+  partRowKey,
+  placeOf,
+  type RowOrder,
+  rowKey,
+  rowKeyParts,
+  wholeRowKey,
+} from '../partitioning/row-key.ts'
 import { type Member, type MembersState, noMembers, noTables, type TablesState } from './cluster-state.ts'
-import type { TableDescriptor } from './table-descriptor.ts'
+import { type TableDescriptor, writePartsOf } from './table-descriptor.ts'
 
 export interface TableView {
   readonly descriptor: TableDescriptor
@@ -165,4 +173,51 @@ export class Catalog {
 /** The store key of a row of this table. */
 export function keyOfRow(view: TableView, partitionKey: ByteString, sortKey: ByteString): ByteString {
   return rowKey(view.descriptor.id, placeOf(view.order, partitionKey), partitionKey, sortKey)
+}
+
+export interface RowWrite {
+  readonly partitionKey: ByteString
+  readonly sortKey: ByteString
+  readonly operation: OperationId
+  /** Absent: delete. */
+  readonly value?: Uint8Array | undefined
+  readonly context?: Uint8Array | undefined
+}
+
+/** The part of its row that a write goes to; undefined when it concerns all of them. */
+export function partOfWrite({ descriptor }: TableView, write: RowWrite): number | undefined {
+  const parts = writePartsOf(descriptor)
+  if (parts === 1) return 0
+  if (write.value === undefined || write.context !== undefined) return undefined
+  return splitPartOf(write.operation, parts)
+}
+
+/** The store key by which a write is routed: of its part where it goes to one alone. */
+export function keyOfWrite(view: TableView, write: RowWrite): ByteString {
+  return placeOfPart(view, write, partOfWrite(view, write) ?? 0).key
+}
+
+/** A row, or one part of a row whose writes are split. */
+export interface RowPlace {
+  /** Where it is in the store. */
+  readonly key: ByteString
+  /** The key of the row that it is a part of; the same in a row that is one piece, and for part 0. */
+  readonly row: ByteString
+  readonly part: number
+}
+
+export function placeOfPart(
+  view: TableView,
+  { partitionKey, sortKey }: { readonly partitionKey: ByteString; readonly sortKey: ByteString },
+  part: number,
+): RowPlace {
+  const row = keyOfRow(view, partitionKey, sortKey)
+  const key = part === 0 ? row : partRowKey(view.descriptor.id, partitionKey, part, sortKey)
+  return { key, row, part }
+}
+
+/** A place in the store as the row, or the part of a row, that it is. */
+export function placeOfKey({ descriptor }: TableView, key: ByteString): RowPlace {
+  if (writePartsOf(descriptor) === 1) return { key, row: key, part: 0 }
+  return { key, row: wholeRowKey(key), part: rowKeyParts(key).part }
 }

@@ -124,6 +124,7 @@ export function tableDocument(table: TableDescriptor): Record<string, unknown> {
     partitioning: { ...table.partitioning },
     replication: { ...table.replication },
     conflict: { ...table.conflict },
+    ...(table.hotKeys === undefined ? {} : { hotKeys: { ...table.hotKeys } }),
     chunks: table.chunks,
   }
 }

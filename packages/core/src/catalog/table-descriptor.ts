@@ -7,6 +7,7 @@ import { QuorateError } from '../base/errors.ts'
 import { type TableId, tableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { conflictRule } from '../cells/rules.ts'
+import { splitPartsMax, splitPartsMin } from '../partitioning/key-split.ts'
 import { type Partitioning, partitioningOf } from './partitioning-settings.ts'
 import { bad, count, objectAt } from './settings.ts'
 
@@ -18,8 +19,18 @@ export interface TableDescriptor {
   readonly partitioning: Partitioning
   readonly replication: LeaderlessReplication
   readonly conflict: { readonly kind: string }
+  readonly hotKeys: HotKeys | undefined
   /** Pieces its partition map is kept in; not a setting. */
   readonly chunks: number
+}
+
+/** For tables whose keys are few and written often. */
+export interface HotKeys {
+  /**
+   * The writes of each key go to so many parts on replicas of their own; a read asks them all. Fixed for the life of the
+   * table: a reader must know of every part there may be.
+   */
+  readonly writeParts: number
 }
 
 export interface LeaderlessReplication {
@@ -42,6 +53,7 @@ export interface TableSpecification {
   readonly partitioning?: { readonly kind: string; readonly [setting: string]: unknown }
   readonly replication?: Partial<Omit<LeaderlessReplication, 'kind'>> & { readonly kind?: string }
   readonly conflict?: { readonly kind: string }
+  readonly hotKeys?: HotKeys | undefined
 }
 
 /** Turns what a user gave into a full descriptor, or says which field is wrong and why. */
@@ -52,6 +64,7 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
     'partitioning',
     'replication',
     'conflict',
+    'hotKeys',
     'id',
     'chunks',
   ])
@@ -59,13 +72,16 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
   if (typeof name !== 'string' || !/^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/.test(name)) {
     throw bad('name', 'a table name starts with a letter and has up to 64 letters, digits, "_" or "-"')
   }
+  const partitioning = partitioningOf(spec.partitioning)
+  const conflict = conflictOf(spec.conflict)
   return {
     id: tableId(id),
     name,
     key: keyOf(spec.key),
-    partitioning: partitioningOf(spec.partitioning),
+    partitioning,
     replication: replicationOf(spec.replication),
-    conflict: conflictOf(spec.conflict),
+    conflict,
+    hotKeys: hotKeysOf(spec.hotKeys, partitioning, conflict),
     chunks: typeof spec.chunks === 'number' ? spec.chunks : 0,
   }
 }
@@ -127,6 +143,32 @@ function conflictOf(given: unknown): TableDescriptor['conflict'] {
   if (typeof kind !== 'string') throw bad('conflict.kind', 'must be a string')
   return { kind: conflictRule(kind).kind }
 }
+
+function hotKeysOf(
+  given: unknown,
+  partitioning: Partitioning,
+  conflict: TableDescriptor['conflict'],
+): HotKeys | undefined {
+  if (given === undefined) return undefined
+  const { writeParts } = objectAt(given, 'hotKeys', ['writeParts'])
+  const field = 'hotKeys.writeParts'
+  const parts = count(writeParts, field, splitPartsMin, splitPartsMax)
+  if (partitioning.kind === 'range')
+    throw bad(
+      field,
+      'a table partitioned by range keeps the parts of a key beside each other, on the same replicas: partition it by hash (ring, fixed or modulo)',
+    )
+  if (conflict.kind !== 'siblings')
+    throw bad(
+      field,
+      `parts are written without knowing of each other, so all their values must stand until somebody has seen them: that is rule siblings, not ${conflict.kind}`,
+    )
+  return { writeParts: parts }
+}
+
+/** Parts that the writes of each key of a table go to: 1 where they are not split. */
+export const writePartsOf = ({ hotKeys }: { readonly hotKeys: HotKeys | undefined }): number =>
+  hotKeys?.writeParts ?? 1
 
 export function refuseTooManyTables(countNow: number): void {
   if (countNow >= limits.tablesMax) {

@@ -53,7 +53,7 @@ function supersede(base: Cell, replaced: readonly CellValue[], seen: Seen): read
 }
 
 /** It would replace itself, or what has replaced it since: a second try says what the first one said. */
-function refuseOwnContext(): never {
+export function refuseOwnContext(): never {
   throw new QuorateError(
     'BAD_CONTEXT',
     'the context was read after this very operation had been applied; there is nothing left to do, unless it is a new write, which needs an operation id of its own',

@@ -8,7 +8,8 @@
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, PeerId } from '../base/ids.ts'
 import { assertEncodedKey } from '../base/key-encoding.ts'
-import { keyOfRow, type TableView } from '../catalog/catalog.ts'
+import { partOfWrite, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
+import { writePartsOf } from '../catalog/table-descriptor.ts'
 import { type Cell, emptyCell } from '../cells/cell.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
 import { checkEncodedDocument } from '../cells/document.ts'
@@ -20,6 +21,7 @@ import { asQuorateError } from '../wire/error-schema.ts'
 import {
   inspectMessage,
   type Message,
+  partWriteMessage,
   type ReadReply,
   type ReadRequest,
   rangeMessage,
@@ -39,6 +41,9 @@ import { guarded, PartitionDoors, type Routed, refuseOutside } from './partition
 import { runRange } from './range-flow.ts'
 import { ReadFlow } from './read-flow.ts'
 import { serveReplicas } from './replica-handlers.ts'
+import { gatherParts, joinParts, type PartAnswer } from './split-read.ts'
+import { runSplitWrite, splitWrite } from './split-write.ts'
+import { weakestReceipt } from './weakest-receipt.ts'
 import { WriteFlow } from './write-flow.ts'
 
 const HOPS_MAX = 2
@@ -72,7 +77,13 @@ export class DataHandlers {
     serveReplicas(options.node, this.#doors)
   }
 
-  #key(view: TableView, request: { partitionKey: ByteString; sortKey: ByteString }): ByteString {
+  #place(
+    view: TableView,
+    request: { partitionKey: ByteString; sortKey: ByteString },
+    part: number,
+  ): RowPlace {
+    if (part >= writePartsOf(view.descriptor))
+      throw new QuorateError('BAD_REQUEST', `keys of table "${view.descriptor.name}" have no part ${part}`)
     assertEncodedKey(request.partitionKey, 'partition key')
     const { name, key } = view.descriptor
     if (key.sort === undefined) {
@@ -84,7 +95,7 @@ export class DataHandlers {
         `table "${name}" has the sort key "${key.sort}", but none was given`,
       )
     } else assertEncodedKey(request.sortKey, 'sort key')
-    return keyOfRow(view, request.partitionKey, request.sortKey)
+    return placeOfPart(view, request, part)
   }
 
   #serveClients(): void {
@@ -97,19 +108,52 @@ export class DataHandlers {
   #serveWrites(): void {
     this.#node.rpc.handle(writeMessage, (request, respond, from, deadline) => {
       this.#options.refuseUnready()
-      const key = this.#key(this.#doors.view(request.table), request)
+      const view = this.#doors.view(request.table)
+      const part = partOfWrite(view, request)
+      const place = this.#place(view, request, part ?? 0)
       // Rubbish is refused here, once: stored, it would fail every reader of the row.
       if (request.value !== undefined) checkEncodedDocument(request.value, 'value')
-      this.#doors.at(request, key, respond, from, routed =>
-        this.#write(routed, key, request, respond, deadline),
+      this.#doors.at(request, place.key, respond, from, routed => {
+        if (part === undefined) this.#writeParts(routed.view, request, respond, deadline)
+        else this.#write(writeMessage, routed, place, request, respond, deadline)
+      })
+    })
+    this.#node.rpc.handle(partWriteMessage, (request, respond, from, deadline) => {
+      this.#options.refuseUnready()
+      const place = this.#place(this.#doors.view(request.table), request, request.part)
+      if (request.value !== undefined) checkEncodedDocument(request.value, 'value')
+      this.#doors.at(request, place.key, respond, from, routed =>
+        this.#write(partWriteMessage, routed, place, request, respond, deadline),
       )
     })
   }
 
-  #write(
+  /** Each part from here, under the version of its own partition. */
+  #writeParts(view: TableView, request: WriteRequest, respond: Respond<WriteReply>, deadline: number): void {
+    const writing = runSplitWrite(this.#node.self, splitWrite(view, request), (write, to) =>
+      guarded(to, () => {
+        const now = this.#doors.view(request.table)
+        const place = this.#place(now, request, write.part)
+        const partition = now.map.locate(place.key)
+        const asked = { ...request, ...write, hops: 0, mapVersion: partition.version }
+        this.#write(partWriteMessage, { view: now, partition }, place, asked, to, deadline)
+      }),
+    )
+    void writing.then(
+      reply =>
+        respond.ok({
+          ...reply,
+          receipt: { ...reply.receipt, forwarded: request.hops > 0 || reply.receipt.forwarded },
+        }),
+      (error: unknown) => respond.fail(error),
+    )
+  }
+
+  #write<Request extends WriteRequest>(
+    message: Message<Request, WriteReply>,
     { view, partition }: Routed,
-    key: ByteString,
-    request: WriteRequest,
+    place: RowPlace,
+    request: Request,
     respond: Respond<WriteReply>,
     deadline: number,
   ): void {
@@ -119,7 +163,7 @@ export class DataHandlers {
         new WriteFlow({
           context: this.#node,
           view,
-          key,
+          place,
           request,
           respond: to,
           deadline,
@@ -128,25 +172,63 @@ export class DataHandlers {
       )
     const sloppy = view.descriptor.replication.sloppy && !request.strict
     this.#coordinateOrForward(
-      writeMessage,
+      message,
       request,
       respond,
       { view, partition },
-      key,
+      place.key,
       deadline,
       coordinate,
       sloppy ? coordinate : undefined,
-      (routed, again) => this.#write(routed, key, again, respond, deadline),
+      (routed, again) => this.#write(message, routed, place, again, respond, deadline),
     )
   }
 
   #serveReads(): void {
     this.#node.rpc.handle(readMessage, (request, respond, from, deadline) => {
       this.#options.refuseUnready()
-      const key = this.#key(this.#doors.view(request.table), request)
-      this.#doors.at(request, key, respond, from, routed =>
-        this.#readRow(routed, key, request, respond, deadline),
-      )
+      const { key } = this.#place(this.#doors.view(request.table), request, 0)
+      this.#doors.at(request, key, respond, from, routed => {
+        if (writePartsOf(routed.view.descriptor) > 1) this.#readParts(routed.view, request, respond, deadline)
+        else this.#readRow(routed, key, request, respond, deadline)
+      })
+    })
+  }
+
+  /** From here: any node can coordinate a read. */
+  #readParts(view: TableView, request: ReadRequest, respond: Respond<ReadReply>, deadline: number): void {
+    const { r } = view.descriptor.replication
+    const { row } = this.#place(view, request, 0)
+    this.#admitted(respond, leave => {
+      const flows: Promise<void>[] = []
+      const readPart = (part: number): Promise<PartAnswer> =>
+        new Promise((resolve, reject) => {
+          const { key } = this.#place(view, request, part)
+          const needed = answersNeeded(request.level, view.map.locate(key).replicas.length, r, 'r')
+          const onResult = (cell: Cell | undefined, receipt: WireReceipt): void =>
+            resolve({ part, cell, receipt })
+          let done = (): void => {}
+          flows.push(
+            new Promise(ended => {
+              done = ended
+            }),
+          )
+          const fail = (error: unknown): void => {
+            done()
+            reject(error)
+          }
+          guarded({ fail }, () =>
+            this.#find(view, key, needed, request.hops, deadline, onResult, reject, done),
+          )
+        })
+      void gatherParts(writePartsOf(view.descriptor), readPart)
+        .then(answers => {
+          const receipts = answers.map(({ receipt }) => receipt)
+          respond.ok({ receipt: weakestReceipt(this.#node.self, receipts), ...joinParts(answers, row) })
+        })
+        .catch((error: unknown) => respond.fail(error))
+        .then(() => Promise.all(flows))
+        .then(leave)
     })
   }
 
@@ -209,7 +291,7 @@ export class DataHandlers {
   #serveInspections(): void {
     this.#node.rpc.handle(inspectMessage, (request, respond) => {
       const view = this.#node.catalog.view(request.table)
-      assertRowKey(view.descriptor.id, view.order, request.key)
+      assertRowKey(view.descriptor.id, view.order, writePartsOf(view.descriptor), request.key)
       const partition = view.map.locate(request.key)
       const stored = this.#node.store.get(request.key)
       const damaged = stored === DAMAGED || this.#node.rows.damagedKeys.has(request.key)
@@ -250,6 +332,20 @@ export class DataHandlers {
         const values = cell === undefined ? [] : view.rule.read(cell)
         respond.ok({ receipt, values, context: encodeContextToken(seenOf(cell ?? emptyCell), key) })
       })
+    this.#find(view, key, needed, hops, deadline, answer, error => respond.fail(error), leave)
+  }
+
+  /** Reads one row, or part of one, from memory where that may be. Answers once, and is done after that. */
+  #find(
+    view: TableView,
+    key: ByteString,
+    needed: number,
+    hops: number,
+    deadline: number,
+    answer: (cell: Cell | undefined, receipt: WireReceipt) => void,
+    fail: (error: unknown) => void,
+    leave: () => void,
+  ): void {
     const flow = (
       onResult: (cell: Cell | undefined, receipt: WireReceipt) => void,
       onError: (error: unknown) => void,
@@ -277,12 +373,9 @@ export class DataHandlers {
         ),
       )
     const shared = this.hotReads.find(view, key, needed, load)
-    if (shared === undefined) return flow(answer, error => respond.fail(error), leave)
+    if (shared === undefined) return flow(answer, fail, leave)
     void shared
-      .then(
-        ({ cell, receipt }) => answer(cell, { ...receipt, forwarded: hops > 0 }),
-        (error: unknown) => respond.fail(error),
-      )
+      .then(({ cell, receipt }) => answer(cell, { ...receipt, forwarded: hops > 0 }), fail)
       .then(leave)
   }
 

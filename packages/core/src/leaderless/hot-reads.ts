@@ -16,7 +16,7 @@
  */
 
 import type { ByteString, NodeId } from '../base/ids.ts'
-import type { TableView } from '../catalog/catalog.ts'
+import { placeOfKey, type TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { type CacheCounters, SingleFlightCache } from '../hotkeys/single-flight-cache.ts'
 import type { WireReceipt } from '../wire/messages.ts'
@@ -85,7 +85,7 @@ export class HotReads {
       .then(answer => {
         // A read flow counts itself.
         if (!isOwn) {
-          hot.noteRead(view.descriptor.id, id, key, clock.monotonicMs())
+          hot.noteRead(view.descriptor.id, id, placeOfKey(view, key).row, clock.monotonicMs())
           this.#node.counters.reads++
         }
         return answer

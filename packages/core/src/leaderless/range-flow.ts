@@ -11,7 +11,8 @@ import { bytesEqual } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { TableView } from '../catalog/catalog.ts'
+import { placeOfKey, type TableView } from '../catalog/catalog.ts'
+import { writePartsOf } from '../catalog/table-descriptor.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
@@ -161,11 +162,17 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       .map(row => ({
         key: row.key,
         values: view.rule.read(row.cell),
-        context: encodeContextToken(seenOf(row.cell), row.key),
+        context: tokenOfRow(view, row),
       }))
-      .filter(row => row.values.length > 0),
+      // Of a row in parts, what is deleted here may have a value in another part: the client asks.
+      .filter(row => row.values.length > 0 || writePartsOf(view.descriptor) > 1),
     resume: more && last !== undefined ? (request.reverse ? last : ((last + '\0') as ByteString)) : undefined,
   }
+}
+
+function tokenOfRow(view: TableView, { key, cell }: MergedRow): Uint8Array {
+  const { row, part } = placeOfKey(view, key)
+  return encodeContextToken(seenOf(cell), row, part)
 }
 
 interface Collected {

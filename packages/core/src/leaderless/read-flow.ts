@@ -15,7 +15,7 @@ import { bytesEqual } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { TableView } from '../catalog/catalog.ts'
+import { placeOfKey, type TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -86,7 +86,8 @@ export class ReadFlow {
     this.#view = options.context.catalog.find(options.view.descriptor.id) ?? options.view
     this.#partition = this.#view.map.locate(options.key)
     this.#own = this.#ownCandidate()
-    this.#node.hot.noteRead(this.#view.descriptor.id, this.#partition.id, options.key, this.#begunMs)
+    const { row } = placeOfKey(this.#view, options.key)
+    this.#node.hot.noteRead(this.#view.descriptor.id, this.#partition.id, row, this.#begunMs)
   }
 
   #ownCandidate(): Candidate | undefined {

@@ -7,6 +7,7 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
+import { writePartsOf } from '../catalog/table-descriptor.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -45,7 +46,7 @@ class ReplicaHandlers {
     const { rpc, rows, store, fences, counters } = this.#node
     rpc.handle(replicaWriteMessage, (request, respond, from) => {
       const { order, descriptor } = this.#doors.view(request.table)
-      assertRowKey(descriptor.id, order, request.key)
+      assertRowKey(descriptor.id, order, writePartsOf(descriptor), request.key)
       this.#doors.at(request, request.key, respond, from, ({ view, partition }) => {
         this.#refuseUnlessAmong(partition.holders, partition)
         fences.check(request.key, request.kind, request.asOf)
@@ -94,7 +95,7 @@ class ReplicaHandlers {
     const { rpc, store, fences, hybrid, hints } = this.#node
     rpc.handle(storeHintMessage, (request, respond, from) => {
       const { order, descriptor } = this.#doors.view(request.table)
-      assertRowKey(descriptor.id, order, request.key)
+      assertRowKey(descriptor.id, order, writePartsOf(descriptor), request.key)
       this.#doors.at(request, request.key, respond, from, ({ partition }) => {
         if (!partition.holders.includes(request.target)) {
           throw new QuorateError(

@@ -16,7 +16,7 @@
 import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { TableView } from '../catalog/catalog.ts'
+import type { RowPlace, TableView } from '../catalog/catalog.ts'
 import { decodeTokenOfRow, encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Deadline } from '../ports/deadlines.ts'
@@ -42,7 +42,8 @@ const peer = (node: NodeId): PeerId => node as string as PeerId
 export interface WriteFlowOptions {
   readonly context: NodeContext
   readonly view: TableView
-  readonly key: ByteString
+  readonly place: RowPlace
+  /** Which operation, value and context; where is said by `place`. */
   readonly request: WriteRequest
   readonly respond: Respond<WriteReply>
   /** On this node's monotonic clock. */
@@ -81,11 +82,11 @@ export class WriteFlow {
     const { replication } = options.view.descriptor
     // What was true when the request came may have changed while it was on its way here.
     this.#view = options.context.catalog.find(options.view.descriptor.id) ?? options.view
-    this.#partition = this.#view.map.locate(options.key)
+    this.#partition = this.#view.map.locate(options.place.key)
     this.#needed = answersNeeded(options.request.level, this.#partition.replicas.length, replication.w, 'w')
     this.#sloppy = replication.sloppy && !options.request.strict
     this.#tally = this.#newTally()
-    this.#node.hot.noteWrite(this.#view.descriptor.id, this.#partition.id, options.key, this.#begunMs)
+    this.#node.hot.noteWrite(this.#view.descriptor.id, this.#partition.id, options.place.row, this.#begunMs)
   }
 
   /** In a partition that moves, W of the old homes and, apart from them, W of the new ones. */
@@ -110,11 +111,12 @@ export class WriteFlow {
   }
 
   start(): void {
-    const { key, request, deadline } = this.#options
+    const { request, deadline } = this.#options
+    const { key, row, part } = this.#options.place
     const [view, partition] = [this.#view, this.#partition]
     const node = this.#node
     this.#refuseHopeless()
-    const seen = request.context === undefined ? undefined : decodeTokenOfRow(request.context, key)
+    const seen = request.context === undefined ? undefined : decodeTokenOfRow(request.context, row, part)
     // The value is a view of the frame: the cell that is made of it is a copy.
     const operation = { operation: request.operation, value: request.value, seen }
     this.#asOf = node.hybrid.peek()
@@ -157,7 +159,7 @@ export class WriteFlow {
   }
 
   #beginAnew(): void {
-    const { key } = this.#options
+    const { key } = this.#options.place
     const node = this.#node
     const view = node.catalog.find(this.#view.descriptor.id) ?? this.#view
     const partition = view.map.locate(key)
@@ -215,7 +217,7 @@ export class WriteFlow {
   }
 
   #sendToHomes(): void {
-    const { key } = this.#options
+    const { key } = this.#options.place
     const [view, partition, round] = [this.#view, this.#partition, this.#round]
     const alive: PeerId[] = []
     for (const home of this.#targets()) {
@@ -262,7 +264,7 @@ export class WriteFlow {
 
   /** A collection raised its fence between our read and its arrival: what we hold now is newer than the cut. */
   #sendAgain(home: NodeId): void {
-    const { key } = this.#options
+    const { key } = this.#options.place
     const [view, partition, round] = [this.#view, this.#partition, this.#round]
     const asOf = this.#node.hybrid.peek()
     const cell = this.#coordinatesFor === undefined ? this.#readAgain(key) : undefined
@@ -307,7 +309,7 @@ export class WriteFlow {
       this.#hintHere(home)
       return
     }
-    const { key } = this.#options
+    const { key } = this.#options.place
     const [view, partition, round] = [this.#view, this.#partition, this.#round]
     this.#open++
     const message = {
@@ -357,7 +359,7 @@ export class WriteFlow {
   /** Kept here, never counted: this coordinator's own copy is already one of the homes. */
   #hintHere(home: NodeId): void {
     if (this.#coordinatesFor !== undefined) return
-    const { key } = this.#options
+    const { key } = this.#options.place
     try {
       this.#node.fences.check(key, 'store-hint', this.#asOf)
       const position = this.#node.hints.put(
@@ -391,7 +393,8 @@ export class WriteFlow {
     this.#node.counters.writes++
     this.#node.latency.record(this.#node.clock.monotonicMs() - this.#begunMs)
     const { seen, repeated } = this.#written!
-    const context = encodeContextToken(seen, this.#options.key)
+    const { row, part } = this.#options.place
+    const context = encodeContextToken(seen, row, part)
     this.#options.respond.ok({ receipt: this.#receipt(), context, repeated })
   }
 

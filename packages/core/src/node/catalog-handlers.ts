@@ -167,6 +167,7 @@ function settingsOf({
   partitioning,
   replication,
   conflict,
+  hotKeys,
 }: TableDescriptor): Map<string, string | undefined> {
   const { kind, ...numbers } = replication
   const text = (value: unknown): string | undefined => (value === undefined ? undefined : String(value))
@@ -177,6 +178,7 @@ function settingsOf({
     ['replication.kind', kind],
     ...Object.entries(numbers).map(([field, value]) => [`replication.${field}`, text(value)] as const),
     ['conflict.kind', conflict.kind],
+    ['hotKeys.writeParts', text(hotKeys?.writeParts)],
   ])
 }
 

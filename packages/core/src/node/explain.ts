@@ -3,14 +3,14 @@
 import { bytesToBase64 } from '../base/base64.ts'
 import { stringToHex } from '../base/bytes.ts'
 import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
-import { keyOfRow } from '../catalog/catalog.ts'
+import { keyOfRow, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
+import { writePartsOf } from '../catalog/table-descriptor.ts'
 import { stampCounter, stampMs } from '../causality/hybrid-clock.ts'
-import { type Cell, emptyCell, liveValues } from '../cells/cell.ts'
+import { type Cell, liveValues } from '../cells/cell.ts'
 import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
-import { encodeContextToken } from '../cells/context-token.ts'
 import { type Document, decodeDocument } from '../cells/document.ts'
-import { seenOf } from '../cells/superseded.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { joinParts } from '../leaderless/split-read.ts'
 import { partitionTokens, rowToken } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import { inspectMessage } from '../wire/messages.ts'
@@ -36,22 +36,38 @@ export interface ReplicaView {
   readonly hintsFor: readonly NodeId[]
 }
 
+export interface ExplainedPartition {
+  readonly id: number
+  readonly start: number | undefined
+  readonly end: number | undefined
+  readonly mapVersion: number
+  /** Where it is moving, and how far it is. */
+  readonly moving: string | undefined
+}
+
+/** A part of a row whose writes are split, and where it lies. */
+export interface ExplainedPart {
+  readonly part: number
+  readonly token: number | undefined
+  readonly partition: ExplainedPartition
+  readonly homes: readonly NodeId[]
+  readonly replicas: readonly ReplicaView[]
+  /** How many of the values of the row are in it. */
+  readonly values: number
+}
+
 export interface Explanation {
   readonly table: string
   readonly partitionKeyHash: string
   /** Undefined on tables in key order, as are the tokens of the partition. */
   readonly token: number | undefined
-  readonly partition: {
-    readonly id: number
-    readonly start: number | undefined
-    readonly end: number | undefined
-    readonly mapVersion: number
-    /** Where it is moving, and how far it is. */
-    readonly moving: string | undefined
-  }
+  readonly partition: ExplainedPartition
   readonly homes: readonly NodeId[]
   readonly fallbacks: readonly NodeId[]
+  /** Of part 0, as all above, where the writes of a key are split. */
   readonly replicas: readonly ReplicaView[]
+  /** All parts, where the writes of a key are split; otherwise none. */
+  readonly parts: readonly ExplainedPart[]
   readonly merged: {
     readonly values: readonly Document[]
     readonly conflict: boolean
@@ -68,7 +84,46 @@ export async function explainRow(
   sortKey: ByteString,
 ): Promise<Explanation> {
   const view = node.catalog.view(table)
-  const key = keyOfRow(view, partitionKey, sortKey)
+  const parts = await Promise.all(
+    Array.from({ length: writePartsOf(view.descriptor) }, (_, part) =>
+      explainPart(node, view, placeOfPart(view, { partitionKey, sortKey }, part)),
+    ),
+  )
+  const [{ merged: first, homeViews, ...whole }] = parts as [PartFound]
+  const isSplit = parts.length > 1
+  const row = keyOfRow(view, partitionKey, sortKey)
+  const joined = joinParts(
+    parts.map(({ part, merged }) => ({ part, cell: merged })),
+    row,
+  )
+  const encoded = isSplit ? joined.values : first === undefined ? [] : view.rule.read(first)
+  const values = encoded.map(value => decodeDocument(value))
+  const { conflict, replication } = view.descriptor
+  const why = isSplit
+    ? reasonsOfParts(parts, replication)
+    : reasons(conflict.kind, replication, homeViews, first, values.length)
+  return {
+    table: view.descriptor.name,
+    partitionKeyHash: `murmur3-x86-32(${stringToHex(partitionKey)})`,
+    token: whole.token,
+    partition: whole.partition,
+    homes: whole.homes,
+    fallbacks: whole.fallbacks,
+    replicas: whole.replicas,
+    parts: isSplit ? parts.map(({ merged, homeViews, fallbacks, ...shown }) => shown) : [],
+    merged: { values, conflict: values.length > 1, context: bytesToBase64(joined.context) },
+    why,
+  }
+}
+
+interface PartFound extends ExplainedPart {
+  readonly fallbacks: readonly NodeId[]
+  readonly homeViews: readonly ReplicaView[]
+  readonly merged: Cell | undefined
+}
+
+async function explainPart(node: NodeContext, view: TableView, { key, part }: RowPlace): Promise<PartFound> {
+  const table = view.descriptor.id
   const partition = view.map.locate(key)
   const { start, end } =
     view.order === 'hashed' ? partitionTokens(partition) : { start: undefined, end: undefined }
@@ -85,39 +140,45 @@ export async function explainRow(
     if (cell === undefined) continue
     merged = merged === undefined ? cell : view.rule.merge(merged, cell).cell
   }
-  const values = merged === undefined ? [] : view.rule.read(merged).map(value => decodeDocument(value))
+  const { move } = partition
   return {
-    table: view.descriptor.name,
-    partitionKeyHash: `murmur3-x86-32(${stringToHex(partitionKey)})`,
+    part,
     token: view.order === 'hashed' ? rowToken(key) : undefined,
     partition: {
       id: partition.id,
       start,
       end,
       mapVersion: partition.version,
-      moving:
-        partition.move === undefined
-          ? undefined
-          : `${partition.move.stage} to ${partition.move.to.join(', ')}`,
+      moving: move === undefined ? undefined : `${move.stage} to ${move.to.join(', ')}`,
     },
     homes: partition.replicas,
     fallbacks,
     replicas: asked
       .filter(found => found.view.role === 'home' || found.view.hintsFor.length > 0)
       .map(found => found.view),
-    merged: {
-      values,
-      conflict: values.length > 1,
-      context: bytesToBase64(encodeContextToken(seenOf(merged ?? emptyCell), key)),
-    },
-    why: reasons(
-      view.descriptor.conflict.kind,
-      view.descriptor.replication,
-      homes.map(found => found.view),
-      merged,
-      values.length,
-    ),
+    values: merged === undefined ? 0 : view.rule.read(merged).length,
+    homeViews: homes.map(found => found.view),
+    merged,
   }
+}
+
+/** Why a row in parts reads as it does. */
+function reasonsOfParts(parts: readonly PartFound[], { r }: { readonly r: number }): string[] {
+  const short = parts.filter(({ homeViews }) => homeViews.filter(answers).length < r)
+  const differing = parts.filter(({ homeViews }) => {
+    const digests = homeViews.filter(answers).map(home => home.digest ?? 'nothing')
+    return new Set(digests).size > 1
+  })
+  const named = (some: readonly PartFound[]): string => some.map(({ part }) => part).join(', ')
+  return [
+    `the writes of each key of the table go to ${parts.length} parts, and a read asks r=${r} homes of every one`,
+    short.length === 0
+      ? 'enough homes of every part answer'
+      : `too few homes of ${short.length} of them answer (${named(short)}): a read would be refused now`,
+    differing.length === 0
+      ? 'the homes of each part hold the same cell'
+      : `the homes of ${differing.length} of them (${named(differing)}) hold different cells: a read merges and repairs them`,
+  ]
 }
 
 async function inspect(
@@ -167,6 +228,9 @@ async function inspectHere(node: NodeContext, table: TableId, key: ByteString) {
   }
 }
 
+const answers = ({ state }: ReplicaView): boolean =>
+  state !== 'no answer' && state !== 'damaged' && state !== 'rebuilding'
+
 function reasons(
   rule: string,
   replication: { n: number; r: number; w: number; sloppy: boolean },
@@ -174,9 +238,7 @@ function reasons(
   merged: Cell | undefined,
   values: number,
 ): string[] {
-  const answering = homes.filter(
-    home => home.state !== 'no answer' && home.state !== 'damaged' && home.state !== 'rebuilding',
-  )
+  const answering = homes.filter(answers)
   const digests = new Set(answering.map(home => home.digest ?? 'nothing'))
   const out: string[] = []
   out.push(

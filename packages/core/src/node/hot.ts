@@ -156,7 +156,7 @@ const firstToken = (from: ByteString): string =>
   String(from.length > TOKEN_AT ? stringToU32(from, TOKEN_AT) : 0)
 
 /** What helps, in words; '' when nothing is to be done. */
-export function adviceOn({ order, rule }: TableView, report: PartitionReport): string {
+export function adviceOn({ order, rule, descriptor }: TableView, report: PartitionReport): string {
   const { pattern, readsPerSecond, writesPerSecond } = report
   if (pattern === 'ever-growing key' && order === 'ordered')
     return 'every new key lies behind all others, so the last partition takes all the writes however often it is split: put something before it in the key (the sensor, the user), or partition the table by hash'
@@ -164,9 +164,11 @@ export function adviceOn({ order, rule }: TableView, report: PartitionReport): s
     const cannot = 'one key cannot be split'
     if (readsPerSecond >= writesPerSecond)
       return `${cannot}: read it with r=one and let the nodes cache it (hotReadCacheMs), or keep it in the application`
+    if (descriptor.hotKeys !== undefined)
+      return `${cannot} further than into the ${descriptor.hotKeys.writeParts} parts its writes go to already: write it less often`
     return rule.discards
       ? `${cannot}: write it less often, or spread it over several keys`
-      : `${cannot}: spread its writes over several keys and merge them when they are read (sub-keys), or write it less often`
+      : `${cannot}: put it in a table with hotKeys.writeParts, which spreads its writes over several replica sets and joins them when they are read, or write it less often`
   }
   return ''
 }

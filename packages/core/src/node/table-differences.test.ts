@@ -27,3 +27,11 @@ it('every setting that differs is named with both values', () => {
   ])
   expect(differences(describeTable(0, other), existing)).toContain('key.sort is at, not unset')
 })
+
+it('so does the number of parts', () => {
+  const parts = (writeParts: number) =>
+    describeTable(0, { name: 'carts', key: 'id', hotKeys: { writeParts } })
+  expect(differences(existing, parts(8))).toEqual(['hotKeys.writeParts is not set, not 8'])
+  expect(differences(parts(4), existing)).toEqual(['hotKeys.writeParts is 4, not unset'])
+  expect(differences(parts(4), parts(8))).toEqual(['hotKeys.writeParts is 4, not 8'])
+})

@@ -1,11 +1,20 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { nodeId, type Token, tableId } from '../base/ids.ts'
+import { type ByteString, nodeId, type Token, tableId } from '../base/ids.ts'
 import { encodeKey } from '../base/key-encoding.ts'
 import { TOKENS } from './arc-map.ts'
 import { LoadRing } from './load-ring.ts'
 import { preferenceFrom, type RingMember, ringArcs, ringMap, ringPoints } from './ring.ts'
-import { rowKey, rowKeyParts, rowToken, tokenOf, tokenRange } from './row-key.ts'
+import {
+  assertRowKey,
+  partRowKey,
+  rowKey,
+  rowKeyParts,
+  rowToken,
+  tokenOf,
+  tokenRange,
+  wholeRowKey,
+} from './row-key.ts'
 import { allocateTokens, defaultAllocation, replicatedLoad } from './token-allocation.ts'
 
 function cluster(
@@ -203,12 +212,42 @@ describe('row keys', () => {
         const sortKey = encodeKey(sk)
         const token = tokenOf(partitionKey)
         const key = rowKey(tableId(7), token, partitionKey, sortKey)
-        expect(rowKeyParts(key)).toEqual({ partitionKey, sortKey })
+        expect(rowKeyParts(key)).toEqual({ partitionKey, part: 0, sortKey })
         expect(rowToken(key)).toBe(token)
         const partition = map.locate(token)
         const { from, to } = tokenRange(tableId(7), partition.start, partition.end)
         expect(key >= from && key < to).toBe(true)
       }),
+    )
+  })
+
+  it('of the parts of a row say whose they are, stand at tokens of their own, and pass only where there are parts', () => {
+    fc.assert(
+      fc.property(
+        scalar,
+        fc.option(scalar, { nil: undefined }),
+        fc.integer({ min: 2, max: 64 }),
+        (pk, sk, k) => {
+          const partitionKey = encodeKey(pk)
+          const sortKey = sk === undefined ? ('' as ByteString) : encodeKey(sk)
+          const row = rowKey(tableId(7), tokenOf(partitionKey), partitionKey, sortKey)
+          const keys = Array.from({ length: k }, (_, part) =>
+            partRowKey(tableId(7), partitionKey, part, sortKey),
+          )
+          expect(keys[0]).toBe(row)
+          expect(new Set(keys.map(rowToken)).size).toBe(k)
+          for (const [part, key] of keys.entries()) {
+            expect(rowKeyParts(key)).toEqual({ partitionKey, part, sortKey })
+            expect(wholeRowKey(key)).toBe(row)
+            assertRowKey(tableId(7), 'hashed', k, key)
+            if (part > 0) expect(() => assertRowKey(tableId(7), 'hashed', part, key)).toThrow(/names part/)
+            // The bytes of a part at the token of its key.
+            const misplaced = key.slice(0, 5) + row.slice(5, 9) + key.slice(9)
+            if (part > 0)
+              expect(() => assertRowKey(tableId(7), 'hashed', k, misplaced as ByteString)).toThrow(/token/)
+          }
+        },
+      ),
     )
   })
 })

@@ -2,7 +2,8 @@
  * Store keys of rows: 'r' · table (4 bytes) · token (4 bytes) · encoded partition key · encoded sort key.
  * Token first, so a partition of a hash table is one contiguous range; in range tables every row has token 0,
  * so rows lie in the order of their keys. Key encodings are prefix-free, so the rows of one partition key are
- * one range too, in sort-key order.
+ * one range too, in sort-key order. In a table that splits the writes of its keys the partition key may have the
+ * suffix of a part behind it (key-split.ts): such a row stands at the token of its part.
  */
 
 import { prefixEnd, stringToU32, u32ToString } from '../base/bytes.ts'
@@ -12,6 +13,7 @@ import { assertEncodedKey, decodeKeyAt } from '../base/key-encoding.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { TOKENS } from './arc-map.ts'
+import { splitKey, splitPartAt, splitPartsMax, splitSuffixBytes } from './key-split.ts'
 
 const TOKEN_AT = 1 + 4
 const HEADER = TOKEN_AT + 4
@@ -72,10 +74,41 @@ export function rowKey(
 export const rowToken = (key: ByteString): Token => stringToU32(key, TOKEN_AT) as Token
 export const rowTable = (key: ByteString): TableId => stringToU32(key, 1) as TableId
 
-/** Splits a row key into its encoded partition key and sort key ('' when the table has none). */
-export function rowKeyParts(key: ByteString): { partitionKey: ByteString; sortKey: ByteString } {
+/** The key of one part of a row, in a hash table that splits its keys; part 0 is the row's own key. */
+export function partRowKey(
+  table: TableId,
+  partitionKey: ByteString,
+  part: number,
+  sortKey: ByteString,
+): ByteString {
+  const name = splitKey(partitionKey, part, splitPartsMax)
+  return rowKey(table, tokenOf(name), name, sortKey)
+}
+
+export interface RowKeyParts {
+  readonly partitionKey: ByteString
+  /** 0 but for the further parts of a split key. */
+  readonly part: number
+  /** '' when the table has none. */
+  readonly sortKey: ByteString
+}
+
+/** Takes a row key apart: the encoded partition key and sort key as the user gave them, and the part. */
+export function rowKeyParts(key: ByteString): RowKeyParts {
   const [, end] = decodeKeyAt(key, HEADER)
-  return { partitionKey: key.slice(HEADER, end) as ByteString, sortKey: key.slice(end) as ByteString }
+  const part = splitPartAt(key, end)
+  const sortAt = part === 0 ? end : end + splitSuffixBytes
+  return {
+    partitionKey: key.slice(HEADER, end) as ByteString,
+    part,
+    sortKey: key.slice(sortAt) as ByteString,
+  }
+}
+
+/** The key of the row that the row with this key is, or is a part of. */
+export function wholeRowKey(key: ByteString): ByteString {
+  const { partitionKey, part, sortKey } = rowKeyParts(key)
+  return part === 0 ? key : partRowKey(rowTable(key), partitionKey, 0, sortKey)
 }
 
 /** The store range [from, to) of all rows of a table whose token is in [start, end). */
@@ -85,13 +118,21 @@ export function tokenRange(table: TableId, start: number, end: number): { from: 
   return { from: (prefix + u32ToString(start)) as ByteString, to }
 }
 
-/** Refuses bytes that are not the key of a row of this table: what comes from a peer passes here before it is kept. */
-export function assertRowKey(table: TableId, order: RowOrder, key: ByteString): void {
+/**
+ * Refuses bytes that are not the key of a row of this table, whose keys have so many parts: what comes from a peer passes
+ * here before it is kept.
+ */
+export function assertRowKey(table: TableId, order: RowOrder, parts: number, key: ByteString): void {
   if (key.charAt(0) !== keyspaces.row || key.length < HEADER || rowTable(key) !== table) {
     throw new QuorateError('BAD_REQUEST', 'the row key does not belong to the table')
   }
-  const { partitionKey, sortKey } = rowKeyParts(key)
-  if (rowToken(key) !== placeOf(order, partitionKey))
+  const { partitionKey, part, sortKey } = rowKeyParts(key)
+  if (part >= parts)
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `the row key names part ${part}, and keys of the table have ${parts}`,
+    )
+  if (rowToken(key) !== placeOf(order, part === 0 ? partitionKey : splitKey(partitionKey, part, parts)))
     throw new QuorateError('BAD_REQUEST', 'the row key does not stand at its token')
   if (sortKey !== '') assertEncodedKey(sortKey, 'sort key')
 }

@@ -86,19 +86,17 @@ const rowAddress = {
   hops: s.u8,
 } as const
 
-export const writeMessage = message(
-  'write',
-  1,
-  s.record({
-    ...rowAddress,
-    operation: s.fixed<OperationId>(16),
-    /** Absent: delete. */
-    value: s.optional(s.bytes(limits.valueBytesMax)),
-    context: s.optional(token),
-    strict: s.flag,
-  }),
-  s.record({ receipt: receiptSchema, context: token, repeated: s.flag }),
-)
+const writeRequest = {
+  ...rowAddress,
+  operation: s.fixed<OperationId>(16),
+  /** Absent: delete. */
+  value: s.optional(s.bytes(limits.valueBytesMax)),
+  context: s.optional(token),
+  strict: s.flag,
+} as const
+const writeReply = s.record({ receipt: receiptSchema, context: token, repeated: s.flag })
+
+export const writeMessage = message('write', 1, s.record(writeRequest), writeReply)
 export type WriteRequest = s.Shaped<typeof writeMessage.request>
 export type WriteReply = s.Shaped<typeof writeMessage.reply>
 
@@ -238,6 +236,15 @@ export const replicaRangeMessage = message(
     asOf: s.stamp,
   }),
 )
+
+/** A write of one part of a row whose writes are split, handed to a home of the part (leaderless/split-write.ts). */
+export const partWriteMessage = message(
+  'part-write',
+  24,
+  s.record({ ...writeRequest, part: s.u8 }),
+  writeReply,
+)
+export type PartWriteRequest = s.Shaped<typeof partWriteMessage.request>
 
 export const storeHintMessage = message(
   'store-hint',

@@ -20,8 +20,8 @@ const shapesHash = (): string => {
 
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
-    version: 2,
-    shapes: '3586ccacc784c01f',
+    version: 3,
+    shapes: '8a839c9fb309d32e',
   })
 })
 

@@ -6,6 +6,7 @@
  * survivor. `overrides` make the bug likely; the unmutated code must pass the same seeds.
  */
 
+import { hotKeyMutants } from './hot-key-mutants.ts'
 import { movementMutants } from './movement-mutants.ts'
 import type { Mutant } from './mutant.ts'
 
@@ -388,6 +389,7 @@ export const mutants: readonly Mutant[] = [
     overrides: { roles: ['lww'] },
   },
   ...movementMutants,
+  ...hotKeyMutants,
 ]
 
 export function findMutant(name: string): Mutant {

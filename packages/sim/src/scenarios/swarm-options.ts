@@ -50,9 +50,14 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
   const chosen = roles ?? pickSome(random, tableRoles, 0.55)
   // Of its own, so that older seeds keep their other options.
   const splits = new SeededRandom(seed ^ 0x5b117)
-  const tables = chosen.map(role =>
-    swarmTable(random, role, nodes, { replication, keys, partitioners, splits }),
-  )
+  const parts = new SeededRandom(seed ^ 0x9a275)
+  const tables = chosen
+    .filter(role => role !== 'hot')
+    .map(role => swarmTable(random, role, nodes, { replication, keys, partitioners, splits }))
+  if (roles === undefined ? randomChance(parts, 0.4) : roles.includes('hot')) {
+    const among = partitioners?.filter(kind => kind !== 'range') ?? ['ring', 'ring', 'fixed', 'modulo']
+    tables.push(hotTable(parts, nodes, { replication, keys, partitioners: among, splits }))
+  }
   const options: SwarmOptions = {
     seed,
     nodes,
@@ -110,23 +115,39 @@ const rules: Readonly<Record<TableRole, readonly string[]>> = {
   union: ['merge:union'],
   deletes: ['siblings', 'siblings', 'lww'],
   monotonic: ['siblings', 'lww'],
+  hot: ['siblings'],
+}
+
+interface TableChoices {
+  readonly replication: SwarmOverrides['replication']
+  readonly keys: number | undefined
+  readonly partitioners: readonly Partitioner[] | undefined
+  readonly splits: SeededRandom
+}
+
+/** A few keys whose writes are split. */
+function hotTable(random: SeededRandom, nodes: number, choices: TableChoices): SwarmTable {
+  const keys = choices.keys ?? randomPick(random, [1, 3])
+  const blocking = randomChance(random, 0.3)
+  const table = swarmTable(random, 'hot', nodes, { ...choices, keys })
+  const { replication } = table.specification
+  const sloppy = table.sloppy && !blocking
+  return {
+    ...table,
+    sloppy,
+    specification: {
+      ...table.specification,
+      replication: { ...replication, sloppy, ...(blocking ? { readRepair: 'blocking' } : {}) },
+      hotKeys: { writeParts: randomPick(random, [2, 3, 8]) },
+    },
+  }
 }
 
 function swarmTable(
   random: SeededRandom,
   role: TableRole,
   nodes: number,
-  {
-    replication,
-    keys,
-    partitioners,
-    splits,
-  }: {
-    readonly replication: SwarmOverrides['replication']
-    readonly keys: number | undefined
-    readonly partitioners: readonly Partitioner[] | undefined
-    readonly splits: SeededRandom
-  },
+  { replication, keys, partitioners, splits }: TableChoices,
 ): SwarmTable {
   const n = replication?.n ?? Math.min(nodes, randomPick(random, [3, 3, 3, 2, 5]))
   const quorum = Math.floor(n / 2) + 1
@@ -188,7 +209,7 @@ function partitioningOf(
 export function describeOptions(options: SwarmOptions): string {
   const tables = options.tables.map(({ name, specification }) => {
     const { n, r, w, sloppy } = specification.replication!
-    return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind}${specification.partitioning!.auto === true ? ' auto' : ''} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''})`
+    return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind}${specification.partitioning!.auto === true ? ' auto' : ''} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''}${specification.hotKeys === undefined ? '' : ` in ${specification.hotKeys.writeParts} parts`})`
   })
   return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
 }

@@ -119,7 +119,7 @@ export class Actor {
       const result = tag === undefined ? await client.delete(key, options) : await client.put(row, options)
       record.outcome = 'ok'
       record.receipt = result.receipt
-      record.context = decodeContextToken(result.context).context
+      record.context = decodeContextToken(result.context).parts
       record.returnMs = simulation.nowMs
       this.#parts.onWritten(record)
       this.#tellWrite(record, result.repeated ? ' (repeated)' : '')

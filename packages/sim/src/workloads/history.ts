@@ -8,7 +8,7 @@
  */
 
 import type { Receipt } from '@quorate/client/pure'
-import type { Context } from '@quorate/core'
+import type { SeenOfPart } from '@quorate/core'
 
 export interface WriteRecord {
   readonly kind: 'write'
@@ -25,8 +25,8 @@ export interface WriteRecord {
   /** `pending` at the end counts as unknown. */
   outcome: 'pending' | 'ok' | 'failed' | 'unknown'
   receipt: Receipt | undefined
-  /** What the writer has seen once it is acknowledged; covers the write's own dot. */
-  context: Context | undefined
+  /** What the writer has seen, of each part of the row, once it is acknowledged; covers the write's own dots. */
+  context: readonly SeenOfPart[] | undefined
   error: string | undefined
 }
 

@@ -7,8 +7,9 @@ import type { Level } from '@quorate/client/pure'
 import { joinContextTokens, randomBelow, randomChance, randomPick } from '@quorate/core'
 import type { Actor, Basis, WriteChoice } from './actor.ts'
 
-export type TableRole = 'sets' | 'carts' | 'lww' | 'union' | 'deletes' | 'monotonic'
+export type TableRole = 'sets' | 'carts' | 'lww' | 'union' | 'deletes' | 'monotonic' | 'hot'
 
+/** Drawn for every seed; `hot` is drawn apart. */
 export const tableRoles: readonly TableRole[] = ['sets', 'carts', 'lww', 'union', 'deletes', 'monotonic']
 
 export interface WorkTable {
@@ -113,6 +114,25 @@ const steps: Record<TableRole, (actor: Actor, table: WorkTable) => Promise<unkno
       return actor.write(table.name, key, undefined, choice)
     if (randomChance(actor.random, 0.3)) return writeTwice(actor, table, key, choice)
     return actor.write(table.name, key, actor.newTag(), choice)
+  },
+
+  /** Keys in parts: values from everywhere, and writers who gather what there is, replace it or delete it. */
+  async hot(actor, table) {
+    const key = pickKey(actor, table)
+    const choice = { w: pickLevel(actor, table), strict: pickStrict(actor, table) }
+    if (randomChance(actor.random, 0.4)) {
+      return randomChance(actor.random, 0.2)
+        ? writeTwice(actor, table, key, choice)
+        : actor.write(table.name, key, actor.newTag(), choice)
+    }
+    const found = await actor.read(table.name, key, pickLevel(actor, table))
+    if (found === undefined || randomChance(actor.random, 0.3)) return
+    const upon = { ...choice, basis: found }
+    if (randomChance(actor.random, 0.35)) return actor.write(table.name, key, undefined, upon)
+    if (randomChance(actor.random, 0.3)) return writeTwice(actor, table, key, upon)
+    const written = await actor.write(table.name, key, actor.newTag(), upon)
+    if (written === undefined || !randomChance(actor.random, 0.3)) return
+    return actor.write(table.name, key, actor.newTag(), { ...upon, basis: written })
   },
 
   /** Few writes, many quorum reads in a row. */

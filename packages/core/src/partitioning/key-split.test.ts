@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { OperationId } from '../base/ids.ts'
 import { assertEncodedKey, encodeKey } from '../base/key-encoding.ts'
-import { fanIn, readSplitKey, splitKey, splitPartOf, splitPartsMax } from './key-split.ts'
+import { fanIn, splitKey, splitPartAt, splitPartOf, splitPartsMax } from './key-split.ts'
 
 const value = fc.oneof(
   fc.string({ maxLength: 6 }),
@@ -19,7 +19,10 @@ describe('parts of a key', () => {
     fc.assert(
       fc.property(value, parts, (given, k) => {
         const key = encodeKey(given)
-        for (const [part, sub] of fanIn(key, k).entries()) expect(readSplitKey(sub)).toEqual({ key, part })
+        for (const [part, sub] of fanIn(key, k).entries()) {
+          expect(sub.startsWith(key)).toBe(true)
+          expect(splitPartAt(sub, key.length)).toBe(part)
+        }
       }),
     )
   })
@@ -57,18 +60,12 @@ describe('parts of a key', () => {
     expect(splitPartOf(operation(5), 8)).toBe(splitPartOf(operation(5), 8))
   })
 
-  it('nonsense names nothing', () => {
+  it('a suffix that names no part is refused', () => {
     const key = encodeKey('a')
-    for (const bytes of [
-      '',
-      'x',
-      `${key} `,
-      `${key} \0\0`,
-      `${key} \0\xff`,
-      `${key}!\0\x01`,
-      `${key} \0\x01x`,
-    ])
-      expect(readSplitKey(bytes)).toBeUndefined()
+    const at = key.length
+    expect(splitPartAt(key + encodeKey('sort'), at)).toBe(0)
+    for (const suffix of [' ', ' \0', ' \0\0', ' \0\x40', ' \xff\x01'])
+      expect(() => splitPartAt(key + suffix, at)).toThrow(/no part/)
     expect(() => splitKey(key, 2, 2)).toThrow()
     expect(() => splitKey(key, 0, 65)).toThrow()
   })
