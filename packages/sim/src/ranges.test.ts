@@ -104,6 +104,30 @@ test('a range goes on behind any of its rows, also elsewhere; a token of another
   })
 })
 
+test('a query of a table in parts goes on behind any row; a scan of it cannot, and says so', async () => {
+  await withCluster({ seed: 36, nodes: 5 }, async ({ client }) => {
+    await client.createTable('readings', {
+      key: { partition: 'sensor', sort: 'at' },
+      conflict: { kind: 'siblings' },
+      hotKeys: { writeParts: 4 },
+    })
+    const series = client.table(readings)
+    for (let at = 0; at < 25; at++) await series.put({ sensor: 's', at })
+    for (const reverse of [false, true]) {
+      const range = { from: 3, to: 22, reverse }
+      const all = await collect(series.query('s', range))
+      expect(all).toHaveLength(20)
+      for (const [at, { resume }] of all.entries()) {
+        const rest = await collect(series.query('s', { ...range, resume, limit: 5, pageSize: 2 }))
+        expect(rest.map(({ value }) => value)).toEqual(all.slice(at + 1, at + 6).map(({ value }) => value))
+      }
+    }
+    const [first] = await collect(series.scan({ limit: 1 }))
+    expect(first!.resume).toBeUndefined()
+    await expect(collect(series.scan({ resume: 'AQ' }))).rejects.toThrow(/keeps its rows in parts/)
+  })
+})
+
 test('a range table is scanned between keys and backwards, while its partitions split', async () => {
   const tuning = { splitIntervalMs: 200, sweepIntervalMs: 2_000 }
   await withCluster({ seed: 33, tuning }, async ({ client, cluster }) => {
