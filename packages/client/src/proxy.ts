@@ -18,6 +18,7 @@ import {
   encodeChunk,
   encodeMembers,
   encodeTables,
+  handedOn,
   type Incarnation,
   keyOfRow,
   keyOfWrite,
@@ -32,6 +33,7 @@ import {
   readMessage,
   type TableId,
   type TableView,
+  type WireReceipt,
   writeMessage,
 } from '@quorate/core'
 import type { QuorateClient } from './client.ts'
@@ -84,7 +86,10 @@ export class RoutingProxy {
     return this.#client.router.catalog.view(table)
   }
 
-  #pass<Request extends { readonly table: number; readonly mapVersion: number }, Reply>(
+  #pass<
+    Request extends { readonly table: number; readonly mapVersion: number },
+    Reply extends { receipt: WireReceipt },
+  >(
     message: Message<Request, Reply>,
     request: Request,
     respond: Respond<Reply>,
@@ -105,7 +110,10 @@ export class RoutingProxy {
         isWrite,
       ),
     )
-    this.#answer(sent, respond)
+    this.#answer(
+      sent.then(reply => handedOn(reply, this.#identity.id)),
+      respond,
+    )
   }
 
   /**
@@ -145,7 +153,8 @@ export class RoutingProxy {
       .then(reply => {
         const edge = reverse ? asked.from : asked.to
         const isWhole = reverse ? asked.from === from : asked.to === to
-        return { ...reply, resume: reply.resume ?? (isWhole ? undefined : edge) }
+        const { id } = this.#identity
+        return handedOn({ ...reply, resume: reply.resume ?? (isWhole ? undefined : edge) }, id)
       })
     this.#answer(sent, respond)
   }

@@ -26,6 +26,8 @@ export interface Receipt {
   readonly hinted: readonly string[]
   readonly repaired: readonly string[]
   readonly forwarded: boolean
+  /** Who had the request in hand: proxies, nodes that handed it on, and last the coordinator. */
+  readonly route: readonly string[]
   readonly hedged: boolean
   readonly overlap: boolean
   /** The guarantee in words. */
@@ -51,6 +53,7 @@ export function makeReceipt(
     hinted: wire.hinted,
     repaired: wire.repaired,
     forwarded: wire.forwarded,
+    route: [...wire.via, wire.coordinator],
     hedged: wire.hedged,
     overlap,
     guarantee: guaranteeOf(kind, wire, copies, n, other, overlap),

@@ -1,9 +1,10 @@
 /** status, health, ring, explain, ledger: what is where, and why. */
 
+import { isQuorateError } from '@quorate/client'
 import type { LedgerDocument, RingDocument } from '../admin-client.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
-import { explainLines } from '../output/explain-text.ts'
+import { explainLines, type RouteTaken } from '../output/explain-text.ts'
 import { valueText } from '../output/json-value.ts'
 import { type Column, tableLines } from '../output/output.ts'
 import { overdueProofs } from '../output/proof-text.ts'
@@ -11,6 +12,7 @@ import { ringLines, shareColumns } from '../output/ring-text.ts'
 import { gatherStatus, nodeColumns, statusHeadline } from '../output/status-text.ts'
 import { duration } from '../output/words.ts'
 import { healthChecks, healthExit, statusExit } from './health.ts'
+import { keyOf } from './rows.ts'
 
 export async function status({ access, output }: CommandContext): Promise<ExitCode> {
   const found = await gatherStatus(await access.nodes())
@@ -83,20 +85,42 @@ export async function explain(
   sort: string | undefined,
 ): Promise<ExitCode> {
   const found = await (await access.admin()).explain(table, key, sort)
+  const taken = await readNow(access, table, key, sort)
   output.answer({
     kind: 'explanation',
-    items: [found],
+    items: [{ ...found, read: taken }],
     columns: [
       { name: 'TABLE', value: item => item.table },
       { name: 'TOKEN', value: item => item.token },
       { name: 'PARTITION', value: item => item.partition.id },
       { name: 'HOMES', value: item => item.homes.join(' ') },
       { name: 'VALUES', value: item => item.merged.values.map(valueText).join(' | ') },
+      { name: 'ROUTE', value: item => item.read.route.join(' ') },
       { name: 'WHY', value: item => item.why.join('; ') },
     ],
-    drawing: style => explainLines(found, sort === undefined ? key : `${key} / ${sort}`, style),
+    drawing: style => explainLines(found, sort === undefined ? key : `${key} / ${sort}`, style, taken),
   })
   return exitCodes.ok
+}
+
+/** Why a read fails is an answer too. */
+async function readNow(
+  access: CommandContext['access'],
+  table: string,
+  key: string,
+  sort: string | undefined,
+): Promise<RouteTaken> {
+  try {
+    const { client, partition, sort: sortField } = await access.table(table)
+    const { receipt } = await client.get(
+      keyOf(sort === undefined ? [key] : [key, sort], partition, sortField),
+    )
+    const { route, guarantee } = receipt
+    return { route, answered: receipt.answered.map(({ node }) => node), guarantee, problem: null }
+  } catch (error) {
+    if (!isQuorateError(error)) throw error
+    return { route: [], answered: [], guarantee: null, problem: `${error.code}: ${error.message}` }
+  }
 }
 
 type LedgerItem = LedgerDocument['entries'][number] & { nodes: string[] }

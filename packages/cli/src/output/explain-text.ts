@@ -6,7 +6,16 @@ import { wholeNumber } from './words.ts'
 
 const RULER = 48
 
-export function explainLines(found: Explanation, key: string, style: Style): string[] {
+/** A read that was made just now, from here, the way that all reads from here go. */
+export interface RouteTaken {
+  /** Proxies and nodes that had it in hand, the coordinator last; empty when none answered. */
+  readonly route: readonly string[]
+  readonly answered: readonly string[]
+  readonly guarantee: string | null
+  readonly problem: string | null
+}
+
+export function explainLines(found: Explanation, key: string, style: Style, taken?: RouteTaken): string[] {
   const { partition } = found
   const arrow = style.dim('→')
   return [
@@ -18,6 +27,7 @@ export function explainLines(found: Explanation, key: string, style: Style): str
     `  partition  ${style.bold(String(partition.id))} ${style.dim(`${tokensText(partition)}map version ${partition.mapVersion}`)}${partition.moving === undefined ? '' : style.yellow(`, moving: ${partition.moving}`)}`,
     ...(found.token === undefined ? [] : [`  ring       ${ruler(found, style)}`]),
     `  homes      ${style.cyan(found.homes.join(' '))}${found.fallbacks.length === 0 ? '' : style.dim(`, then ${found.fallbacks.join(' ')}`)}`,
+    ...(taken === undefined ? [] : [`  route      ${routeText(taken, style)}`]),
     '',
     ...(found.parts.length === 0 ? replicaLines(found, style) : partLines(found, style)),
     '',
@@ -30,6 +40,13 @@ export function explainLines(found: Explanation, key: string, style: Style): str
           style.dim('          put --context with it replaces what is shown here'),
         ]),
   ]
+}
+
+function routeText({ route, answered, problem }: RouteTaken, style: Style): string {
+  if (problem !== null) return style.yellow(`a read from here fails: ${problem}`)
+  const asked = answered.filter(node => node !== route.at(-1))
+  const homes = asked.length === 0 ? '' : style.dim(`, which asked ${asked.join(' ')}`)
+  return `this client ${style.dim('→')} ${route.join(` ${style.dim('→')} `)}${homes}`
 }
 
 /** `2026-11-22 19:03:01.190 UTC`, and which of several writes of one millisecond it was. */

@@ -12,11 +12,10 @@ export function receiptLines(receipt: Receipt, context: Uint8Array, style: Style
   const extras = [
     ...(receipt.hinted.length > 0 ? [`hints kept for ${receipt.hinted.join(', ')}`] : []),
     ...(receipt.repaired.length > 0 ? [`repaired ${receipt.repaired.join(', ')}`] : []),
-    ...(receipt.forwarded ? ['forwarded'] : []),
     ...(receipt.hedged ? ['hedged'] : []),
   ]
   return [
-    `  ${style.dim('answered ')} ${who.join(' ')}  ${style.dim(`${receipt.needed} needed of ${receipt.replicas}, coordinator ${receipt.coordinator}`)}`,
+    `  ${style.dim('answered ')} ${who.join(' ')}  ${style.dim(`${receipt.needed} needed of ${receipt.replicas}, ${receipt.route.length > 1 ? 'route' : 'coordinator'} ${receipt.route.join(' → ')}`)}`,
     `  ${style.dim('guarantee')} ${receipt.overlap ? receipt.guarantee : style.yellow(receipt.guarantee)}`,
     ...(extras.length === 0 ? [] : [`  ${style.dim('also     ')} ${extras.join('; ')}`]),
     `  ${style.dim('context  ')} ${contextText(context)}`,

@@ -6,7 +6,7 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, PeerId } from '../base/ids.ts'
+import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
 import { assertEncodedKey } from '../base/key-encoding.ts'
 import { partOfWrite, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
 import { writePartsOf } from '../catalog/table-descriptor.ts'
@@ -383,7 +383,10 @@ export class DataHandlers {
    * Homes coordinate; any other node hands the request to a home, and only then may stand in for one. When a
    * home knows a newer version of the partition, this node learns it and begins `anew`.
    */
-  #coordinateOrForward<Request extends { hops: number; mapVersion: number }, Reply>(
+  #coordinateOrForward<
+    Request extends { hops: number; mapVersion: number },
+    Reply extends { receipt: WireReceipt },
+  >(
     message: Message<Request, Reply>,
     request: Request,
     respond: Respond<Reply>,
@@ -425,7 +428,7 @@ export class DataHandlers {
         { ...request, hops: request.hops + 1 },
         timeoutMs,
         (peer, reply, error) => {
-          if (error === undefined) return respond.ok(reply as Reply)
+          if (error === undefined) return respond.ok(handedOn(reply as Reply, self))
           attempts.push(`${home}: ${error.code}`)
           maybeApplied ||= error.outcome === 'unknown'
           if (error.code === 'STALE_MAP' && !maybeApplied) {
@@ -463,6 +466,11 @@ export class DataHandlers {
     if (partition.version <= before.version) throw cause
     anew({ view, partition }, { ...request, mapVersion: partition.version })
   }
+}
+
+/** The reply of another node to what was handed to it: the receipt says so. */
+export function handedOn<Reply extends { receipt: WireReceipt }>(reply: Reply, by: NodeId): Reply {
+  return { ...reply, receipt: { ...reply.receipt, via: [by, ...reply.receipt.via] } }
 }
 
 function asUnknown(error: unknown): QuorateError {

@@ -156,6 +156,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       hinted: [],
       repaired: [...new Set(stale.flatMap(row => row.stale))],
       forwarded: request.hops > 0,
+      via: [],
       hedged,
     },
     rows: rows

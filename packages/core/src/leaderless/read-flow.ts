@@ -435,6 +435,7 @@ export class ReadFlow {
       hinted: [],
       repaired: [...this.#repaired],
       forwarded: hops > 0,
+      via: [],
       hedged: this.#hedged,
     })
   }

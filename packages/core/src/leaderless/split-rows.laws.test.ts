@@ -148,6 +148,7 @@ const receipt = (homes: number, more: Partial<WireReceipt> = {}): WireReceipt =>
   hinted: [],
   repaired: [],
   forwarded: false,
+  via: [],
   hedged: false,
   ...more,
 })

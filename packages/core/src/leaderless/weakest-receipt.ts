@@ -21,6 +21,7 @@ export function weakestReceipt(
     hinted: everyone(({ hinted }) => hinted),
     repaired: everyone(({ repaired }) => repaired),
     forwarded: all.some(({ forwarded }) => forwarded),
+    via: weakest.via,
     hedged: all.some(({ hedged }) => hedged),
   }
 }

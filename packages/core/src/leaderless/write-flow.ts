@@ -441,6 +441,7 @@ export class WriteFlow {
       hinted: this.#hinted,
       repaired: [],
       forwarded: request.hops > 0,
+      via: [],
       hedged: false,
     }
   }

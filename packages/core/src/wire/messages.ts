@@ -71,6 +71,8 @@ export const receiptSchema = s.record({
   hinted: s.list(s.node, 100),
   repaired: s.list(s.node, 100),
   forwarded: s.flag,
+  /** Who handed the request on before the coordinator got it: proxies and nodes, in order. */
+  via: s.list(s.node, 8),
   hedged: s.flag,
 })
 export type WireReceipt = s.Shaped<typeof receiptSchema>

@@ -4,7 +4,7 @@
  * History:
  *   1  first version: leaderless tables, registers, sweeps.
  *   2  requests carry the version of their partition; maps in pieces; joining and movement.
- *   3  parts of a row whose writes are split; contexts with a part each.
+ *   3  parts of a row whose writes are split; contexts with a part each; receipts name the route.
  */
 export const PROTOCOL_VERSION = 3
 

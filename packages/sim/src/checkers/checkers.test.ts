@@ -28,6 +28,7 @@ function receipt(homes: readonly string[], needed = 2, fallbacks: readonly strin
     hinted: [],
     repaired: [],
     forwarded: false,
+    route: ['n1'],
     hedged: false,
     overlap: true,
     guarantee: '',
