@@ -114,3 +114,30 @@ it('errors of the cluster come through as they are', async () => {
 it('listens on loopback only', async () => {
   await expect(startProxy({ listen: '0.0.0.0:0', nodes: [node.address] })).rejects.toThrow(/loopback/)
 })
+
+it('keys in parts are whole through the proxy, which routes each write to its part', async () => {
+  const likes = table<{ post: string; at: number; by: string }>('likes', { key: ['post', 'at'] })
+  const through = await connect(`quorate://${proxy.address}`, { tables: { likes } })
+  const direct = await connect(`quorate://${node.address}`, { tables: { likes } })
+  await through.createTable('likes', {
+    key: { partition: 'post', sort: 'at' },
+    replication: { n: 1 },
+    hotKeys: { writeParts: 4 },
+  })
+  for (let i = 0; i < 12; i++) await through.likes.put({ post: 'p', at: i % 6, by: `u${i}` })
+  const seen = await direct.likes.get(['p', 2])
+  expect(seen.siblings.map(({ by }) => by).sort()).toEqual(['u2', 'u8'])
+  await through.likes.put({ post: 'p', at: 2, by: 'both' }, { context: seen.context })
+  expect((await direct.likes.get(['p', 2])).siblings).toEqual([{ post: 'p', at: 2, by: 'both' }])
+  await through.likes.delete(['p', 3])
+  for (const db of [through, direct]) {
+    const found = []
+    for await (const { siblings } of db.likes.query('p')) found.push([siblings[0]!.at, siblings.length])
+    expect(found).toEqual([0, 1, 2, 4, 5].map(at => [at, at === 2 ? 1 : 2]))
+    const rows = []
+    for await (const { siblings } of db.likes.scan({ pageSize: 2 })) rows.push(siblings[0]!.at)
+    expect(rows.sort()).toEqual([0, 1, 2, 4, 5])
+  }
+  await through.close()
+  await direct.close()
+})

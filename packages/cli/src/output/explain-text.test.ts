@@ -31,7 +31,6 @@ it('the context is there to be pasted, and only when there is something to repla
         hintsFor: [],
       },
     ],
-    parts: [],
     merged: { values: [{ id: 'c1', n: { $number: 'NaN' } }], conflict: false, context: 'AQEw==' },
     why: [],
   } as unknown as Explanation

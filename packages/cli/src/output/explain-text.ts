@@ -29,7 +29,7 @@ export function explainLines(found: Explanation, key: string, style: Style, take
     `  homes      ${style.cyan(found.homes.join(' '))}${found.fallbacks.length === 0 ? '' : style.dim(`, then ${found.fallbacks.join(' ')}`)}`,
     ...(taken === undefined ? [] : [`  route      ${routeText(taken, style)}`]),
     '',
-    ...(found.parts.length === 0 ? replicaLines(found, style) : partLines(found, style)),
+    ...(found.parts === undefined ? replicaLines(found, style) : partLines(found.parts, style)),
     '',
     `  ${answerLine(found, style)}`,
     ...found.why.map(reason => style.dim(`    because ${reason}`)),
@@ -70,7 +70,7 @@ function ruler({ token = 0, partition: { start = 0, end = 0 } }: Explanation, st
 }
 
 /** Of a row whose writes are split: each part in a line, its homes as they answer. */
-function partLines({ parts }: Explanation, style: Style): string[] {
+function partLines(parts: NonNullable<Explanation['parts']>, style: Style): string[] {
   const width = String(parts.length - 1).length
   return parts.map(({ part, partition, replicas, values }) => {
     const homes = replicas.filter(({ role }) => role === 'home')

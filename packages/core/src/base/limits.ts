@@ -13,6 +13,9 @@ export const limits = {
   valueBytesMax: 1 * MiB,
   /** Concurrent values of one row; past it writes are refused with TOO_MANY_SIBLINGS, never pruned. */
   siblingsMax: 64,
+  /** Parts that the writes of one key of a table may go to: one is no split, and a read asks for all of them. */
+  writePartsMin: 2,
+  writePartsMax: 64,
   /** Seen intervals of one cell: actors × restarts that wrote this row. */
   intervalsMax: 4096,
   /** Superseded operations that a cell keeps (16 bytes each), the newest: see cells/superseded.ts. */

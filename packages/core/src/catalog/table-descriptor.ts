@@ -7,7 +7,6 @@ import { QuorateError } from '../base/errors.ts'
 import { type TableId, tableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { conflictRule } from '../cells/rules.ts'
-import { splitPartsMax, splitPartsMin } from '../partitioning/key-split.ts'
 import { type Partitioning, partitioningOf } from './partitioning-settings.ts'
 import { bad, count, objectAt } from './settings.ts'
 
@@ -152,7 +151,7 @@ function hotKeysOf(
   if (given === undefined) return undefined
   const { writeParts } = objectAt(given, 'hotKeys', ['writeParts'])
   const field = 'hotKeys.writeParts'
-  const parts = count(writeParts, field, splitPartsMin, splitPartsMax)
+  const parts = count(writeParts, field, limits.writePartsMin, limits.writePartsMax)
   if (partitioning.kind === 'range')
     throw bad(
       field,

@@ -66,8 +66,8 @@ export interface Explanation {
   readonly fallbacks: readonly NodeId[]
   /** Of part 0, as all above, where the writes of a key are split. */
   readonly replicas: readonly ReplicaView[]
-  /** All parts, where the writes of a key are split; otherwise none. */
-  readonly parts: readonly ExplainedPart[]
+  /** All parts, where the writes of a key are split. */
+  readonly parts: readonly ExplainedPart[] | undefined
   readonly merged: {
     readonly values: readonly Document[]
     readonly conflict: boolean
@@ -110,7 +110,7 @@ export async function explainRow(
     homes: whole.homes,
     fallbacks: whole.fallbacks,
     replicas: whole.replicas,
-    parts: isSplit ? parts.map(({ merged, homeViews, fallbacks, ...shown }) => shown) : [],
+    parts: isSplit ? parts.map(({ merged, homeViews, fallbacks, ...shown }) => shown) : undefined,
     merged: { values, conflict: values.length > 1, context: bytesToBase64(joined.context) },
     why,
   }

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { OperationId } from '../base/ids.ts'
 import { assertEncodedKey, encodeKey } from '../base/key-encoding.ts'
-import { fanIn, splitKey, splitPartAt, splitPartOf, splitPartsMax } from './key-split.ts'
+import { limits } from '../base/limits.ts'
+import { fanIn, splitKey, splitPartAt, splitPartOf } from './key-split.ts'
 
 const value = fc.oneof(
   fc.string({ maxLength: 6 }),
@@ -12,7 +13,7 @@ const value = fc.oneof(
   fc.uint8Array({ maxLength: 6 }),
   fc.constantFrom(' ', '\0', '\0 ', ' \0\x01', new Uint8Array([0x20, 0, 1])),
 )
-const parts = fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constant(splitPartsMax))
+const parts = fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constant(limits.writePartsMax))
 
 describe('parts of a key', () => {
   it('say what they are', () => {

@@ -17,18 +17,16 @@
 import { assert } from '../base/assert.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, OperationId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 
 /** One byte of type, two of number. The name of a part may exceed `limits.keyBytesMax` by this much. */
 export const splitSuffixBytes = 3
-/** A read asks for all parts: past this it costs more than the writes gain. */
-export const splitPartsMax = 64
-export const splitPartsMin = 2
 
 const TYPE_SPLIT = '\x20'
 
 function assertParts(k: number): void {
-  assert(Number.isInteger(k) && k >= 1 && k <= splitPartsMax, 'parts of a key: 1 … 64', k)
+  assert(Number.isInteger(k) && k >= 1 && k <= limits.writePartsMax, 'parts of a key: 1 … 64', k)
 }
 
 /** Part `i` of `k` of an encoded partition key. */
@@ -54,7 +52,7 @@ export function splitPartOf(operation: OperationId, k: number): number {
 export function splitPartAt(bytes: string, at: number): number {
   if (bytes[at] !== TYPE_SPLIT) return 0
   const part = (bytes.charCodeAt(at + 1) << 8) | bytes.charCodeAt(at + 2)
-  if (bytes.length < at + splitSuffixBytes || part < 1 || part >= splitPartsMax)
+  if (bytes.length < at + splitSuffixBytes || part < 1 || part >= limits.writePartsMax)
     throw new QuorateError('BAD_REQUEST', 'the row key names no part of its key')
   return part
 }

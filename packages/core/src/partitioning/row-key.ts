@@ -10,10 +10,11 @@ import { prefixEnd, stringToU32, u32ToString } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, TableId, Token } from '../base/ids.ts'
 import { assertEncodedKey, decodeKeyAt } from '../base/key-encoding.ts'
+import { limits } from '../base/limits.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { TOKENS } from './arc-map.ts'
-import { splitKey, splitPartAt, splitPartsMax, splitSuffixBytes } from './key-split.ts'
+import { splitKey, splitPartAt, splitSuffixBytes } from './key-split.ts'
 
 const TOKEN_AT = 1 + 4
 const HEADER = TOKEN_AT + 4
@@ -81,7 +82,7 @@ export function partRowKey(
   part: number,
   sortKey: ByteString,
 ): ByteString {
-  const name = splitKey(partitionKey, part, splitPartsMax)
+  const name = splitKey(partitionKey, part, limits.writePartsMax)
   return rowKey(table, tokenOf(name), name, sortKey)
 }
 
