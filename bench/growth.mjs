@@ -33,6 +33,12 @@ const say = text => process.stderr.write(`${text}\n`)
 const cities = loadCities(values.rows === undefined ? undefined : Number(values.rows))
 const directory = mkdtempSync(join(tmpdir(), 'quorate-growth-'))
 say(`${cities.length} rows, 3 → ${values.nodes} → 3 nodes, ${cpus().length} processors, seed ${values.seed}`)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.once(signal, () => {
+    endAll()
+      .then(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }))
+      .finally(() => process.exit(130))
+  })
 const runs = []
 try {
   for (const [index, kind] of kinds.entries()) {

@@ -9,6 +9,8 @@ const SLACK_SECONDS = 1.25 + 0.25
 export class Flow {
   /** By node and process: [seconds, bytes]. */
   #samples = new Map()
+  /** What the throttles gave, at each look. */
+  #rates = []
   #cluster
   #ended = false
   #running
@@ -44,6 +46,8 @@ export class Flow {
       const text = await (await fetch(`http://${http}/metrics`)).text()
       const [, bytes] = /^quorate_move_received_bytes_total(?:\{[^}]*\})? (\d+)/m.exec(text) ?? []
       if (bytes === undefined) return
+      const [, rate] = /^quorate_move_bytes_per_second(?:\{[^}]*\})? (\d+)/m.exec(text) ?? []
+      this.#rates.push(Number(rate))
       const name = `${id}/${child?.pid}`
       const samples = this.#samples.get(name) ?? []
       samples.push([performance.now() / 1_000, Number(bytes)])
@@ -58,6 +62,12 @@ export class Flow {
     let sum = 0
     for (const samples of this.#samples.values()) sum += samples.at(-1)[1] - samples[0][1]
     return sum
+  }
+
+  /** Mean of what the throttles gave, by what users felt, over the limit. */
+  meanRate(limit) {
+    const rates = this.#rates.map(rate => Math.min(rate, limit))
+    return rates.reduce((sum, rate) => sum + rate, 0) / (limit * rates.length)
   }
 
   /** The most that any receiver took in any stretch of time, over what it may take: at most 1. */

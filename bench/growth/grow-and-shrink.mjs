@@ -151,6 +151,7 @@ async function phase(name, { cluster, load, random, limit, say }, receivers) {
     movedBytes,
     ratio: Number((movedBytes / plan.bytes).toFixed(4)),
     bytesPerSecond: Math.round(movedBytes / seconds),
+    meanRateOfLimit: Number(flow.meanRate(limit).toFixed(3)),
     greatestShareOfLimit: Number(flow.greatestShare(limit).toFixed(4)),
   }
 }

@@ -3,17 +3,19 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { endChild, freePorts } from '../processes.mjs'
+import { endChild, freePorts, keep } from '../processes.mjs'
 
 const BIN = fileURLToPath(new URL('../../packages/cli/dist/bin.js', import.meta.url))
 
 /** A command to its end. */
 export function command(args, onStart = () => undefined) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BIN, ...args], {
-      env: { ...process.env, NO_COLOR: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = keep(
+      spawn(process.execPath, [BIN, ...args], {
+        env: { ...process.env, NO_COLOR: '1' },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    )
     onStart(child)
     let [stdout, stderr] = ['', '']
     child.stdout.on('data', chunk => {
@@ -97,10 +99,12 @@ export class GrowingCluster {
     const own = ['--id', id, '--listen', address, '--http', http, '--data', data, '--log-level', 'error']
     const profile = process.env.BENCH_PROFILE
     const profiling = profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []
-    const child = spawn(process.execPath, [...profiling, BIN, 'start', ...own, ...more], {
-      env: { ...process.env, NODE_OPTIONS: '--max-semi-space-size=32' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
+    const child = keep(
+      spawn(process.execPath, [...profiling, BIN, 'start', ...own, ...more], {
+        env: { ...process.env, NODE_OPTIONS: '--max-semi-space-size=32' },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      }),
+    )
     node.errors = ''
     child.stderr.on('data', chunk => {
       node.errors = (node.errors + chunk).slice(-4_000)

@@ -52,6 +52,7 @@ export function tableOf(runs) {
       phase(name, 'moved MiB', one => MiB(one.movedBytes)),
       phase(name, 'moved/planned', one => percent(one.ratio)),
       phase(name, 'most of the limit used', one => percent(one.greatestShareOfLimit)),
+      phase(name, 'mean rate of the limit', one => percent(one.meanRateOfLimit)),
       phase(name, 'user requests/s, p99 ms', one => `${one.load.perSecond}, ${one.load.p99Ms}`),
       phase(name, 'p99 / before', one => one.p99Ratio),
     ]),

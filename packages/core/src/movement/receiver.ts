@@ -56,6 +56,8 @@ export interface ReceiverOptions {
   readonly throttle: Throttle
   /** Is the task of this move running, and not paused? */
   readonly isRunning: (task: string) => boolean
+  /** Bytes per second that the task of now may take here. */
+  readonly limitOf: () => number | undefined
   /** Is what this node knows of the maps on its way to its disk? */
   readonly mapsAreKept: () => boolean
   readonly pageBytes: number
@@ -252,7 +254,9 @@ export class Receiver {
     if (source === undefined)
       throw new QuorateError('UNAVAILABLE', `waits for one of ${partition.settled.join(', ')} to come back`)
     const { table, session, reached } = record
-    const { throttle } = this.#options
+    const { throttle, limitOf } = this.#options
+    // Not only when it is looked at users: the first second of a task is within its limit, too.
+    throttle.limitTo(limitOf() ?? throttle.limit)
     const portion = throttle.portion(this.#options.pageBytes)
     await throttle.take(portion, () => this.#isOpen(record) === undefined)
     const address = { table, partition: partition.id, mapVersion: partition.version, session }

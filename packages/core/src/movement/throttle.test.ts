@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ManualClock } from '../ports/testing/manual-clock.ts'
-import { defaultThrottle, nextRate, strainOf, Throttle } from './throttle.ts'
+import { defaultThrottle, LatencyLevel, LOOKS_AT_FLOOR, nextRate, strainOf, Throttle } from './throttle.ts'
 
 const LIMIT = 1_000_000
 
@@ -30,6 +30,44 @@ describe('the rate', () => {
     expect(rate).toBeCloseTo(LIMIT * (defaultThrottle.floorShare + 0.1))
     for (let i = 0; i < 20; i++) rate = nextRate(rate, LIMIT, 0, defaultThrottle)
     expect(rate).toBe(LIMIT)
+  })
+})
+
+describe('the level that strain is measured against', () => {
+  it('is that of before the move', () => {
+    const level = new LatencyLevel()
+    expect(level.look(10, false, false)).toBe(1)
+    expect(level.look(20, true, false)).toBe(2)
+    expect(level.look(undefined, true, false)).toBe(0)
+    for (let i = 0; i < 100; i++) expect(level.look(20, true, false)).toBe(2)
+  })
+
+  it('is that at the floor, when it has lasted: what is felt then is not the move', () => {
+    const level = new LatencyLevel()
+    level.look(10, false, false)
+    for (let i = 1; i < LOOKS_AT_FLOOR; i++) expect(level.look(20, true, true)).toBe(2)
+    expect(level.look(20, true, true)).toBe(1)
+    expect(level.look(40, true, false)).toBe(2)
+  })
+
+  it('a look away from the floor in between begins it anew', () => {
+    const level = new LatencyLevel()
+    level.look(10, false, false)
+    for (let i = 0; i < 10 * LOOKS_AT_FLOOR; i++)
+      expect(level.look(20, true, i % (LOOKS_AT_FLOOR - 1) > 0)).toBe(2)
+  })
+
+  it('a move is not slowed for ever by users that became more', () => {
+    const level = new LatencyLevel()
+    level.look(10, false, false)
+    let rate = LIMIT
+    const rates = Array.from({ length: 60 }, () => {
+      const isAtFloor = rate <= LIMIT * defaultThrottle.floorShare
+      rate = nextRate(rate, LIMIT, level.look(30, true, isAtFloor), defaultThrottle)
+      return rate
+    })
+    expect(Math.min(...rates)).toBe(LIMIT * defaultThrottle.floorShare)
+    expect(rates.at(-1)).toBe(LIMIT)
   })
 })
 

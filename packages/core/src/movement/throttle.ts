@@ -3,6 +3,10 @@
  * user requests feel (feedback on their p99, as in adaptive concurrency control). While the p99 is past
  * `slowAt` times what it was before the move the rate halves each look, down to a floor; past `pauseAt` times
  * nothing is taken; when it is well again the rate grows back by a tenth of the limit each look.
+ *
+ * What users feel may have other reasons than the move: more of them, or more nodes on the same machine. A rate
+ * that has been at its floor for longer than latencies are remembered can hardly be felt, so what is felt then
+ * is taken for the level without a move; else a move would crawl for as long as the cluster is busy.
  */
 
 import type { Clock } from '../ports/clock.ts'
@@ -28,6 +32,25 @@ export function strainOf(
 ): number {
   if (before === undefined || now === undefined || now <= limits.fineMs) return 0
   return now / Math.max(before, limits.fineMs / 2)
+}
+
+/** Looks, of a second each, at the floor until its level counts: longer than `UserLatency` remembers. */
+export const LOOKS_AT_FLOOR = 12
+
+/** The level of user p99 that strain is measured against, in ms. */
+export class LatencyLevel {
+  #beforeMs: number | undefined
+  #looks = 0
+
+  /** Called once a second; returns the strain. `nowMs`: undefined when too few requests were seen. */
+  look(nowMs: number | undefined, isMoving: boolean, isAtFloor: boolean): number {
+    this.#looks = isMoving && isAtFloor ? this.#looks + 1 : 0
+    if (!isMoving || this.#looks >= LOOKS_AT_FLOOR) {
+      this.#beforeMs = nowMs ?? this.#beforeMs
+      this.#looks = 0
+    }
+    return strainOf(this.#beforeMs, nowMs)
+  }
 }
 
 /** Pure: the next rate. `strain` is the greatest of any node. */
@@ -59,6 +82,14 @@ export class Throttle {
 
   get bytesPerSecond(): number {
     return this.#rate
+  }
+
+  get limit(): number {
+    return this.#limit
+  }
+
+  isAtFloor(limits: ThrottleLimits = defaultThrottle): boolean {
+    return this.#rate <= this.#limit * limits.floorShare
   }
 
   limitTo(bytesPerSecond: number): void {

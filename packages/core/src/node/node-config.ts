@@ -28,6 +28,8 @@ export interface NodeTuning {
   readonly movePageBytes: number
   /** How often partitions of range tables are looked at, whether to split or merge them. */
   readonly splitIntervalMs: number
+  /** How often it is looked whether members are even, where an operator has switched balancing on. */
+  readonly autoIntervalMs: number
   /** How old an answer to a read at r = 1 may be, from the memory of its coordinator; 0: off. */
   readonly hotReadCacheMs: number
   /** Rows of a cut or joined partition that are counted at once for its tree. */
@@ -48,6 +50,7 @@ export const defaultTuning: NodeTuning = {
   movesAtOnce: 32,
   movePageBytes: 256 * 1024,
   splitIntervalMs: 5_000,
+  autoIntervalMs: 10_000,
   hotReadCacheMs: 0,
   treeSliceRows: 2_000,
   tokensPerNode: 16,
