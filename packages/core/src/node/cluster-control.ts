@@ -12,7 +12,6 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId } from '../base/ids.ts'
 import {
   type AutoBalancing,
-  type AutoPolicy,
   type ClusterChanges,
   STAGED_MAX,
   type StagedChange,
@@ -25,6 +24,7 @@ import { applyPlan, takeBack } from '../movement/move-steps.ts'
 import { makePlan, type Plan, type TablePlan } from '../movement/plan.ts'
 import { mergeChunk } from '../partitioning/map-chunks.ts'
 import type { MapChunk } from '../partitioning/partition-map.ts'
+import { autoPolicyOf } from './auto-policy.ts'
 import { ChangesRegister } from './changes-register.ts'
 import type { Coordination } from './coordination.ts'
 import { type MeasuredCluster, measureCluster, planChangesNothing, withJoiners } from './plan-input.ts'
@@ -123,8 +123,9 @@ export class ClusterControl {
     })
   }
 
-  /** Switches balancing on, armed, or off; what it did before is not forgotten, nor how long ago. */
-  async switchAuto(policy: AutoPolicy | undefined): Promise<ClusterChanges> {
+  /** Switches balancing on, armed, by a policy (what it leaves out is as usual); undefined: off. What it did before is not forgotten, nor how long ago. */
+  switchAuto(given: unknown): Promise<ClusterChanges> {
+    const policy = given === undefined ? undefined : autoPolicyOf(given)
     return this.#register.change(before => {
       const known = before.auto
       if (policy === undefined)
@@ -329,10 +330,13 @@ export class ClusterControl {
   }
 
   /** The first member that seems alive; that two think so does no harm. */
+  driver(): NodeId | undefined {
+    const { catalog, isSuspected } = this.#node
+    return catalog.members.members.find(({ id, state }) => state !== 'staged' && !isSuspected(id))?.id
+  }
+
   isDriver(): boolean {
-    const { catalog, self, isSuspected } = this.#node
-    const first = catalog.members.members.find(({ id, state }) => state !== 'staged' && !isSuspected(id))
-    return first?.id === self
+    return this.driver() === this.#node.self
   }
 
   isRunning(task: string): boolean {

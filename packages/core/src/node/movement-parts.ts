@@ -60,7 +60,7 @@ export class MovementParts {
       sweeper,
       throttle: this.throttle,
       isRunning: task => this.control.isRunning(task),
-      limitOf: () => this.control.changes.task?.bytesPerSecond,
+      taskOfNow: () => this.control.changes.task,
       mapsAreKept,
       pageBytes: tuning.movePageBytes,
     })
@@ -130,7 +130,7 @@ export class MovementParts {
         if (!isQuorateError(error)) throw error
       }
       const { task } = this.control.changes
-      if (task !== undefined) this.throttle.limitTo(task.bytesPerSecond)
+      if (task !== undefined) this.throttle.begin(task.id, task.bytesPerSecond)
       const strain = level.look(node.latency.p99(), task !== undefined, this.throttle.isAtFloor())
       coordination.membership.set('strain', Math.round(strain * 10) / 10)
       this.throttle.look(this.#greatestStrain())
