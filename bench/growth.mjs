@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadCities } from '../packages/cli/dist/demo/cities.js'
 import { growAndShrink } from './growth/grow-and-shrink.mjs'
+import { feedRanges, rangePromises } from './growth/ranges.mjs'
 import { promisesOf, tableOf } from './growth/report.mjs'
 import { endAll } from './processes.mjs'
 
@@ -40,6 +41,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
       .finally(() => process.exit(130))
   })
 const runs = []
+let fed
 try {
   for (const [index, kind] of kinds.entries()) {
     say(`── ${kind}`)
@@ -56,13 +58,17 @@ try {
       }),
     )
   }
+  if (kinds.includes('range')) {
+    say('── a range table fed by time')
+    fed = await feedRanges(join(directory, 'fed'))
+  }
 } finally {
   await endAll()
   rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
 }
-const promises = runs.flatMap(promisesOf)
+const promises = [...runs.flatMap(promisesOf), ...(fed === undefined ? [] : rangePromises(fed))]
 const broken = promises.filter(({ isKept }) => !isKept)
-if (values.json) console.log(JSON.stringify({ seed: Number(values.seed), runs, promises }))
+if (values.json) console.log(JSON.stringify({ seed: Number(values.seed), runs, fed, promises }))
 else console.log(tableOf(runs))
 for (const { partitioner, promise, figure, isKept } of promises)
   say(`${isKept ? '✔' : '✘'} ${partitioner}: ${promise} (${figure})`)
