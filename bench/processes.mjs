@@ -21,7 +21,8 @@ export async function freePorts(count) {
   return ports
 }
 
-function keep(child) {
+/** Ended with the others when everything ends. */
+export function keep(child) {
   children.add(child)
   child.once('exit', () => children.delete(child))
   return child

@@ -1,4 +1,4 @@
-// npm run bench -- [--json] [--seconds 3] [--rows 1000000]
+// npm run bench -- [--json] [--seconds 3] [--rows 1000000] [--moved 200000] [--only movement]
 // Quorate beside the machine's own limits and beside its peers, in one run. Nothing here passes or fails:
 // it reports, and the ratios at the end are what to quote.
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -7,7 +7,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { appendLimit, echoLimit, storeLimit } from './limits.mjs'
 import { round } from './measure.mjs'
+import { benchMovement } from './movement.mjs'
+import { movementLines, movementRatios } from './movement-report.mjs'
 import { benchEtcd, benchRedis } from './peers.mjs'
+import { benchPlanning } from './planning.mjs'
 import { endAll } from './processes.mjs'
 import { benchMemory, benchQuorate } from './quorate.mjs'
 
@@ -16,6 +19,8 @@ const { values } = parseArgs({
     json: { type: 'boolean' },
     seconds: { type: 'string', default: '3' },
     rows: { type: 'string', default: '1000000' },
+    moved: { type: 'string', default: '200000' },
+    only: { type: 'string' },
     keys: { type: 'string', default: '50000' },
   },
 })
@@ -25,6 +30,7 @@ const directory = mkdtempSync(join(tmpdir(), 'quorate-bench-'))
 const say = text => process.stderr.write(`${text}\n`)
 
 async function step(name, run) {
+  if (values.only === 'movement' && !name.startsWith('movement')) return null
   say(`${name} …`)
   try {
     return await run()
@@ -61,6 +67,12 @@ try {
           benchMemory(join(directory, 'memory'), Number(values.rows)),
         )
       : null
+  result.movement = {
+    planning: await step('movement: plans and maps', () => benchPlanning()),
+    moving: await step(`movement: ${values.moved} rows between nodes`, () =>
+      benchMovement(join(directory, 'movement'), Number(values.moved)),
+    ),
+  }
 } finally {
   await endAll()
   rmSync(directory, { recursive: true, force: true })
@@ -72,6 +84,7 @@ result.ratios = {
   'put W=2 @256 / Redis WAIT 1 @256 (aim >= 2)': ratio(result.quorate?.put[256], result.redis?.put[256]),
   'get R=1 @256 / bare echo @256 (aim >= 0.5)': ratio(result.quorate?.getOne[256], result.echo?.[256]),
   'put W=2 @256 / bare store commit @256': ratio(result.quorate?.put[256], result.storeCommit?.[256]),
+  ...movementRatios(result.movement, result.storeCommit),
 }
 
 if (values.json) console.log(JSON.stringify(result))
@@ -94,9 +107,12 @@ else {
   for (const peer of ['redis', 'etcd'])
     for (const c of concurrencies)
       for (const key of ['put', 'get']) line(`${peer} ${key} @${c}`, result[peer]?.[key][c])
-  console.log(
-    `memory of a node: ${JSON.stringify(result.quorate?.memory)}   rows: ${JSON.stringify(result.millionRows)}`,
-  )
-  for (const [name, value] of Object.entries(result.ratios)) console.log(`${name}: ${value}`)
+  if (result.quorate)
+    console.log(
+      `memory of a node: ${JSON.stringify(result.quorate?.memory)}   rows: ${JSON.stringify(result.millionRows)}`,
+    )
+  for (const text of movementLines(result.movement)) console.log(text)
+  for (const [name, value] of Object.entries(result.ratios).filter(([, found]) => found !== null))
+    console.log(`${name}: ${value}`)
 }
 process.exit(0)

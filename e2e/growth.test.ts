@@ -286,6 +286,18 @@ describe('on a quiet cluster', () => {
     expect((await nodes.command(['cluster', 'plan'])).code).toBe(0)
   })
 
+  it('the cluster balances itself only when it is told to, and says so', async () => {
+    const shown = async (...args: string[]) => (await nodes.json(['cluster', 'auto', ...args])).items
+    expect(await shown()).toEqual([])
+    const on = ['on', '--above', '1.5', '--every', '30m', '--max-bytes', '1GiB']
+    expect(await shown(...on)).toMatchObject([{ isOn: true, phase: 'armed', lastMs: 0 }])
+    const status = await nodes.command(['cluster', 'status', '-o', 'table'])
+    expect(said(status)).toContain('the cluster balances itself by bytes, above 1.5 and until below 1.1')
+    const wrong = await nodes.command(['cluster', 'auto', 'on', '--above', '1.1', '--below', '1.2'])
+    expect([wrong.code, said(wrong)]).toEqual([2, expect.stringContaining('below: is a number above 1')])
+    expect(await shown('off')).toMatchObject([{ isOn: false, policy: { above: 1.5, everyMs: 1_800_000 } }])
+  })
+
   it('moves what the plan foresaw, once, though two commit it at the same time; a stale and a spent plan are refused', async () => {
     await launchNewcomers(nodes, { n4: 'n1', n5: 'n2' })
     const early = await planOf(nodes)

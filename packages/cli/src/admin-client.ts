@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import type {
+  AutoDocument,
   ClusterDocument,
   Explanation,
   HotDocument,
@@ -158,6 +159,10 @@ export class AdminClient {
 
   commit(plan: string, bytesPerSecond: number | undefined): Promise<{ task: { readonly id: string } }> {
     return this.#change('/api/v1/cluster/commit', { plan, bytesPerSecond })
+  }
+
+  switchAuto(isOn: boolean, policy: Readonly<Record<string, unknown>>): Promise<{ auto: AutoDocument }> {
+    return this.#change('/api/v1/cluster/auto', isOn ? { isOn, policy } : { isOn })
   }
 
   giveUp(node: string): Promise<{ node: string; members: readonly string[] }> {

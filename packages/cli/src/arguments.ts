@@ -41,6 +41,15 @@ export function hostAndPort(name: string, text: string): string {
   return text
 }
 
+/** Greatest over mean: above 1. */
+export const ratio =
+  (name: string) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!(value > 1)) throw usageError(`${name} is a number above 1, such as 1.25, not "${text}"`)
+    return value
+  }
+
 /** `10MiB`, `500KiB`, `10MB` or a bare number of bytes; with `/s` or without. */
 export const byteCount =
   (name: string) =>

@@ -12,6 +12,7 @@ import {
 } from '@quorate/core'
 import type { Context, Hono } from 'hono'
 import * as v from 'valibot'
+import { type AutoDocument, autoDocument } from './auto-document.ts'
 import type { MovementFigures } from './metrics.ts'
 import { planDocument } from './plan-document.ts'
 
@@ -36,6 +37,8 @@ export interface ClusterDocument {
   /** Staged changes in words. */
   readonly staged: readonly string[]
   readonly history: readonly PastTask[]
+  /** Null: it was never switched on. */
+  readonly auto: AutoDocument | null
 }
 
 /** Something that was done, with its changes in words. */
@@ -74,13 +77,16 @@ const commitSchema = v.strictObject({
   plan: v.pipe(v.string(), v.nonEmpty()),
   bytesPerSecond: v.optional(v.pipe(v.number(), v.integer(), v.minValue(RATE_MIN))),
 })
+const autoSchema = v.strictObject({ isOn: v.boolean(), policy: v.optional(v.unknown()) })
 const giveUpSchema = v.strictObject({ node: v.pipe(v.string(), v.nonEmpty()) })
 const taskSchema = v.strictObject({ task: v.optional(v.string()) })
 
 export function serveCluster(app: Hono, node: Node): void {
   const { control } = node
   app.get('/api/v1/cluster', async context => context.json(clusterDocument(node, await isFresh(node))))
-  app.get('/api/v1/cluster/plan', async context => context.json(planDocument(node, await control.plan())))
+  app.get('/api/v1/cluster/plan', async context =>
+    context.json(planDocument(node, await control.plan(), autoDocument(node))),
+  )
   app.post('/api/v1/cluster/stage', async context => {
     const change = await control.stage(await bodyOf(context))
     return context.json({ change, words: describeChange(change), staged: wordsOf(control.changes.staged) })
@@ -93,6 +99,11 @@ export function serveCluster(app: Hono, node: Node): void {
   app.post('/api/v1/cluster/commit', async context => {
     const { plan, bytesPerSecond } = parsed(commitSchema, await bodyOf(context))
     return context.json({ task: await control.commit(plan, bytesPerSecond) })
+  })
+  app.post('/api/v1/cluster/auto', async context => {
+    const { isOn, policy = {} } = parsed(autoSchema, await bodyOf(context))
+    await control.switchAuto(isOn ? policy : undefined)
+    return context.json({ auto: autoDocument(node) })
   })
   app.post('/api/v1/cluster/give-up', async context => {
     const given = parsed(giveUpSchema, await bodyOf(context))
@@ -168,6 +179,7 @@ function clusterDocument(node: Node, fresh: boolean): ClusterDocument {
     changes: control.changes,
     staged: wordsOf(control.changes.staged),
     history: pastTasks(control.changes),
+    auto: autoDocument(node),
   }
 }
 

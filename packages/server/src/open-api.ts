@@ -92,6 +92,15 @@ export const openApi = {
         ...body('{plan, bytesPerSecond?}'),
       },
     },
+    '/api/v1/cluster/auto': {
+      post: {
+        ...ok('Allows the cluster to balance itself, or no more; answers how that stands'),
+        ...changes,
+        ...body(
+          '{isOn, policy?: {by?: bytes | load, above?, below?, everyMs?, bytesMax?}}; above and below: greatest over mean of the members',
+        ),
+      },
+    },
     '/api/v1/cluster/give-up': {
       post: {
         ...ok('Removes a member that will not come back, at once; 409 when it answers'),

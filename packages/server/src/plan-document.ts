@@ -11,6 +11,8 @@ import {
   type TablePlan,
 } from '@quorate/core'
 
+import type { AutoDocument } from './auto-document.ts'
+
 export interface PlanDocument extends Pick<Plan, 'id' | 'moves' | 'rows' | 'bytes' | 'seconds'> {
   /** In words. */
   readonly changes: readonly string[]
@@ -34,6 +36,8 @@ export interface PlanDocument extends Pick<Plan, 'id' | 'moves' | 'rows' | 'byte
   readonly problems: readonly { readonly subject: string; readonly message: string }[]
   readonly warnings: readonly string[]
   readonly survives: readonly string[]
+  /** Plans may be made without an operator: by this. */
+  readonly auto: AutoDocument | null
 }
 
 export interface TablePlanDocument {
@@ -56,7 +60,7 @@ export interface TablePlanDocument {
   readonly narrowAfter: number
 }
 
-export function planDocument(node: Node, plan: Plan): PlanDocument {
+export function planDocument(node: Node, plan: Plan, auto: AutoDocument | null): PlanDocument {
   const { id, moves, rows, bytes, seconds, staged, problems, warnings, survives } = plan
   return {
     id,
@@ -77,6 +81,7 @@ export function planDocument(node: Node, plan: Plan): PlanDocument {
     problems,
     warnings,
     survives,
+    auto,
   }
 }
 

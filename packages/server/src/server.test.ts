@@ -241,6 +241,24 @@ describe('admin interface', () => {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
 
+  it('balances itself only when it is told to, by bounds that make sense', async () => {
+    expect(await (await get('/api/v1/cluster')).json()).toMatchObject({ auto: null })
+    const refused = await post('/api/v1/cluster/auto', { isOn: true, policy: { above: 1.1, below: 1.2 } })
+    expect(refused.status).toBe(400)
+    expect(await errorOf(refused)).toMatchObject({ message: expect.stringContaining('below') })
+    const unknown = await post('/api/v1/cluster/auto', { isOn: true, policy: { nodes: 7 } })
+    expect(await errorOf(unknown)).toMatchObject({ message: expect.stringContaining('nodes: is not known') })
+    expect((await post('/api/v1/cluster/auto', {})).status).toBe(400)
+    expect(await (await get('/api/v1/cluster')).json()).toMatchObject({ auto: null })
+    const on = await post('/api/v1/cluster/auto', { isOn: true, policy: { above: 1.5, everyMs: 60_000 } })
+    const policy = { by: 'bytes', above: 1.5, below: 1.1, everyMs: 60_000, bytesMax: 10 * 2 ** 30 }
+    const auto = { isOn: true, policy, phase: 'armed', lastMs: 0, lastPlan: '', says: '' }
+    expect(await on.json()).toEqual({ auto })
+    expect(await (await get('/api/v1/cluster/plan')).json()).toMatchObject({ auto: { isOn: true, policy } })
+    const off = await post('/api/v1/cluster/auto', { isOn: false })
+    expect(await off.json()).toEqual({ auto: { ...auto, isOn: false } })
+  })
+
   it('shows the cluster, an empty plan, and no task', async () => {
     expect(await (await get('/api/v1/cluster')).json()).toMatchObject({
       node: 'n1',

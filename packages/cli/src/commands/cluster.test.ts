@@ -21,6 +21,7 @@ const plan: PlanDocument = {
   problems: [],
   warnings: ['mind the gap'],
   survives: [],
+  auto: null,
 }
 const cluster: ClusterDocument = {
   node: 'n1',
@@ -29,11 +30,13 @@ const cluster: ClusterDocument = {
   members: [
     { id: 'n1', state: 'active', address: 'a:1', http: 'a:2', zone: 'z', weight: 1, suspected: false },
   ],
-  changes: { version: 1, staged: [], task: undefined, history: [] },
+  changes: { version: 1, staged: [], task: undefined, history: [], auto: undefined },
   staged: [],
+  auto: null,
   history: [
     {
       id: 'p-0',
+      origin: 'operator',
       outcome: 'done',
       changes: [],
       words: ['n3 joins'],
@@ -60,7 +63,7 @@ describe('as JSON', () => {
       asked({ plan: async () => ({ ...plan, ...more }) }, showPlan)
     expect(await shown({})).toEqual([
       11,
-      '{"kind":"plan","items":[{"id":"p-1","changes":["n4 joins"],"isEmpty":false,"moves":1,"rows":2,"bytes":3,"seconds":4,"members":[],"tables":[],"nodes":[],"problems":[],"warnings":["mind the gap"],"survives":[]}],"warnings":["mind the gap"],"partial":false}\n',
+      '{"kind":"plan","items":[{"id":"p-1","changes":["n4 joins"],"isEmpty":false,"moves":1,"rows":2,"bytes":3,"seconds":4,"members":[],"tables":[],"nodes":[],"problems":[],"warnings":["mind the gap"],"survives":[],"auto":null}],"warnings":["mind the gap"],"partial":false}\n',
     ])
     expect((await shown({ isEmpty: true }))[0]).toBe(0)
     expect((await shown({ problems: [{ subject: 'n4', message: 'no' }] }))[0]).toBe(6)
@@ -89,7 +92,7 @@ describe('as JSON', () => {
     ])
     expect(await asked(answers, history)).toEqual([
       0,
-      '{"kind":"history","items":[{"id":"p-0","state":"done","changes":["n3 joins"],"moves":7,"done":7,"startedMs":1000,"endedMs":2500,"undo":["quorate cluster leave n3"]}],"warnings":[],"partial":false}\n',
+      '{"kind":"history","items":[{"id":"p-0","state":"done","changes":["n3 joins"],"moves":7,"done":7,"startedMs":1000,"endedMs":2500,"undo":["quorate cluster leave n3"],"origin":"operator"}],"warnings":[],"partial":false}\n',
     ])
     expect(await asked(answers, clear)).toEqual([
       0,

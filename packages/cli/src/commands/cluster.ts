@@ -4,6 +4,7 @@ import type { PlanDocument } from '@quorate/server'
 import type { CommandContext } from '../command-context.ts'
 import { AdvisedError, isKnown } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { autoText } from '../output/auto-text.ts'
 import { confirmByName } from '../output/confirm.ts'
 import { planColumns, planLines, shortPlan } from '../output/plan-text.ts'
 import { taskColumns, taskItems } from '../output/task-text.ts'
@@ -23,7 +24,7 @@ async function advising<T>(done: string, next: string, run: () => Promise<T>): P
 }
 
 export async function clusterStatus({ access, output }: CommandContext): Promise<ExitCode> {
-  const { members, cluster, staged, changes, fresh } = await (await access.admin()).cluster()
+  const { members, cluster, staged, changes, fresh, auto } = await (await access.admin()).cluster()
   const { task } = changes
   const joiners = members.filter(({ state }) => state === 'staged').map(({ id }) => id)
   const notes = [
@@ -31,6 +32,7 @@ export async function clusterStatus({ access, output }: CommandContext): Promise
     ...(joiners.length === 0 ? [] : [`waiting to join: ${joiners.join(', ')}; next: quorate cluster plan`]),
     ...(staged.length === 0 ? [] : [`staged: ${staged.join('; ')}; next: quorate cluster plan`]),
     ...(task === undefined ? [] : [`task ${task.id} is ${task.state}; quorate task show`]),
+    ...(auto?.isOn === true ? [autoText(auto)] : []),
   ]
   output.answer({
     kind: 'cluster',

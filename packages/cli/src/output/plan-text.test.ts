@@ -67,6 +67,7 @@ const growth: PlanDocument = {
   problems: [],
   warnings: ['"carts" is loved'],
   survives: ['"carts": any one node may fail'],
+  auto: null,
 }
 
 it('shows what changes, what moves where, what it survives, and the next command', () => {

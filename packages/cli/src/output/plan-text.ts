@@ -1,6 +1,7 @@
 /** A plan as people read it: what changes, what moves where, what it costs, what it survives. */
 
 import type { PlanDocument } from '@quorate/server'
+import { autoText } from './auto-text.ts'
 import { type Column, tableLines } from './output.ts'
 import type { Style } from './style.ts'
 import { bytes, count, duration, wholeNumber } from './words.ts'
@@ -95,6 +96,7 @@ export function planLines(plan: PlanDocument, style: Style): string[] {
   const still = plan.tables.length - tables.length
   const nodes = plan.nodes.map(node => ({ ...node, state: stateOf(node.node) }))
   const next = planNext(plan)
+  const balancing = autoText(plan.auto)
   return [
     `${style.bold(`plan ${plan.id}`)}  ${planCost(plan)}`,
     ...(plan.changes.length === 0 ? ['  nothing is staged'] : plan.changes.map(text => `  ${text}`)),
@@ -112,6 +114,7 @@ export function planLines(plan: PlanDocument, style: Style): string[] {
     ...bulleted('survives', plan.survives),
     ...bulleted(style.yellow('warnings'), plan.warnings),
     ...bulleted(style.red('it cannot be carried out'), plan.problems.map(problemText)),
+    ...(balancing === undefined ? [] : ['', style.dim(balancing)]),
     ...(next === undefined ? [] : ['', `next: ${style.bold(next)}`]),
   ]
 }

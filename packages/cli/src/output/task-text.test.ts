@@ -14,6 +14,7 @@ const task = {
   startedMs: 5,
   undo: [],
   by: 'n1',
+  origin: 'operator',
 } as const
 const report = (partition: number, more: Partial<PartitionReport> = {}): PartitionReport =>
   ({
@@ -68,6 +69,7 @@ it('a task that one node does not know to be over is over', () => {
     startedMs: 5,
     endedMs: 9,
     undo: ['back'],
+    origin: 'auto',
   } as const
   const merged = mergeTasks([
     document({ reports: [report(1)] }),
@@ -84,6 +86,7 @@ it('a task that one node does not know to be over is over', () => {
       startedMs: 5,
       endedMs: 9,
       undo: ['back'],
+      origin: 'auto',
     },
   ])
 })

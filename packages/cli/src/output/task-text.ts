@@ -133,6 +133,8 @@ export interface TaskItem {
   readonly startedMs: number
   readonly endedMs: number | null
   readonly undo: readonly string[]
+  /** Who made the plan: an operator, or the balancing that one has switched on. */
+  readonly origin: 'operator' | 'auto'
 }
 
 /** The task that runs, if one does, after those that are over; newest last. */
@@ -146,11 +148,12 @@ export function taskItems({ view, history }: MergedTask): TaskItem[] {
     startedMs: entry.startedMs,
     endedMs: entry.endedMs,
     undo: entry.undo,
+    origin: entry.origin,
   }))
   if (view === undefined) return past
   const { task, changes, done } = view
   const now = { id: task.id, state: task.state, changes, moves: task.moves, done }
-  return [...past, { ...now, startedMs: task.startedMs, endedMs: null, undo: [] }]
+  return [...past, { ...now, startedMs: task.startedMs, endedMs: null, undo: [], origin: task.origin }]
 }
 
 export const taskColumns: readonly Column<TaskItem>[] = [
@@ -171,5 +174,6 @@ export const taskColumns: readonly Column<TaskItem>[] = [
     value: item => (item.endedMs === null ? '' : duration(Math.max(0, item.endedMs - item.startedMs))),
   },
   { name: 'PARTITIONS', value: item => item.moves },
+  { name: 'BY', value: item => item.origin },
   { name: 'CHANGES', value: item => item.changes.join('; ') },
 ]

@@ -1,7 +1,7 @@
 /** Commands that change which nodes there are and what they keep, and those about the tasks that follow. */
 
-import type { Command } from 'commander'
-import { byteCount, integer, keyValue } from '../arguments.ts'
+import { Argument, type Command, Option } from 'commander'
+import { byteCount, integer, keyValue, positiveMilliseconds, ratio } from '../arguments.ts'
 import { type ProgramResult, talking, withContext } from '../command-context.ts'
 import { usageError } from '../command-error.ts'
 import type { Change } from '../commands/cluster.ts'
@@ -118,6 +118,28 @@ function addPlanning(parent: Command, result: ProgramResult): void {
     .option('--detach', 'do not wait for the task')
     .action((plan, options) =>
       withContext(options, result, async context => (await cluster()).commit(context, plan, options)),
+    )
+  talking(parent.command('auto').addArgument(new Argument('[verb]').choices(['on', 'off'])))
+    .description(
+      'allows the cluster to balance itself, or no more; without on or off shows how that stands. Plans are made only for uneven members, never for one that does not answer',
+    )
+    .addOption(new Option('--by <measure>', 'what is to be even (default: bytes)').choices(['bytes', 'load']))
+    .option(
+      '--above <ratio>',
+      'a plan is made past this: greatest over mean (default: 1.25)',
+      ratio('--above'),
+    )
+    .option('--below <ratio>', 'and another only after this was reached (default: 1.1)', ratio('--below'))
+    .option(
+      '--every <duration>',
+      'at most one plan in so long (default: 1h)',
+      positiveMilliseconds('--every'),
+    )
+    .option('--max-bytes <bytes>', 'what one plan may move (default: 10GiB)', byteCount('--max-bytes'))
+    .action((verb, options) =>
+      withContext(options, result, async context =>
+        (await import('../commands/auto.ts')).clusterAuto(context, verb, options),
+      ),
     )
   talking(parent.command('clear'))
     .description('forgets what is staged')

@@ -30,6 +30,9 @@ export type StagedChange =
 export const TASK_STATES = ['committing', 'running', 'paused', 'cancelling'] as const
 export type TaskState = (typeof TASK_STATES)[number]
 
+/** Who made a plan: an operator, or the balancing that an operator has switched on. */
+export type PlanOrigin = 'operator' | 'auto'
+
 /** A committed plan on its way. How far it is stands in the maps. */
 export interface Task {
   /** Id of the plan. */
@@ -46,6 +49,7 @@ export interface Task {
   readonly undo: readonly string[]
   /** Who commits it: until it runs, nobody else goes on with it. */
   readonly by: string
+  readonly origin: PlanOrigin
 }
 
 export interface HistoryEntry {
@@ -57,6 +61,40 @@ export interface HistoryEntry {
   readonly endedMs: number
   /** Commands that lead back. */
   readonly undo: readonly string[]
+  readonly origin: PlanOrigin
+}
+
+export const AUTO_MEASURES = ['bytes', 'load'] as const
+
+/** When the cluster may plan by itself. `1 <= below < above`: greatest over mean of the members, by weight. */
+export interface AutoPolicy {
+  /** What is to be even: the bytes that members keep, or the requests of the partitions they keep. */
+  readonly by: (typeof AUTO_MEASURES)[number]
+  /** A plan is made when members are less even than this … */
+  readonly above: number
+  /** … and only once more when they have been as even as this in between. */
+  readonly below: number
+  /** At most one plan in so long. */
+  readonly everyMs: number
+  /** What one plan may move. */
+  readonly bytesMax: number
+}
+
+/**
+ * `armed`: a plan is made past the upper bound. `going`: the last plan was as large as it might be; the next
+ * is made past the lower bound. `resting`: no plan until the lower bound has been reached.
+ */
+export type AutoPhase = 'armed' | 'going' | 'resting'
+
+/** Balancing by itself: what it may do, and what it did, so that neither a restart nor another node forgets. */
+export interface AutoBalancing {
+  readonly isOn: boolean
+  readonly policy: AutoPolicy
+  readonly phase: AutoPhase
+  /** When its last plan was committed, in the cluster's time; 0: never. */
+  readonly lastMs: number
+  /** Id of that plan; '': none. */
+  readonly lastPlan: string
 }
 
 export interface ClusterChanges {
@@ -65,9 +103,17 @@ export interface ClusterChanges {
   readonly task: Task | undefined
   /** Newest last. */
   readonly history: readonly HistoryEntry[]
+  /** Undefined: it was never switched on. */
+  readonly auto: AutoBalancing | undefined
 }
 
-export const noChanges: ClusterChanges = { version: 0, staged: [], task: undefined, history: [] }
+export const noChanges: ClusterChanges = {
+  version: 0,
+  staged: [],
+  task: undefined,
+  history: [],
+  auto: undefined,
+}
 export const STAGED_MAX = 64
 const HISTORY_MAX = 50
 
@@ -76,6 +122,7 @@ export function encodeChanges(changes: ClusterChanges): Uint8Array {
     ...changes,
     task: changes.task ?? null,
     history: changes.history.slice(-HISTORY_MAX),
+    auto: changes.auto ?? null,
   })
 }
 
@@ -86,6 +133,7 @@ export function decodeChanges(bytes: Uint8Array): ClusterChanges {
     staged?: unknown
     task?: unknown
     history?: unknown
+    auto?: AutoBalancing | null
   } | null
   const isTask =
     given?.task === null || TASK_STATES.includes((given?.task as Task | undefined)?.state as TaskState)
@@ -99,10 +147,17 @@ export function decodeChanges(bytes: Uint8Array): ClusterChanges {
   return {
     version: given.version,
     staged: given.staged as StagedChange[],
-    task: given.task === null ? undefined : (given.task as Task),
-    history: given.history as HistoryEntry[],
+    task: given.task === null ? undefined : withOrigin(given.task as Task),
+    history: (given.history as HistoryEntry[]).map(withOrigin),
+    auto: given.auto ?? undefined,
   }
 }
+
+/** Plans were made by operators only, once, and did not say so. */
+const withOrigin = <T extends { readonly origin: PlanOrigin }>(made: T): T => ({
+  ...made,
+  origin: made.origin ?? 'operator',
+})
 
 /** In words, as an operator would say it. */
 export function describeChange(change: StagedChange): string {

@@ -5,7 +5,8 @@
 
 import type { Clock } from '../ports/clock.ts'
 
-const WINDOW_MS = 5_000
+/** Short: what has been slowed down must show soon, or it is slowed down again for what is over. */
+const WINDOW_MS = 2_000
 /** Bucket i ends at 0.1 ms × 1.2^i: 20 % wide, up to some minutes. */
 const BUCKETS = 80
 const FIRST_MS = 0.1

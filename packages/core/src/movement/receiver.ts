@@ -57,6 +57,8 @@ export interface ReceiverOptions {
   readonly throttle: Throttle
   /** Is the task of this move running, and not paused? */
   readonly isRunning: (task: string) => boolean
+  /** The task of now, and what it may take here. */
+  readonly taskOfNow: () => { readonly id: string; readonly bytesPerSecond: number } | undefined
   /** Is what this node knows of the maps on its way to its disk? */
   readonly mapsAreKept: () => boolean
   readonly pageBytes: number
@@ -253,7 +255,10 @@ export class Receiver {
     if (source === undefined)
       throw new QuorateError('UNAVAILABLE', `waits for one of ${partition.settled.join(', ')} to come back`)
     const { table, session, reached } = record
-    const { throttle } = this.#options
+    const { throttle, taskOfNow } = this.#options
+    // Not only when users are looked at: the first second of a task is within its limit, too.
+    const task = taskOfNow()
+    if (task !== undefined) throttle.begin(task.id, task.bytesPerSecond)
     const portion = throttle.portion(this.#options.pageBytes)
     await throttle.take(portion, () => this.#isOpen(record) === undefined)
     const address = { table, partition: partition.id, mapVersion: partition.version, session }

@@ -9,25 +9,25 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, NodeId, OperationId } from '../base/ids.ts'
+import type { ByteString, NodeId } from '../base/ids.ts'
 import {
+  type AutoBalancing,
   type ClusterChanges,
-  decodeChanges,
-  encodeChanges,
-  noChanges,
   STAGED_MAX,
   type StagedChange,
   type Task,
   undoOf,
 } from '../catalog/cluster-changes.ts'
-import { type MembersState, REGISTER_CHANGES } from '../catalog/cluster-state.ts'
+import type { MembersState } from '../catalog/cluster-state.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { applyPlan, takeBack } from '../movement/move-steps.ts'
 import { makePlan, type Plan, type TablePlan } from '../movement/plan.ts'
 import { mergeChunk } from '../partitioning/map-chunks.ts'
 import type { MapChunk } from '../partitioning/partition-map.ts'
+import { autoPolicyOf } from './auto-policy.ts'
+import { ChangesRegister } from './changes-register.ts'
 import type { Coordination } from './coordination.ts'
-import { measureCluster, planChangesNothing, withJoiners } from './plan-input.ts'
+import { type MeasuredCluster, measureCluster, planChangesNothing, withJoiners } from './plan-input.ts'
 import { checkStaged } from './staged-changes.ts'
 
 /** A commit that takes longer was left by its committer. */
@@ -52,69 +52,26 @@ export class ClusterControl {
   readonly #coordination: Coordination
   /** Plans shown here lately: tells one that is stale from one that never was. */
   readonly #shown: string[] = []
-  #changes: ClusterChanges = noChanges
-  #watched = false
+  readonly #register: ChangesRegister
 
   constructor(options: ControlOptions) {
     this.#options = options
     this.#node = options.node
     this.#coordination = options.coordination
+    this.#register = new ChangesRegister(options.coordination)
   }
 
   get changes(): ClusterChanges {
-    return this.#changes
+    return this.#register.changes
   }
 
   /** To be called now and then: watches as soon as there are registers, and reads what no gossip told. */
-  async follow(): Promise<void> {
-    if (!this.#coordination.hasRegisters) return
-    if (!this.#watched) {
-      this.#watched = true
-      this.#coordination.registers.watch(REGISTER_CHANGES as ByteString, ({ value }) => this.#learn(value))
-    }
-    await this.refresh()
+  follow(): Promise<void> {
+    return this.#register.follow()
   }
 
-  #learn(value: Uint8Array | undefined): void {
-    const changes = value === undefined ? noChanges : decodeChanges(value)
-    if (changes.version > this.#changes.version) this.#changes = changes
-  }
-
-  async refresh(): Promise<ClusterChanges> {
-    const found = await this.#coordination.registers.read(REGISTER_CHANGES as ByteString)
-    this.#learn(found.value)
-    return this.#changes
-  }
-
-  /** Changes the register; `change` returns what to refuse with instead. */
-  async #change(
-    change: (before: ClusterChanges) => ClusterChanges | string,
-    code: 'CONFLICT' | 'BAD_REQUEST' | 'NOT_FOUND' = 'CONFLICT',
-    operation: OperationId = this.#coordination.operation(),
-  ): Promise<ClusterChanges> {
-    const outcome = await this.#coordination.registers.change(
-      REGISTER_CHANGES as ByteString,
-      current => {
-        const before = current === undefined ? noChanges : decodeChanges(current)
-        const after = change(before)
-        return typeof after === 'string'
-          ? { reject: after }
-          : { value: encodeChanges({ ...after, version: before.version + 1 }) }
-      },
-      operation,
-    )
-    if (outcome.kind === 'rejected') throw new QuorateError(code, outcome.reason)
-    if (outcome.kind !== 'committed') {
-      throw new QuorateError(
-        'UNAVAILABLE',
-        `the register of changes could not be written: ${outcome.reason}`,
-        {
-          outcome: outcome.kind === 'unknown' ? 'unknown' : 'not-applied',
-        },
-      )
-    }
-    this.#learn(outcome.current.value)
-    return this.#changes
+  refresh(): Promise<ClusterChanges> {
+    return this.#register.refresh()
   }
 
   // ── what an operator asks ──
@@ -123,7 +80,7 @@ export class ClusterControl {
     await this.#coordination.refresh()
     const change = checkStaged(given, this.#node.catalog)
     const same = JSON.stringify(change)
-    await this.#change(before => {
+    await this.#register.change(before => {
       if (before.staged.some(other => JSON.stringify(other) === same)) return before
       if (before.staged.length >= STAGED_MAX)
         return `${STAGED_MAX} changes are staged already: commit or clear them`
@@ -133,7 +90,7 @@ export class ClusterControl {
   }
 
   clear(): Promise<ClusterChanges> {
-    return this.#change(before => ({ ...before, staged: [] }))
+    return this.#register.change(before => ({ ...before, staged: [] }))
   }
 
   /** The plan of what is staged now, with newcomers that nobody has staged shown as waiting. */
@@ -141,23 +98,67 @@ export class ClusterControl {
     await this.#coordination.refresh()
     await this.#coordination.maps.follow()
     const changes = await this.refresh()
-    const { catalog } = this.#node
-    const staged = withJoiners(changes.staged, catalog.members)
-    const { measured, freeBytes } = await measureCluster(this.#node)
-    const plan = makePlan({
-      changesVersion: changes.version,
+    const staged = withJoiners(changes.staged, this.#node.catalog.members)
+    const plan = this.#planOf(staged, changes, await measureCluster(this.#node))
+    this.#shown.push(plan.id)
+    this.#shown.splice(0, this.#shown.length - PLANS_KEPT)
+    return plan
+  }
+
+  #planOf(
+    staged: readonly StagedChange[],
+    { version }: ClusterChanges,
+    { measured, freeBytes }: MeasuredCluster,
+  ): Plan {
+    const { catalog, isSuspected } = this.#node
+    const { tokensPerNode, bytesPerSecond } = this.#options
+    return makePlan({
+      changesVersion: version,
       staged,
       members: catalog.members,
       views: catalog.views(),
       measured,
       freeBytes,
-      isSuspected: id => this.#node.isSuspected(id),
-      tokensPerNode: this.#options.tokensPerNode,
-      bytesPerSecond: this.#options.bytesPerSecond,
+      isSuspected,
+      tokensPerNode,
+      bytesPerSecond,
     })
-    this.#shown.push(plan.id)
-    this.#shown.splice(0, this.#shown.length - PLANS_KEPT)
-    return plan
+  }
+
+  /** Switches balancing on, armed, by a policy (what it leaves out is as usual); undefined: off. What it did before is not forgotten, nor how long ago. */
+  switchAuto(given: unknown): Promise<ClusterChanges> {
+    const policy = given === undefined ? undefined : autoPolicyOf(given)
+    return this.#register.change(before => {
+      const known = before.auto
+      if (policy === undefined)
+        return known === undefined ? before : { ...before, auto: { ...known, isOn: false } }
+      const { lastMs = 0, lastPlan = '' } = known ?? {}
+      return { ...before, auto: { isOn: true, policy, phase: 'armed', lastMs, lastPlan } }
+    })
+  }
+
+  /** Members have been even: the next imbalance may be planned for. */
+  async armAuto(): Promise<void> {
+    await this.#register.change(before =>
+      before.auto === undefined ? before : { ...before, auto: { ...before.auto, phase: 'armed' as const } },
+    )
+  }
+
+  /**
+   * Carries out moves that were decided on by measuring, from the register as it was then: its version is
+   * compared, so of several nodes that decide the same one commits, and nothing an operator has done since
+   * is overtaken.
+   */
+  async commitAuto(
+    moves: readonly StagedChange[],
+    seen: ClusterChanges,
+    measured: MeasuredCluster,
+    after: Pick<AutoBalancing, 'phase' | 'lastMs'>,
+  ): Promise<Task> {
+    const plan = this.#planOf(moves, seen, measured)
+    const [problem] = plan.problems
+    if (problem !== undefined) throw new QuorateError('CONFLICT', `${problem.subject}: ${problem.message}`)
+    return this.#carryOut(plan, this.#options.bytesPerSecond, after)
   }
 
   async commit(id: string, bytesPerSecond: number = this.#options.bytesPerSecond): Promise<Task> {
@@ -196,7 +197,12 @@ export class ClusterControl {
     return this.#carryOut(plan, bytesPerSecond)
   }
 
-  async #carryOut(plan: Plan, bytesPerSecond: number): Promise<Task> {
+  /** `auto`: how the balancing that made the plan stands from now on; undefined: an operator made it. */
+  async #carryOut(
+    plan: Plan,
+    bytesPerSecond: number,
+    auto?: Pick<AutoBalancing, 'phase' | 'lastMs'>,
+  ): Promise<Task> {
     const { clock, self } = this.#node
     const task: Task = {
       id: plan.id,
@@ -208,11 +214,15 @@ export class ClusterControl {
       startedMs: Math.round(clock.wallMs()),
       undo: undoAll(plan.staged, this.#node.catalog.members),
       by: self,
+      origin: auto === undefined ? 'operator' : 'auto',
     }
-    await this.#change(before => {
+    await this.#register.change(before => {
       if (before.version !== plan.changesVersion)
         return `plan ${plan.id} is stale: someone has staged or committed something since`
-      return { ...before, staged: [], task }
+      if (auto === undefined) return { ...before, staged: [], task }
+      if (before.auto?.isOn !== true || before.task !== undefined || before.staged.length > 0)
+        return 'operators come first'
+      return { ...before, task, auto: { ...before.auto, ...auto, lastPlan: plan.id } }
     })
     try {
       await this.#changeMembers(plan)
@@ -220,6 +230,8 @@ export class ClusterControl {
     } catch (error) {
       // What was queued is taken back by whoever drives.
       await this.#setState(plan.id, ['committing'], 'cancelling')
+      // Nothing was moved, so the imbalance is still to be planned for, when its time has come again.
+      if (auto !== undefined) await this.armAuto()
       throw error
     }
     const after = await this.#setState(plan.id, ['committing'], 'running')
@@ -270,7 +282,7 @@ export class ClusterControl {
   }
 
   #setState(id: string, from: readonly Task['state'][], state: Task['state']): Promise<ClusterChanges> {
-    return this.#change(before => {
+    return this.#register.change(before => {
       if (before.task?.id !== id) return `there is no task ${id} now`
       if (before.task.state === state) return before
       if (!from.includes(before.task.state)) return `the task ${id} is ${before.task.state}`
@@ -313,7 +325,7 @@ export class ClusterControl {
 
   /** The task whose partitions may move now, if this node is the one to drive it. */
   driven(): { id: string; parallel: number } | undefined {
-    const { task } = this.#changes
+    const { task } = this.changes
     if (task === undefined || !this.isDriver()) return undefined
     if (task.state === 'running' || task.state === 'cancelling')
       return { id: task.id, parallel: this.#options.parallel }
@@ -321,20 +333,23 @@ export class ClusterControl {
   }
 
   /** The first member that seems alive; that two think so does no harm. */
+  driver(): NodeId | undefined {
+    const { catalog, isSuspected } = this.#node
+    return catalog.members.members.find(({ id, state }) => state !== 'staged' && !isSuspected(id))?.id
+  }
+
   isDriver(): boolean {
-    const { catalog, self, isSuspected } = this.#node
-    const first = catalog.members.members.find(({ id, state }) => state !== 'staged' && !isSuspected(id))
-    return first?.id === self
+    return this.driver() === this.#node.self
   }
 
   isRunning(task: string): boolean {
-    const now = this.#changes.task
+    const now = this.changes.task
     return now?.id === task && (now.state === 'running' || now.state === 'cancelling')
   }
 
   /** Takes back what a cancelled task has not switched, and a commit that its committer left. */
   async tidyUp(): Promise<void> {
-    const { task } = this.#changes
+    const { task } = this.changes
     if (task === undefined || !this.isDriver()) return
     if (task.state === 'committing') {
       const isLeft =
@@ -377,9 +392,9 @@ export class ClusterControl {
     const isCancelled = task.state === 'cancelling'
     await this.#settleMembers(isCancelled)
     if (!(await this.#coordination.settleVoters())) return
-    await this.#change(before => {
+    await this.#register.change(before => {
       if (before.task?.id !== id) return `the task ${id} is over`
-      const { changes, moves, startedMs } = before.task
+      const { changes, moves, startedMs, origin } = before.task
       // What was cancelled is as it was.
       const undo = isCancelled ? [] : before.task.undo
       const entry = {
@@ -390,6 +405,7 @@ export class ClusterControl {
         startedMs,
         endedMs: Math.round(this.#node.clock.wallMs()),
         undo,
+        origin,
       }
       return { ...before, task: undefined, history: [...before.history, entry] }
     })

@@ -80,12 +80,14 @@ export function serveHot({ rpc, hot, clock }: NodeContext, refusals: () => reado
 export const reportsOf = ({ partitions }: HotReply): PartitionReport[] =>
   partitions.map(({ table, partition, ...evidence }) => partitionReport(table, partition, evidence))
 
+export type HotReplies = Map<NodeId, HotReply>
+
 /** What each of the nodes says; those that do not answer are missing. */
 export async function askHot(
   node: NodeContext,
   nodes: readonly NodeId[],
   wanted: { readonly table?: number; readonly leastPerSecond?: number; readonly partitionsShown?: number },
-): Promise<Map<NodeId, HotReply>> {
+): Promise<HotReplies> {
   const replies = new Map<NodeId, HotReply>()
   const request = {
     table: wanted.table,

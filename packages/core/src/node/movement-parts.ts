@@ -7,10 +7,11 @@ import { Mover } from '../movement/mover.ts'
 import { Receiver } from '../movement/receiver.ts'
 import { serveMoves } from '../movement/source.ts'
 import { Splitter } from '../movement/splitter.ts'
-import { strainOf, Throttle } from '../movement/throttle.ts'
+import { LatencyLevel, Throttle } from '../movement/throttle.ts'
 import { pause } from '../ports/pause.ts'
 import type { Sweeper } from '../sweep/sweeper.ts'
 import type { Trees } from '../sweep/trees.ts'
+import { AutoBalancer } from './auto-balancer.ts'
 import { ClusterControl } from './cluster-control.ts'
 import type { Coordination } from './coordination.ts'
 import { askHot, reportsOf, serveHot } from './hot.ts'
@@ -19,6 +20,8 @@ import type { NodeTuning } from './node-config.ts'
 const FOLLOW_MS = 1_000
 /** Gossip tells of changes; once in so many looks they are read whether it did or not. */
 const FOLLOW_READS = 5
+/** Of words that gossip carries. */
+const TOLD_CHARS = 200
 
 export interface MovementOptions {
   readonly node: NodeContext
@@ -37,6 +40,7 @@ export class MovementParts {
   readonly splitter: Splitter
   readonly #options: MovementOptions
   readonly #janitor: Janitor
+  readonly #auto: AutoBalancer
   #stopped = false
 
   constructor(options: MovementOptions) {
@@ -56,6 +60,7 @@ export class MovementParts {
       sweeper,
       throttle: this.throttle,
       isRunning: task => this.control.isRunning(task),
+      taskOfNow: () => this.control.changes.task,
       mapsAreKept,
       pageBytes: tuning.movePageBytes,
     })
@@ -82,12 +87,23 @@ export class MovementParts {
       isCommitting: () => this.control.changes.task?.state === 'committing',
     })
     serveHot(node, () => this.splitter.refusals())
+    this.#auto = new AutoBalancer({
+      node,
+      intervalMs: tuning.autoIntervalMs,
+      isDriver: () => coordination.hasRegisters && this.control.isDriver(),
+      known: () => this.control.changes,
+      refresh: () => this.control.refresh(),
+      arm: () => this.control.armAuto(),
+      commit: (...given) => this.control.commitAuto(...given),
+      tell: words => coordination.membership.set('auto', words.slice(0, TOLD_CHARS)),
+    })
   }
 
   start(): void {
     this.mover.start()
     this.#janitor.start()
     this.splitter.start()
+    this.#auto.start()
     void this.#follow()
   }
 
@@ -97,11 +113,12 @@ export class MovementParts {
     this.receiver.stop()
     this.#janitor.stop()
     this.splitter.stop()
+    this.#auto.stop()
   }
 
   async #follow(): Promise<void> {
     const { node, coordination } = this.#options
-    let beforeMs: number | undefined
+    const level = new LatencyLevel()
     for (let turn = 0; !this.#stopped; turn++) {
       await pause(node.clock, FOLLOW_MS)
       if (this.#stopped) return
@@ -113,10 +130,9 @@ export class MovementParts {
         if (!isQuorateError(error)) throw error
       }
       const { task } = this.control.changes
-      const nowMs = node.latency.p99()
-      if (task === undefined) beforeMs = nowMs ?? beforeMs
-      else this.throttle.limitTo(task.bytesPerSecond)
-      coordination.membership.set('strain', Math.round(strainOf(beforeMs, nowMs) * 10) / 10)
+      if (task !== undefined) this.throttle.begin(task.id, task.bytesPerSecond)
+      const strain = level.look(node.latency.p99(), task !== undefined, this.throttle.isAtFloor())
+      coordination.membership.set('strain', Math.round(strain * 10) / 10)
       this.throttle.look(this.#greatestStrain())
     }
   }

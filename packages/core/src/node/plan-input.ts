@@ -10,12 +10,17 @@ import { measureMessage } from '../wire/messages.ts'
 
 const MEASURE_MS = 10_000
 
+export interface MeasuredCluster {
+  /** By `table/partition`. */
+  readonly measured: ReadonlyMap<string, Measured>
+  readonly freeBytes: ReadonlyMap<NodeId, number>
+  /** Members that did not answer everything they were asked. */
+  readonly silent: ReadonlySet<NodeId>
+}
+
 /** Rows and bytes of each partition as its homes count them, and the room on each node. */
-export async function measureCluster({
-  catalog,
-  rpc,
-  isSuspected,
-}: NodeContext): Promise<{ measured: Map<string, Measured>; freeBytes: Map<NodeId, number> }> {
+export async function measureCluster({ catalog, rpc, isSuspected }: NodeContext): Promise<MeasuredCluster> {
+  const silent = new Set(catalog.members.members.filter(({ id }) => isSuspected(id)).map(({ id }) => id))
   const measured = new Map<string, Measured>()
   const freeBytes = new Map<NodeId, number>()
   const members = catalog.members.members.filter(member => !isSuspected(member.id))
@@ -42,11 +47,12 @@ export async function measureCluster({
         } catch (error) {
           // It did not answer: others have the same partitions, and a plan that needs it says so.
           if (!(error instanceof QuorateError)) throw error
+          silent.add(member.id)
         }
       }),
     ),
   )
-  return { measured, freeBytes }
+  return { measured, freeBytes, silent }
 }
 
 /** Nodes that asked to join are in every plan until one of them is committed. */

@@ -50,6 +50,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
   const chosen = roles ?? pickSome(random, tableRoles, 0.55)
   // Of its own, so that older seeds keep their other options.
   const splits = new SeededRandom(seed ^ 0x5b117)
+  const balancing = new SeededRandom(seed ^ 0xa071)
   const parts = new SeededRandom(seed ^ 0x9a275)
   const tables = chosen
     .filter(role => role !== 'hot')
@@ -85,6 +86,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
       movesAtOnce: randomPick(random, [1, 4, 32]),
       splitIntervalMs: randomPick(splits, [50, 200, 1_000]),
       hotReadCacheMs: randomPick(splits, [0, 0, 500, 5_000]),
+      autoIntervalMs: randomPick(balancing, [200, 1_000]),
       treeSliceRows: randomPick(splits, [1, 3, 2_000]),
     },
     storeLimits: randomChance(random, 0.8)

@@ -8,7 +8,7 @@
  * Reference: TigerBeetle, "A Tale of Four Fuzzers" and the VOPR's safety and liveness modes (2023).
  */
 
-import { decodeDocument, describeError, randomUnit, type SeededRandom } from '@quorate/core'
+import { decodeDocument, describeError, randomUnit, SeededRandom } from '@quorate/core'
 import { differences } from '../checkers/convergence.ts'
 import type { Evidence, TableFacts, Violation } from '../checkers/evidence.ts'
 import { checkHolders } from '../checkers/holders.ts'
@@ -200,6 +200,7 @@ class SwarmRun {
     const operator = new Operator({
       cluster: this.#cluster,
       random: this.#random.fork(),
+      autoRandom: new SeededRandom(this.#options.seed ^ 0xa070),
       destruction: this.#faults.destruction,
       membersMin: Math.max(...tables.map(table => table.n)),
       membersMax: nodes + 3,

@@ -1,6 +1,7 @@
 /**
  * An operator who cannot leave the cluster alone: nodes join, leave and are replaced, partitions move, split
- * and merge, and tasks are paused, resumed and taken back half-way, all by the seed and under all the faults.
+ * and merge, and tasks are paused, resumed and taken back half-way; now and then the cluster may balance itself
+ * for a while. All by the seed and under all the faults.
  *
  * What it may not do is take away more disks than the promises allow: a node is given up for dead only when
  * nothing else is being destroyed (`DestructionLedger`), and one at a time.
@@ -28,11 +29,16 @@ export interface OperatorCounts {
   cancels: number
   pauses: number
   tasksDone: number
+  autoSwitches: number
+  /** Plans that nobody but the cluster made. */
+  autoPlans: number
 }
 
 export interface OperatorParts {
   readonly cluster: SimCluster
   readonly random: SeededRandom
+  /** Of its own, so that seeds from before keep everything else. */
+  readonly autoRandom: SeededRandom
   readonly destruction: DestructionLedger
   /** Never fewer members than this. */
   readonly membersMin: number
@@ -52,7 +58,10 @@ export class Operator {
     cancels: 0,
     pauses: 0,
     tasksDone: 0,
+    autoSwitches: 0,
+    autoPlans: 0,
   }
+  readonly #autoPlans = new Set<string>()
   readonly #parts: OperatorParts
   /** Given up for dead, and not yet replaced. */
   #dead: SimMachine | undefined
@@ -69,11 +78,37 @@ export class Operator {
     this.#retireRemoved()
     const node = this.#someNode()
     if (node === undefined) return
+    this.#watchAuto(node)
     try {
+      if (randomChance(this.#parts.autoRandom, 0.12)) await this.#switchAuto(node)
       await this.#act(node)
     } catch (error) {
       if (!isQuorateError(error)) throw error
       this.counts.refusals++
+    }
+  }
+
+  #switchAuto(node: Node): Promise<unknown> {
+    const { autoRandom } = this.#parts
+    this.counts.autoSwitches++
+    if (randomChance(autoRandom, 0.25)) return node.control.switchAuto(undefined)
+    return node.control.switchAuto({
+      by: randomPick(autoRandom, ['bytes', 'load']),
+      above: randomPick(autoRandom, [1.05, 1.2, 1.5]),
+      below: randomPick(autoRandom, [1.02, 1.04]),
+      everyMs: randomPick(autoRandom, [1_000, 3_000]),
+      bytesMax: randomPick(autoRandom, [500, 100_000]),
+    })
+  }
+
+  /** Whoever makes a plan by itself moves copies, and does nothing else. */
+  #watchAuto({ control }: Node): void {
+    const { history, task } = control.changes
+    for (const { id, origin, changes } of task === undefined ? history : [...history, task]) {
+      if (origin !== 'auto' || this.#autoPlans.has(id)) continue
+      this.#autoPlans.add(id)
+      this.counts.autoPlans++
+      if (changes.some(({ kind }) => kind !== 'move')) throw new Error(`plan ${id} does more than move`)
     }
   }
 
@@ -273,6 +308,7 @@ export class Operator {
     try {
       await node.control.refresh()
       const { task } = node.control.changes
+      if (node.control.changes.auto?.isOn === true) await node.control.switchAuto(undefined)
       if (task?.state === 'paused') await node.control.resume(task.id)
       const dead = this.#dead
       if (dead !== undefined && node.catalog.member(dead.id) !== undefined) await node.control.giveUp(dead.id)
