@@ -125,7 +125,7 @@ export const movementMutants: readonly Mutant[] = [
       nodes: 5,
       roles: ['deletes'],
       replication: strict,
-      tuning: { collectIntervalMs: 50, lateWriteMs: 0, sweepIntervalMs: 20_000, moveBytesPerSecond: 2_000 },
+      tuning: { collectIntervalMs: 50, lateWriteMs: 50, sweepIntervalMs: 20_000, moveBytesPerSecond: 16_000 },
     },
   },
   {
