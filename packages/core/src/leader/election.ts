@@ -1,0 +1,90 @@
+/**
+ * Who may lead next: an election is a read of the log. Pure.
+ *
+ * Every committed entry has k durable copies among N replicas, so of any N − k + 1 replicas one has it; the one
+ * whose last entry has the greatest (epoch, position) has all of them (`acknowledgement.ts` says why the epoch comes
+ * first). Under `in-sync` every member of the set has all, so one of them is enough. Whoever answers has first made
+ * durable that it takes nothing of older epochs any more: else an old leader could have entries committed behind the
+ * back of the reader.
+ *
+ * With fewer answers a successor may lack committed entries: that election is unclean, never made by itself, and
+ * says what may be lost.
+ * References: PacificA (2008); Kafka KIP-966; Raft (2014), §5.4.1.
+ */
+
+import { compareStrings, type NodeId } from '../base/ids.ts'
+import { type AckRule, copiesPromised } from './acknowledgement.ts'
+import { beforeAll, comparePoints, type LogPoint } from './epoch-history.ts'
+
+/** A replica that has fenced older epochs, and the end of its log. */
+export interface Vote {
+  readonly node: NodeId
+  readonly end: LogPoint
+}
+
+export interface ElectionQuestion {
+  readonly rule: AckRule
+  readonly replicas: readonly NodeId[]
+  /** As the register has it. */
+  readonly inSync: readonly NodeId[]
+  readonly votes: readonly Vote[]
+  /** Whom to take among equals, first to last. */
+  readonly preferred: readonly NodeId[]
+}
+
+export type Election =
+  | { readonly kind: 'clean'; readonly leader: NodeId; readonly end: LogPoint }
+  | {
+      readonly kind: 'short'
+      /** Answers still needed, and who could give them. */
+      readonly missing: number
+      readonly from: readonly NodeId[]
+      /** Who an unclean election would take; undefined when nobody answered. */
+      readonly best: Vote | undefined
+    }
+
+export function elect({ rule, replicas, inSync, votes, preferred }: ElectionQuestion): Election {
+  const known = new Map(votes.filter(({ node }) => replicas.includes(node)).map(vote => [vote.node, vote]))
+  const voters = rule.ack === 'in-sync' ? replicas.filter(node => inSync.includes(node)) : replicas
+  const needed = rule.ack === 'in-sync' ? 1 : rule.n - copiesPromised(rule) + 1
+  const heard = voters.filter(node => known.has(node))
+  if (heard.length >= needed && heard.length > 0) {
+    const leader = bestOf(
+      heard.map(node => known.get(node)!),
+      preferred,
+    )!
+    return { kind: 'clean', leader: leader.node, end: leader.end }
+  }
+  return {
+    kind: 'short',
+    missing: needed - heard.length,
+    from: voters.filter(node => !known.has(node)),
+    best: bestOf([...known.values()], preferred),
+  }
+}
+
+function bestOf(votes: readonly Vote[], preferred: readonly NodeId[]): Vote | undefined {
+  const rank = (node: NodeId): number =>
+    preferred.includes(node) ? preferred.indexOf(node) : preferred.length
+  const order = (a: Vote, b: Vote): number =>
+    comparePoints(b.end, a.end) || rank(a.node) - rank(b.node) || compareStrings(a.node, b.node)
+  return [...votes].sort(order)[0]
+}
+
+export interface PossibleLoss {
+  /** Everything behind this entry may be lost. */
+  readonly after: LogPoint
+  /** The furthest end that anyone has told of since; what was not told of may be lost too. */
+  readonly upTo: LogPoint
+  /** Replicas that did not answer: what is lost here may be on their disks, and goes to the ledger when they return. */
+  readonly onlyOn: readonly NodeId[]
+}
+
+/** What an unclean election of the best who answered gives up. `told`: ends heard of before, by gossip or lag reports. */
+export function lossOf(question: ElectionQuestion, told: readonly LogPoint[]): PossibleLoss {
+  const election = elect(question)
+  const after = election.kind === 'clean' ? election.end : (election.best?.end ?? beforeAll)
+  const upTo = told.reduce((most, end) => (comparePoints(end, most) > 0 ? end : most), after)
+  const heard = new Set(question.votes.map(({ node }) => node))
+  return { after, upTo, onlyOn: question.replicas.filter(node => !heard.has(node)) }
+}
