@@ -174,6 +174,10 @@ describe('looking and mending', () => {
     const [why] = await ok(['explain', 'get', 'events', 's1', '3'], 'explanation')
     expect(why).toMatchObject({ table: 'events', token: expect.any(Number), homes: expect.any(Array) })
     expect(why!.why).not.toHaveLength(0)
+    const { route, answered, problem } = why!.read as { route: string[]; answered: string[]; problem: null }
+    expect(route).toEqual([expect.stringMatching(/^n\d$/)])
+    expect(answered).toHaveLength(2)
+    expect(problem).toBeNull()
     const [home] = why!.replicas as { versions: { at: string; counter: number }[] }[]
     expect(home!.versions[0]).toMatchObject({
       at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
@@ -190,6 +194,7 @@ describe('looking and mending', () => {
         'merged',
         'partition',
         'partitionKeyHash',
+        'read',
         'replicas',
         'table',
         'token',
