@@ -32,6 +32,8 @@ export {
 export * from './hotkeys/hot-report.ts'
 export * from './hotkeys/single-flight-cache.ts'
 export * from './hotkeys/space-saving.ts'
+export * from './leader/epoch-history.ts'
+export { type LogEntry, PartitionLog } from './leader/partition-log.ts'
 export type { Counters } from './leaderless/counters.ts'
 export { handedOn } from './leaderless/data-handlers.ts'
 export { describeBoundary } from './leaderless/describe-row.ts'

@@ -19,6 +19,8 @@ export const keyspaces = {
   hint: 'h',
   /** Hints by target and age (newest first). */
   hintOrder: 'i',
+  /** Logs of partitions that have a leader: a header and entries by position. */
+  log: 'j',
   /** Ledger entries. */
   ledger: 'l',
   /** Identity, clock bound, genesis, configuration of the node. */
