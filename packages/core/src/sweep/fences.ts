@@ -31,9 +31,11 @@ interface Fence {
   readonly watermark: Stamp
 }
 
-interface FencedRange extends KeyRange {
-  fence: Stamp
-  watermark: Stamp
+interface FencedRange extends KeyRange, Fence {}
+
+/** What holds from a key up to the next step. */
+interface Step extends Fence {
+  readonly from: ByteString
 }
 
 const none: Fence = { fence: 0 as Stamp, watermark: 0 as Stamp }
@@ -41,8 +43,8 @@ const none: Fence = { fence: 0 as Stamp, watermark: 0 as Stamp }
 export class Fences {
   readonly #store: Store
   readonly #ranges = new Map<ByteString, FencedRange>()
-  /** Where one of the ranges starts or ends, ascending, each with the ranges around what follows. */
-  #steps: { readonly from: ByteString; readonly ranges: readonly FencedRange[] }[] = []
+  /** Ascending; the first is that of all keys before any range. */
+  readonly #steps: Step[] = [{ from: '' as ByteString, ...none }]
   /** Cells refused since the start of the process. */
   refused = 0
 
@@ -50,23 +52,51 @@ export class Fences {
     this.#store = store
     for (const [key, value] of store.scan(keyspaces.fence as ByteString, prefixEnd(keyspaces.fence))) {
       if (value === DAMAGED) continue
-      this.#ranges.set(key, decodeFence(value))
+      const range = decodeFence(value)
+      this.#ranges.set(key, range)
+      this.#raiseSteps(range)
     }
-    this.#index()
   }
 
-  #index(): void {
-    const ranges = [...this.#ranges.values()]
-    const bounds = [...new Set(ranges.flatMap(({ from, to }) => [from, to]))].sort()
-    this.#steps = bounds.map(from => ({
-      from,
-      ranges: ranges.filter(range => range.from <= from && from < range.to),
-    }))
+  /** Every step of the range to no less than this. */
+  #raiseSteps({ from, to, fence, watermark }: FencedRange): void {
+    const [first, end] = [this.#stepAt(from), this.#stepAt(to)]
+    for (let at = first; at < end; at++) {
+      const step = this.#steps[at]!
+      if (step.fence >= fence && step.watermark >= watermark) continue
+      this.#steps[at] = {
+        from: step.from,
+        fence: Math.max(step.fence, fence) as Stamp,
+        watermark: Math.max(step.watermark, watermark) as Stamp,
+      }
+    }
+  }
+
+  /** Index of the step that begins at the key, which is made when there is none. */
+  #stepAt(key: ByteString): number {
+    const at = this.#find(key)
+    const step = this.#steps[at]!
+    if (step.from === key) return at
+    this.#steps.splice(at + 1, 0, { ...step, from: key })
+    // The one before it may have been found first by a caller: it has not moved.
+    return at + 1
+  }
+
+  /** Index of the step that holds for a key. */
+  #find(key: ByteString): number {
+    let low = 0
+    let high = this.#steps.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (this.#steps[middle]!.from <= key) low = middle
+      else high = middle - 1
+    }
+    return low
   }
 
   /** Throws FENCED when a write of this row that was read at `asOf` may not be merged here any more. */
   check(key: ByteString, kind: ReplicaWriteKind | 'store-hint', asOf: Stamp): void {
-    if (this.#steps.length === 0) return
+    if (this.#ranges.size === 0) return
     const fence = this.at(key)
     const bound = kind === 'hint' ? fence.watermark : fence.fence
     if (asOf <= bound) {
@@ -83,19 +113,7 @@ export class Fences {
 
   /** What holds for a key. */
   at(key: ByteString): Fence {
-    let low = -1
-    let high = this.#steps.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if (this.#steps[middle]!.from <= key) low = middle
-      else high = middle - 1
-    }
-    let { fence, watermark } = none
-    for (const range of this.#steps[low]?.ranges ?? []) {
-      if (range.fence > fence) fence = range.fence
-      if (range.watermark > watermark) watermark = range.watermark
-    }
-    return { fence, watermark }
+    return this.#steps[this.#find(key)]!
   }
 
   raise(range: KeyRange, cut: Stamp): Position {
@@ -119,11 +137,9 @@ export class Fences {
   }
 
   #set(key: ByteString, { from, to }: KeyRange, { fence, watermark }: Fence): void {
-    const known = this.#ranges.get(key)
-    if (known === undefined) {
-      this.#ranges.set(key, { from, to, fence, watermark })
-      this.#index()
-    } else Object.assign(known, { fence, watermark })
+    const range = { from, to, fence, watermark }
+    this.#ranges.set(key, range)
+    this.#raiseSteps(range)
   }
 }
 
