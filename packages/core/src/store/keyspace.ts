@@ -29,6 +29,8 @@ export const keyspaces = {
   row: 'r',
   /** The store's own record: incarnation and checkpoint position. Nobody else reads or writes it. */
   store: 's',
+  /** What undoes entries of such logs, and how far each was carried out. */
+  undo: 'u',
   /** Merkle leaf pages. */
   tree: 't',
 } as const
