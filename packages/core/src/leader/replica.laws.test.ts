@@ -214,6 +214,26 @@ describe('replicas', () => {
     expect(() => b.replica.append(short)).toThrow(/2 was promised to/)
   })
 
+  it('carry out no entry that the leader has another one in the place of, however far it is committed', () => {
+    const [old, next, follower] = [makeReplica(), makeReplica(), makeReplica()]
+    for (let i = 0; i < 4; i++)
+      old.replica.log.append(1, old.replica.log.end, [{ epoch: 1, body: body(0, `${i}`) }])
+    follower.replica.append(requestOf(old.replica, 1, 0, 4, 0))
+    next.replica.append(requestOf(old.replica, 1, 0, 1, 0))
+    for (let i = 0; i < 3; i++)
+      next.replica.log.append(2, next.replica.log.end, [{ epoch: 2, body: body(1, `${i}`) }])
+    // A heartbeat: nothing in it shows the follower that what it has behind the first entry is not the leader's.
+    follower.replica.append(requestOf(next.replica, 2, 1, 0, 4))
+    expect(follower.replica.carriedOut).toBe(1)
+    follower.replica.append(requestOf(next.replica, 2, 1, 3, 4))
+    expect(rowsIn(follower.replica)).toEqual(
+      new Map([
+        [key(0), { l: ['0'] }],
+        [key(1), { l: ['0', '1', '2'] }],
+      ]),
+    )
+  })
+
   it('hand over what is cut, and say whether it had been carried out', () => {
     const [a, b] = [makeReplica(), makeReplica()]
     for (let i = 0; i < 4; i++)
