@@ -360,10 +360,9 @@ export class ClusterControl {
     if (task.state !== 'cancelling') return
     for (const { descriptor, map } of this.#node.catalog.views()) {
       for (const index of map.chunks.keys())
-        await this.changeMap(descriptor.id, index, chunk => {
-          const ids = chunk.partitions.filter(entry => entry.move?.task === task.id).map(entry => entry.id)
-          return takeBack(chunk, new Set(ids))
-        })
+        await this.changeMap(descriptor.id, index, chunk =>
+          takeBack(chunk, entry => entry.move?.task === task.id),
+        )
     }
   }
 
