@@ -190,7 +190,9 @@ export class WriteFlow {
     const partition = this.#partition
     const home = partition.replicas.find(replica => this.#node.isSuspected(replica)) ?? partition.replicas[0]!
     // A home to be has not all rows yet: what it would write on top of them could claim to have seen what it has not.
-    if (!this.#sloppy || partition.holders.includes(this.#node.self)) {
+    const { catalog, self } = this.#node
+    const isLeaving = catalog.member(self)?.state === 'leaving'
+    if (!this.#sloppy || isLeaving || partition.holders.includes(self)) {
       throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row`, {
         data: { node: this.#node.self },
       })
