@@ -430,15 +430,15 @@ export class WriteFlow {
     const { writeSets, version } = this.#partition
     const isStoodIn = (home: NodeId): boolean => this.#fallbacks.some(fallback => fallback.for === home)
     // Of a partition that moves, the set with the fewest copies: reads may ask either before long.
-    const inSet = (set: readonly NodeId[]): NodeId[] => this.#tally.acked().filter(home => set.includes(home))
+    const copies = this.#tally.acked().filter(home => !isStoodIn(home))
+    const inSet = (set: readonly NodeId[]): NodeId[] => copies.filter(home => set.includes(home))
     const replicas = writeSets.reduce((least, set) => (inSet(set).length < inSet(least).length ? set : least))
-    const acked = inSet(replicas)
     return {
       coordinator: this.#node.self,
       mapVersion: version,
       needed: this.#needed,
       replicas: replicas.length,
-      homes: this.#fallbacks.length === 0 ? acked : acked.filter(home => !isStoodIn(home)),
+      homes: inSet(replicas),
       fallbacks: this.#fallbacks.filter(fallback => replicas.includes(fallback.for)),
       hinted: this.#hinted,
       repaired: [],
