@@ -92,7 +92,7 @@ class ReplicaHandlers {
   }
 
   #serveHints(): void {
-    const { rpc, store, fences, hybrid, hints } = this.#node
+    const { rpc, store, fences, hybrid, hints, catalog, self } = this.#node
     rpc.handle(storeHintMessage, (request, respond, from) => {
       const { order, descriptor } = this.#doors.view(request.table)
       assertRowKey(descriptor.id, order, writePartsOf(descriptor), request.key)
@@ -103,6 +103,9 @@ class ReplicaHandlers {
             `${request.target} is no home of the row: nobody would ask for the hint`,
           )
         }
+        // It goes when it keeps nothing any more: what came after it was last asked would go with it.
+        if (catalog.member(self)?.state === 'leaving')
+          throw new QuorateError('NOT_REPLICA', `${self} is leaving and keeps nothing new for others`)
         decodeCell(request.cell)
         fences.check(request.key, 'store-hint', request.asOf)
         const position = hints.put(

@@ -190,7 +190,9 @@ export class WriteFlow {
     const partition = this.#partition
     const home = partition.replicas.find(replica => this.#node.isSuspected(replica)) ?? partition.replicas[0]!
     // A home to be has not all rows yet: what it would write on top of them could claim to have seen what it has not.
-    if (!this.#sloppy || partition.holders.includes(this.#node.self)) {
+    const { catalog, self } = this.#node
+    const isLeaving = catalog.member(self)?.state === 'leaving'
+    if (!this.#sloppy || isLeaving || partition.holders.includes(self)) {
       throw new QuorateError('NOT_REPLICA', `${this.#node.self} is not a home of this row`, {
         data: { node: this.#node.self },
       })
@@ -428,15 +430,15 @@ export class WriteFlow {
     const { writeSets, version } = this.#partition
     const isStoodIn = (home: NodeId): boolean => this.#fallbacks.some(fallback => fallback.for === home)
     // Of a partition that moves, the set with the fewest copies: reads may ask either before long.
-    const inSet = (set: readonly NodeId[]): NodeId[] => this.#tally.acked().filter(home => set.includes(home))
+    const copies = this.#tally.acked().filter(home => !isStoodIn(home))
+    const inSet = (set: readonly NodeId[]): NodeId[] => copies.filter(home => set.includes(home))
     const replicas = writeSets.reduce((least, set) => (inSet(set).length < inSet(least).length ? set : least))
-    const acked = inSet(replicas)
     return {
       coordinator: this.#node.self,
       mapVersion: version,
       needed: this.#needed,
       replicas: replicas.length,
-      homes: this.#fallbacks.length === 0 ? acked : acked.filter(home => !isStoodIn(home)),
+      homes: inSet(replicas),
       fallbacks: this.#fallbacks.filter(fallback => replicas.includes(fallback.for)),
       hinted: this.#hinted,
       repaired: [],

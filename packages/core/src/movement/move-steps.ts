@@ -5,7 +5,13 @@
 
 import type { ByteString, NodeId } from '../base/ids.ts'
 import { changeChunk, splitChunk, withMove } from '../partitioning/map-chunks.ts'
-import { type MapChunk, MOVE_STAGES, type MoveStage } from '../partitioning/partition-map.ts'
+import {
+  type MapChunk,
+  MOVE_STAGES,
+  type MoveStage,
+  type Partition,
+  type PartitionEntry,
+} from '../partitioning/partition-map.ts'
 
 /** Before it: everything is as it was, and can be taken back. */
 export const POINT_OF_NO_RETURN: MoveStage = 'read-new'
@@ -37,23 +43,44 @@ export function applyPlan(chunk: MapChunk, plan: ChunkPlan, task: string, chunks
   return queued ?? { ...cut, version: chunk.version + 1 }
 }
 
-/** One stage on, for those of these partitions that are in `from`. */
-export function advance(chunk: MapChunk, ids: ReadonlySet<number>, from: MoveStage): MapChunk | undefined {
+/** Is an entry one of those that the step was decided on? Asked of the map as it is when the step is taken. */
+export type IsMeant = (entry: PartitionEntry) => boolean
+
+/**
+ * The same attempt under the same version. The stage alone does not tell: a move that was taken back and begun
+ * anew comes through the same stages, and what was answered to the first attempt says nothing about the second.
+ */
+export function sameAttempt(seen: Iterable<Pick<Partition, 'id' | 'version' | 'move'>>): IsMeant {
+  const byId = new Map([...seen].map(partition => [partition.id, partition]))
+  return ({ id, version, move }) => {
+    const known = byId.get(id)
+    return (
+      known !== undefined &&
+      known.version === version &&
+      known.move?.task === move?.task &&
+      known.move?.session === move?.session
+    )
+  }
+}
+
+/** One stage on, for those that are meant and still in `from`. */
+export function advance(chunk: MapChunk, isMeant: IsMeant, from: MoveStage): MapChunk | undefined {
   const next = MOVE_STAGES[ordinal(from) + 1]
   return changeChunk(chunk, (entry, version) => {
     const { move } = entry
-    if (move?.stage !== from || !ids.has(entry.id)) return entry
+    if (move?.stage !== from || !isMeant(entry)) return entry
     if (next === undefined) return { ...entry, replicas: move.to, move: undefined }
     const session = next === 'prepare' ? version : move.session
     return withMove(entry, { ...move, stage: next, session })
   })
 }
 
-/** Takes back every move of these partitions that has not been switched. */
-export function takeBack(chunk: MapChunk, ids: ReadonlySet<number>): MapChunk | undefined {
+/** Takes back every move that is meant and has not been switched. */
+export function takeBack(chunk: MapChunk, isMeant: IsMeant): MapChunk | undefined {
   return changeChunk(chunk, entry => {
-    const { id, move } = entry
-    const isMeant = move !== undefined && !isSwitched(move.stage) && ids.has(id)
-    return isMeant ? withMove(entry, undefined) : entry
+    const { move } = entry
+    return move !== undefined && !isSwitched(move.stage) && isMeant(entry)
+      ? withMove(entry, undefined)
+      : entry
   })
 }

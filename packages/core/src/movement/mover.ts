@@ -4,7 +4,7 @@
  *
  * Nothing is remembered here: the stage of every partition is in its register and each question can be asked
  * again, so any node can drive and goes on where another stopped. Two that drive at once do no harm, since
- * each step is a compare-and-set from the stage it was decided on; normally the first live member does.
+ * each step is a compare-and-set from the attempt, version and stage it was decided on; normally the first live member does.
  */
 
 import { isQuorateError } from '../base/errors.ts'
@@ -26,7 +26,7 @@ import {
   prepareMoveMessage,
   receiveMoveMessage,
 } from '../wire/messages.ts'
-import { advance, isSwitched, takeBack } from './move-steps.ts'
+import { advance, type IsMeant, isSwitched, sameAttempt, takeBack } from './move-steps.ts'
 
 const LOOK_MS = 200
 const ASK_MS = 5_000
@@ -145,7 +145,7 @@ export class Mover {
       ({ partition: { move } }) =>
         !isSwitched(move!.stage) && this.#members(move!.to).length < move!.to.length,
     )
-    await this.#change(aimless, (chunk, ids) => takeBack(chunk, ids))
+    await this.#change(aimless, takeBack)
     const begun = moving.length - at('queued').length
     const results = await Promise.all([
       this.#pass(at('new-only'), 'new-only', all => this.#barrier(all, false)),
@@ -174,7 +174,7 @@ export class Mover {
     if (orphans.length === 0) return false
     const ended = await this.#change(
       orphans.filter(({ partition }) => !isSwitched(partition.move!.stage)),
-      (chunk, ids) => takeBack(chunk, ids),
+      takeBack,
     )
     const switched = (stage: MoveStage): Moving[] =>
       orphans.filter(({ partition }) => partition.move!.stage === stage)
@@ -190,26 +190,27 @@ export class Mover {
     ready: (all: readonly Moving[]) => Promise<readonly Moving[]>,
   ): Promise<boolean> {
     if (all.length === 0) return false
-    return this.#change(await ready(all), (chunk, ids) => advance(chunk, ids, stage))
+    return this.#change(await ready(all), (chunk, isMeant) => advance(chunk, isMeant, stage))
   }
 
   /** Changes the entries of these partitions, piece by piece of the maps; true when any was changed. */
   async #change(
     chosen: readonly Moving[],
-    change: (chunk: MapChunk, ids: ReadonlySet<number>) => MapChunk | undefined,
+    change: (chunk: MapChunk, isMeant: IsMeant) => MapChunk | undefined,
   ): Promise<boolean> {
-    const pieces = new Map<string, { table: TableId; index: number; ids: Set<number> }>()
+    const pieces = new Map<string, { table: TableId; index: number; seen: Partition[] }>()
     for (const { view, partition } of chosen) {
       const table = view.descriptor.id
       const name = `${table}/${partition.chunk}`
-      const piece = pieces.get(name) ?? { table, index: partition.chunk, ids: new Set() }
+      const piece = pieces.get(name) ?? { table, index: partition.chunk, seen: [] }
       pieces.set(name, piece)
-      piece.ids.add(partition.id)
+      piece.seen.push(partition)
     }
     const stepped = await Promise.all(
-      [...pieces.values()].map(({ table, index, ids }) =>
-        this.#options.change(table, index, chunk => change(chunk, ids)),
-      ),
+      [...pieces.values()].map(({ table, index, seen }) => {
+        const isMeant = sameAttempt(seen)
+        return this.#options.change(table, index, chunk => change(chunk, isMeant))
+      }),
     )
     return stepped.some(ok => ok)
   }

@@ -18,7 +18,7 @@ import {
   type Task,
   undoOf,
 } from '../catalog/cluster-changes.ts'
-import type { MembersState } from '../catalog/cluster-state.ts'
+import type { Member, MembersState } from '../catalog/cluster-state.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { applyPlan, takeBack } from '../movement/move-steps.ts'
 import { makePlan, type Plan, type TablePlan } from '../movement/plan.ts'
@@ -360,10 +360,9 @@ export class ClusterControl {
     if (task.state !== 'cancelling') return
     for (const { descriptor, map } of this.#node.catalog.views()) {
       for (const index of map.chunks.keys())
-        await this.changeMap(descriptor.id, index, chunk => {
-          const ids = chunk.partitions.filter(entry => entry.move?.task === task.id).map(entry => entry.id)
-          return takeBack(chunk, new Set(ids))
-        })
+        await this.changeMap(descriptor.id, index, chunk =>
+          takeBack(chunk, entry => entry.move?.task === task.id),
+        )
     }
   }
 
@@ -388,8 +387,9 @@ export class ClusterControl {
   async finish(id: string): Promise<void> {
     const { task } = await this.refresh()
     if (task?.id !== id || (task.state !== 'running' && task.state !== 'cancelling')) return
-    if (!(await this.#allSettled(id)) || !this.#leaversAreEmpty()) return
+    if (!(await this.#allSettled(id))) return
     const isCancelled = task.state === 'cancelling'
+    if (!this.#goersKeepNoHints(isCancelled)) return
     await this.#settleMembers(isCancelled)
     if (!(await this.#coordination.settleVoters())) return
     await this.#register.change(before => {
@@ -424,29 +424,38 @@ export class ClusterControl {
       .every(({ map }) => map.partitions.every(partition => partition.move?.task !== task))
   }
 
-  /** What a leaver still keeps for others is handed over before it goes. */
-  #leaversAreEmpty(): boolean {
+  /**
+   * What a member still keeps for others is handed over before it goes, or is a newcomer again: a write may have been
+   * acknowledged with it, and of who is no member, or not yet, collection asks nothing.
+   */
+  #goersKeepNoHints(isCancelled: boolean): boolean {
     const { membership } = this.#coordination
-    return this.#node.catalog.members.members.every(
-      ({ id, state }) => state !== 'leaving' || Number(membership.get(id, 'hints') ?? 0) === 0,
+    const goers = this.#node.catalog.members.members.filter(({ state }) => state === 'leaving')
+    if (isCancelled) goers.push(...this.#emptyMembers())
+    return goers.every(({ id }) => Number(membership.get(id, 'hints') ?? 0) === 0)
+  }
+
+  /** Everyone who keeps rows of some partition, or will. */
+  #holders(): ReadonlySet<string> {
+    const partitions = this.#node.catalog.views().flatMap(({ map }) => map.partitions)
+    return new Set(partitions.flatMap(({ settled, holders }) => [...settled, ...holders]))
+  }
+
+  /** Active members that keep no rows. */
+  #emptyMembers(): Member[] {
+    const { catalog } = this.#node
+    const holds = this.#holders()
+    return catalog.members.members.filter(
+      ({ id, state }) => state === 'active' && !holds.has(id) && catalog.views().length > 0,
     )
   }
 
   /** Leavers that keep nothing any more go; what a cancelled task leaves half-way goes back to what it was. */
   async #settleMembers(isCancelled: boolean): Promise<void> {
     const { catalog } = this.#node
-    const holds = new Set<string>(
-      catalog
-        .views()
-        .flatMap(({ map }) =>
-          map.partitions.flatMap(partition => [...partition.settled, ...partition.holders]),
-        ),
-    )
+    const holds = this.#holders()
+    const empty = isCancelled ? this.#emptyMembers() : []
     const leaving = catalog.members.members.filter(member => member.state === 'leaving')
-    const empty = catalog.members.members.filter(
-      member =>
-        member.state === 'active' && isCancelled && !holds.has(member.id) && catalog.views().length > 0,
-    )
     if (leaving.length === 0 && empty.length === 0) return
     await this.#coordination.changeMembers(before => {
       const gone = before.members.filter(

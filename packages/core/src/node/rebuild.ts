@@ -22,10 +22,13 @@ export class Rebuild {
   readonly #store: Store
   readonly #self: NodeId
   /**
-   * Peers pulled from since the start of this process, by table, id and bounds: a partition that another one has
-   * joined keeps its id, and what was pulled before was of a part of it.
+   * Peers pulled from since the start of this process, by table, id, bounds and homes: a partition that another one
+   * has joined keeps its id, and what was pulled before was of a part of it; and a write that W of the old homes and,
+   * apart, W of the new ones have may be missing on some old and some new ones that are enough together.
    */
   readonly #pulled = new Map<string, Set<NodeId>>()
+  /** Table, id and bounds of what has been pulled from enough homes of one set: so it stays when the homes change. */
+  readonly #ready = new Set<string>()
   #pending: boolean
 
   constructor(store: Store, self: NodeId) {
@@ -49,15 +52,16 @@ export class Rebuild {
   pulled(view: TableView, id: number, peer: NodeId): void {
     const partition = view.map.find(id)
     if (!this.#pending || partition === undefined) return
-    const key = nameOf(view, partition)
+    const name = nameOf(view, partition)
+    const key = `${name}\0\0${[...partition.replicas].sort().join()}`
     const peers = this.#pulled.get(key) ?? new Set()
     this.#pulled.set(key, peers.add(peer))
+    if (peers.size >= needed(view, partition)) this.#ready.add(name)
   }
 
   isReady(view: TableView, partition: Partition): boolean {
     if (!this.#pending) return true
-    const peers = this.#pulled.get(nameOf(view, partition))?.size ?? 0
-    return peers >= othersNeeded(partition.replicas.length, view.descriptor.replication.w)
+    return this.#ready.has(nameOf(view, partition)) || needed(view, partition) === 0
   }
 
   /** Partitions of which this node is a home: ready ones and all. */
@@ -88,6 +92,9 @@ export class Rebuild {
     }
   }
 }
+
+const needed = ({ descriptor }: TableView, { replicas }: Partition): number =>
+  othersNeeded(replicas.length, descriptor.replication.w)
 
 const nameOf = ({ descriptor }: TableView, { id, from, to }: Partition): string =>
   `${descriptor.id}/${id}/${from}\0\0${to}`
