@@ -454,10 +454,12 @@ export class ClusterControl {
   async #settleMembers(isCancelled: boolean): Promise<void> {
     const { catalog } = this.#node
     const holds = this.#holders()
-    const empty = isCancelled ? this.#emptyMembers() : []
-    const leaving = catalog.members.members.filter(member => member.state === 'leaving')
-    if (leaving.length === 0 && empty.length === 0) return
+    const hasTables = catalog.views().length > 0
+    const leaving = catalog.members.members.some(member => member.state === 'leaving')
+    // Of a cancelled task always: a committer that is late finds another version, and changes no member any more.
+    if (!leaving && !isCancelled) return
     await this.#coordination.changeMembers(before => {
+      const isEmpty = ({ id, state }: Member): boolean => state === 'active' && !holds.has(id) && hasTables
       const gone = before.members.filter(
         member => member.state === 'leaving' && !isCancelled && !holds.has(member.id),
       )
@@ -467,8 +469,7 @@ export class ClusterControl {
           .filter(member => !gone.includes(member))
           .map(member => {
             if (member.state === 'leaving' && isCancelled) return { ...member, state: 'active' as const }
-            if (empty.some(({ id }) => id === member.id))
-              return { ...member, state: 'staged' as const, tokens: [] }
+            if (isCancelled && isEmpty(member)) return { ...member, state: 'staged' as const, tokens: [] }
             return member
           }),
         removed: [...before.removed, ...gone.map(({ id, incarnation }) => ({ id, incarnation }))].slice(
