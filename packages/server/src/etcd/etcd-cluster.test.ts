@@ -10,6 +10,7 @@ import { resolveConfig } from '../server-config.ts'
 import { EtcdProcess, etcdMissing, freePort } from './testing/etcd-process.ts'
 
 const missing = etcdMissing()
+const POLL = { timeout: 20_000, interval: 50 }
 
 describe.skipIf(missing !== undefined)(
   `a cluster on etcd${missing === undefined ? '' : `: ${missing}`}`,
@@ -57,6 +58,8 @@ describe.skipIf(missing !== undefined)(
       await a.put({ id: 1, text: 'before' })
       const ids = new Set(servers.map(server => server!.node.coordination.clusterId))
       expect(ids.size).toBe(1)
+      // A node that has heard no peer yet refuses for that reason, and not for want of etcd.
+      await expect.poll(() => servers.every(server => server!.node.time.heardPeers > 0), POLL).toBe(true)
       await etcd.kill()
       await a.put({ id: 2, text: 'without' })
       expect((await a.get(1)).value).toMatchObject({ text: 'before' })
