@@ -16,19 +16,27 @@ export function buildProgram(result: ProgramResult): Command {
     .addHelpText(
       'after',
       `
-A terminal gets a table, a pipe gets TSV, --json gives one document. Keys are taken as JSON when they are
-a number, true, false, null or a quoted text, else as text.
+A terminal gets a table, a pipe gets TSV, --json gives one document. Keys are
+taken as JSON when they are a number, true, false, null or a quoted text, else
+as text.
 
 Try it:  quorate demo
          quorate status
-         quorate explain get cities FR-48105`,
+         quorate explain get cities FR-48105
+
+In a checkout: npx quorate …`,
     )
     .showHelpAfterError('(quorate help COMMAND shows how it is used)')
     .exitOverride()
+  program.commandsGroup('Nodes:')
   addNodeCommands(program, result)
+  program.commandsGroup('Tables and rows:')
   addDataCommands(program, result)
+  program.commandsGroup('Without a cluster:')
   addPlans(program, result)
+  program.commandsGroup('Looking and mending:')
   addOperations(program, result)
+  program.commandsGroup('Members and movement:')
   addClusterCommands(program, result)
   return program
 }
