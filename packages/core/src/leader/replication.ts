@@ -1,0 +1,171 @@
+/**
+ * A leader's view of its followers: what to send to whom next, and what their answers commit. No time, no transport.
+ *
+ * Mechanism: per follower the position up to which its log is known to be the leader's (`matched`), and the next
+ * one to send (`next`), which runs ahead of `matched`: requests are sent before the answers to the ones before them
+ * have come. A follower that lacks what stands before is asked from where the logs part (`divergence`); one whose
+ * place has been trimmed here needs a snapshot. An answer counts only for the epoch it was asked in, and `matched`
+ * never goes back within it: a durable entry does not go away while the leader leads.
+ *
+ * Invariants: `matched < next`; committed positions go up only; what is committed is by the leader's own epoch, or
+ * lies before something that is (`committedTo`).
+ * References: Raft (2014), §5.3; Kafka's replica fetching; PacificA (2008).
+ */
+
+import { assert } from '../base/assert.ts'
+import type { NodeId } from '../base/ids.ts'
+import { type AckRule, committedTo } from './acknowledgement.ts'
+import { divergence, epochAt } from './epoch-history.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { AppendAnswer, AppendRequest } from './replica.ts'
+
+interface Follower {
+  matched: number
+  next: number
+  /** Requests whose answers have not come. */
+  open: number
+  needsSnapshot: boolean
+}
+
+export interface ReplicationOptions {
+  readonly rule: AckRule
+  readonly self: NodeId
+  readonly epoch: number
+  readonly replicas: readonly NodeId[]
+  /** The leader's own log; it begins the epoch with an entry. */
+  readonly log: PartitionLog
+  /** Of one request. */
+  readonly bytesMax: number
+  /** Requests under way to one follower. */
+  readonly pipeline: number
+}
+
+export class Replication {
+  readonly #options: ReplicationOptions
+  readonly #followers = new Map<NodeId, Follower>()
+  readonly #epochFrom: number
+  #inSync: readonly NodeId[]
+  /** Of the leader's own log. */
+  #durable = 0
+  #committed = 0
+
+  /** `epochFrom`: position of the first entry of this epoch. */
+  constructor(options: ReplicationOptions, epochFrom: number, inSync: readonly NodeId[]) {
+    this.#options = options
+    this.#epochFrom = epochFrom
+    this.#inSync = inSync
+    for (const node of options.replicas)
+      if (node !== options.self)
+        this.#followers.set(node, { matched: 0, next: epochFrom, open: 0, needsSnapshot: false })
+  }
+
+  get committed(): number {
+    return this.#committed
+  }
+
+  matchedOf(node: NodeId): number {
+    return node === this.#options.self ? this.#durable : (this.#followers.get(node)?.matched ?? 0)
+  }
+
+  /** Entries that a replica lacks of the leader's log. */
+  lagOf(node: NodeId): number {
+    return this.#options.log.shape.last - this.matchedOf(node)
+  }
+
+  needsSnapshot(node: NodeId): boolean {
+    return this.#followers.get(node)?.needsSnapshot ?? false
+  }
+
+  /** The set as the register has it, or while it changes the members of before and after. */
+  setInSync(inSync: readonly NodeId[]): void {
+    this.#inSync = inSync
+    this.#advance()
+  }
+
+  /** The leader's own entries are durable up to here. */
+  durableTo(position: number): void {
+    this.#durable = Math.max(this.#durable, position)
+    this.#advance()
+  }
+
+  /** What to send to a follower now; undefined when there is nothing, or enough on the way. */
+  next(node: NodeId): AppendRequest | undefined {
+    const { log, bytesMax, pipeline } = this.#options
+    const follower = this.#followers.get(node)
+    if (follower === undefined || follower.needsSnapshot || follower.open >= pipeline) return undefined
+    if (follower.next > log.shape.last) return undefined
+    if (follower.next < log.first) {
+      follower.needsSnapshot = true
+      return undefined
+    }
+    const entries = log.read(follower.next, bytesMax)
+    const request = this.#request(follower.next - 1, entries)
+    follower.next += entries.length
+    follower.open++
+    return request
+  }
+
+  /** What keeps the lease and tells how far the log is committed, when there is nothing to send. */
+  heartbeat(node: NodeId): AppendRequest | undefined {
+    const follower = this.#followers.get(node)
+    if (follower === undefined) return undefined
+    follower.open++
+    return this.#request(Math.max(follower.matched, this.#options.log.first - 1), [])
+  }
+
+  #request(behind: number, entries: AppendRequest['entries']): AppendRequest {
+    const { log, epoch } = this.#options
+    const before = { epoch: epochAt(log.shape, behind), position: behind }
+    return { epoch, before, entries, committed: this.#committed }
+  }
+
+  /** The answer to a request of this epoch, whenever it comes. */
+  answered(node: NodeId, answer: AppendAnswer): void {
+    const follower = this.#followers.get(node)
+    if (follower === undefined) return
+    follower.open = Math.max(0, follower.open - 1)
+    const { log } = this.#options
+    if (answer.kind === 'matched') {
+      assert(answer.position <= log.shape.last, 'nobody has more of a log than its leader', { node, answer })
+      follower.matched = Math.max(follower.matched, answer.position)
+      follower.next = Math.max(follower.next, follower.matched + 1)
+      return this.#advance()
+    }
+    // Asked from where the logs part, or from what is known to match when that is further: the answer may be old.
+    const shared = divergence(log.shape, answer.shape).position
+    const from = Math.max(shared, follower.matched)
+    if (from < answer.first - 1 || from < log.first - 1) follower.needsSnapshot = true
+    else follower.next = from + 1
+  }
+
+  /** No answer came: sent again from what is known. */
+  failed(node: NodeId): void {
+    const follower = this.#followers.get(node)
+    if (follower === undefined) return
+    follower.open = Math.max(0, follower.open - 1)
+    follower.next = Math.min(follower.next, Math.max(follower.matched + 1, this.#options.log.first))
+  }
+
+  /** A snapshot of everything up to here is there. */
+  snapshotTaken(node: NodeId, position: number): void {
+    const follower = this.#followers.get(node)
+    if (follower === undefined) return
+    follower.needsSnapshot = false
+    follower.matched = Math.max(follower.matched, position)
+    follower.next = follower.matched + 1
+    this.#advance()
+  }
+
+  #advance(): void {
+    const { rule, replicas } = this.#options
+    const matched = new Map(replicas.map(node => [node, this.matchedOf(node)]))
+    const committed = committedTo(rule, {
+      matched,
+      inSync: this.#inSync,
+      epochFrom: this.#epochFrom,
+      committed: this.#committed,
+    })
+    // The leader tells of nothing that its own disk has not, whoever else has it.
+    this.#committed = Math.max(this.#committed, Math.min(committed, this.#durable))
+  }
+}
