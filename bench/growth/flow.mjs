@@ -1,39 +1,32 @@
 // What nodes have received of moved partitions, sampled while they move: in sum, and per receiver against
 // what the throttle allows: so much a second, a second's worth at once, and one portion that is on its way.
 import { setTimeout as pause } from 'node:timers/promises'
+import { Background } from './background.mjs'
 
 const SAMPLE_MS = 250
 /** A portion is a quarter of a second's worth (core/src/movement/throttle.ts); arrivals may come late by this. */
 const SLACK_SECONDS = 1.25 + 0.25
 
-export class Flow {
+export class Flow extends Background {
   /** By node and process: [seconds, bytes]. */
   #samples = new Map()
   /** What the throttles gave, at each look. */
   #rates = []
   #cluster
-  #ended = false
-  #running
 
   constructor(cluster) {
+    super()
     this.#cluster = cluster
   }
 
-  begin() {
-    this.#running = this.#loop()
-  }
-
   async end() {
-    this.#ended = true
-    await this.#running
+    await super.end()
     await this.sample()
   }
 
-  async #loop() {
-    while (!this.#ended) {
-      await this.sample()
-      await pause(SAMPLE_MS)
-    }
+  async step() {
+    await this.sample()
+    await pause(SAMPLE_MS)
   }
 
   async sample() {

@@ -1,6 +1,7 @@
 // One cluster with one table, grown and shrunk under load while nodes are killed.
 import { setTimeout as pause } from 'node:timers/promises'
 import { connect, table } from '@quorate/client'
+import { Background } from './background.mjs'
 import { Flow } from './flow.mjs'
 import { CheckedLoad } from './load.mjs'
 import { command, GrowingCluster, until } from './nodes.mjs'
@@ -180,46 +181,25 @@ async function verified(cluster) {
 }
 
 /** `quorate workload run set --check`, again and again until it is ended. */
-class SetRuns {
+class SetRuns extends Background {
   sum = { runs: 0, acknowledged: 0, refused: 0, unknown: 0, checked: 0, missing: 0 }
   #cluster
-  #ended = false
-  #running
 
   constructor(cluster) {
+    super()
     this.#cluster = cluster
   }
 
-  begin() {
-    this.#running = this.#loop()
-  }
-
-  async end() {
-    this.#ended = true
-    await this.#running
-  }
-
-  async #loop() {
-    while (!this.#ended) {
-      const args = [
-        'workload',
-        'run',
-        'set',
-        '--table',
-        'cities',
-        '--connect',
-        this.#cluster.url,
-        ...SET_ARGS,
-      ]
-      const { code, stdout, stderr } = await command(args)
-      try {
-        const [item] = JSON.parse(stdout).items
-        this.sum.runs++
-        for (const name of ['acknowledged', 'refused', 'unknown', 'checked', 'missing'])
-          this.sum[name] += item[name]
-      } catch (cause) {
-        throw new Error(`workload run set ended with ${code}: ${stdout}${stderr}`, { cause })
-      }
+  async step() {
+    const args = ['workload', 'run', 'set', '--table', 'cities', '--connect', this.#cluster.url, ...SET_ARGS]
+    const { code, stdout, stderr } = await command(args)
+    try {
+      const [item] = JSON.parse(stdout).items
+      this.sum.runs++
+      for (const name of ['acknowledged', 'refused', 'unknown', 'checked', 'missing'])
+        this.sum[name] += item[name]
+    } catch (cause) {
+      throw new Error(`workload run set ended with ${code}: ${stdout}${stderr}`, { cause })
     }
   }
 }

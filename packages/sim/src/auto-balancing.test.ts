@@ -1,11 +1,10 @@
 /** A cluster that may balance itself: once, only when it was told to, and never because somebody died. */
 
 import { type QuorateClient, table } from '@quorate/client/pure'
-import { defaultTuning, type NodeId, pause } from '@quorate/core'
+import { type NodeId, pause } from '@quorate/core'
 import { expect, test } from 'vitest'
-import { drain } from './node-runner/drain.ts'
-import { SimCluster } from './world/sim-cluster.ts'
-import { Simulation } from './world/simulation.ts'
+import { until, withCluster } from './testing/live-cluster.ts'
+import type { SimCluster } from './world/sim-cluster.ts'
 
 const rows = table<{ k: string; text: string }>('rows', { key: 'k' })
 const LOOK_MS = 500
@@ -17,11 +16,9 @@ class World {
   readonly cluster: SimCluster
   readonly client: QuorateClient
 
-  constructor(simulation: Simulation) {
-    const tuning = { ...defaultTuning, gossipIntervalMs: 300, autoIntervalMs: LOOK_MS }
-    this.cluster = new SimCluster(simulation, { nodes: 3, zones: 3, tuning, storeLimits: {} })
-    this.cluster.start()
-    this.client = this.cluster.newClient('c1').client
+  constructor(client: QuorateClient, cluster: SimCluster) {
+    this.client = client
+    this.cluster = cluster
   }
 
   node(index: number) {
@@ -54,12 +51,8 @@ class World {
         await this.client.table(rows).put({ k: `${letter(index)}${i}`, text: 'x'.repeat(200) })
   }
 
-  async until(ask: () => boolean, withinMs: number): Promise<void> {
-    const end = this.client.clock.monotonicMs() + withinMs
-    while (!ask()) {
-      if (this.client.clock.monotonicMs() > end) throw new Error(`not so within ${withinMs} ms: ${ask}`)
-      await this.pause(100)
-    }
+  until(ask: () => boolean, withinMs: number): Promise<void> {
+    return until(this, ask, withinMs)
   }
 
   pause(ms: number): Promise<void> {
@@ -72,28 +65,15 @@ class World {
   }
 }
 
-async function run(work: (world: World) => Promise<void>): Promise<void> {
-  const simulation = new Simulation({ seed: 7, drain })
-  const world = new World(simulation)
-  let done = false
-  let failure: unknown
-  world.client
-    .ready({ timeoutMs: 20_000 })
-    .then(() => world.createTable())
-    .then(() => work(world))
-    .then(
-      () => {
-        done = true
-      },
-      (error: unknown) => {
-        failure = error
-      },
-    )
-  await simulation.run(1_200_000, () => done || failure !== undefined)
-  if (failure !== undefined) throw failure
-  expect(simulation.failure?.error).toBeUndefined()
-  expect(done).toBe(true)
-}
+const run = (work: (world: World) => Promise<void>): Promise<void> =>
+  withCluster(
+    { seed: 7, tuning: { autoIntervalMs: LOOK_MS }, withinMs: 1_200_000 },
+    async ({ client, cluster }) => {
+      const world = new World(client, cluster)
+      await world.createTable()
+      await work(world)
+    },
+  )
 
 test('is off until it is switched on; then makes one plan, in history as its own, with the way back', async () => {
   await run(async world => {

@@ -1,18 +1,11 @@
 /** Tables that split the writes of a key: hidden behind the table, on several replica sets, and nothing lost. */
 
 import { operationFromHex, operationToHex, type QuorateClient, table } from '@quorate/client/pure'
-import {
-  defaultTuning,
-  encodeKey,
-  hotPartitions,
-  isQuorateError,
-  placeOfPart,
-  splitPartOf,
-} from '@quorate/core'
+import { encodeKey, hotPartitions, isQuorateError, placeOfPart, splitPartOf } from '@quorate/core'
 import { expect, test } from 'vitest'
-import { drain } from './node-runner/drain.ts'
-import { SimCluster } from './world/sim-cluster.ts'
-import { Simulation } from './world/simulation.ts'
+import { withCluster } from './testing/live-cluster.ts'
+import type { SimCluster } from './world/sim-cluster.ts'
+import type { Simulation } from './world/simulation.ts'
 
 interface Row {
   readonly k: string
@@ -21,33 +14,14 @@ interface Row {
 const rows = table<Row>('hot', { key: 'k' })
 const settings = { key: 'k', hotKeys: { writeParts: 8 } } as const
 
-async function run(
+const run = (
   nodes: number,
   work: (client: QuorateClient, cluster: SimCluster, simulation: Simulation) => Promise<void>,
-): Promise<void> {
-  const simulation = new Simulation({ seed: 5, drain })
-  const tuning = { ...defaultTuning, gossipIntervalMs: 300, collectIntervalMs: 600_000 }
-  const cluster = new SimCluster(simulation, { nodes, zones: nodes, tuning, storeLimits: {} })
-  cluster.start()
-  const { client } = cluster.newClient('c1')
-  let done = false
-  let failure: unknown
-  client
-    .ready({ timeoutMs: 20_000 })
-    .then(() => work(client, cluster, simulation))
-    .then(
-      () => {
-        done = true
-      },
-      (error: unknown) => {
-        failure = error
-      },
-    )
-  await simulation.run(600_000, () => done || failure !== undefined)
-  if (failure !== undefined) throw failure
-  expect(simulation.failure?.error).toBeUndefined()
-  expect(done).toBe(true)
-}
+): Promise<void> =>
+  withCluster(
+    { seed: 5, nodes, tuning: { collectIntervalMs: 600_000 }, withinMs: 600_000 },
+    ({ client, cluster, simulation }) => work(client, cluster, simulation),
+  )
 
 const numbers = (row: { readonly siblings: readonly Row[] }): number[] =>
   row.siblings.map(({ v }) => v).sort((a, b) => a - b)
