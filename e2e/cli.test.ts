@@ -255,6 +255,26 @@ describe('forms of answers', () => {
   })
 
   it('tables by each partitioner and by preset, and what is wrong with their settings', async () => {
+    const sample = join(nodes.directory, 'sample.jsonl')
+    writeFileSync(sample, Array.from({ length: 90 }, (_, id) => JSON.stringify({ id })).join('\n'))
+    const [sampled] = await ok(
+      ['table', 'create', 'sampled', '--key', 'id', '--split-sample', sample, '--ranges', '3'],
+      'tables',
+    )
+    expect(sampled!.partitioning).toMatchObject({ kind: 'range', splitPoints: [30, 60] })
+    const both = await nodes.command([
+      'table',
+      'create',
+      'both',
+      '--key',
+      'id',
+      '--split-sample',
+      sample,
+      '--split-at',
+      '5',
+    ])
+    expect(both.code).toBe(2)
+    expect(both.stderr).toContain('--split-at or --split-sample, not both')
     const create = (...args: string[]) => nodes.json<Record<string, unknown>>(['table', 'create', ...args])
     const ranged = await create('names', '--key', 'id', '--partitioning', 'range', '--split-at', 'g', 'p')
     expect(ranged.items).toMatchObject([{ partitioning: { kind: 'range', splitPoints: ['g', 'p'] } }])

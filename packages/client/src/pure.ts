@@ -16,6 +16,7 @@ export { PRESET_NAMES, type Preset, type PresetName, presets, presetsOf } from '
 export { type ProxyIdentity, RoutingProxy } from './proxy.ts'
 export { makeReceipt, type Receipt } from './receipt.ts'
 export type { Seed } from './router.ts'
+export { sampledSplitPoints } from './split-points.ts'
 export {
   type KeyInput,
   type Row,

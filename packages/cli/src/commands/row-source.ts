@@ -1,8 +1,11 @@
 /** Rows out of a file or stdin, each with its line; what is wrong with a line comes in its place. */
 
 import { createReadStream } from 'node:fs'
+import { access as checkReadable, constants, stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Row } from '@quorate/client'
+import { CommandError } from '../command-error.ts'
+import { exitCodes } from '../exit-codes.ts'
 import { fromJson } from '../output/json-value.ts'
 import { CsvReader, type CsvRecord, csvValue } from './csv.ts'
 
@@ -75,4 +78,16 @@ export function csvLine(header: readonly string[], { line, fields }: CsvRecord):
     if (value !== undefined) row[header[i]!] = value
   })
   return { line, row }
+}
+
+export async function refuseUnreadable(file: string): Promise<void> {
+  if (file === '-') return
+  const refuse = (why: string): never => {
+    throw new CommandError(exitCodes.usage, `${file} cannot be read: ${why}`, {
+      done: 'Nothing was written.',
+    })
+  }
+  const found = await stat(file).catch((cause: unknown) => refuse((cause as Error).message))
+  if (found.isDirectory()) refuse('it is a directory')
+  await checkReadable(file, constants.R_OK).catch((cause: unknown) => refuse((cause as Error).message))
 }

@@ -11,6 +11,9 @@ export interface CreateOptions {
   readonly partitioning?: 'ring' | 'fixed' | 'range' | 'modulo'
   readonly partitions?: number
   readonly splitAt?: readonly Key[]
+  /** A file of rows, and into how many ranges it is to be cut. */
+  readonly splitSample?: string
+  readonly ranges?: number
   readonly buckets?: number
   readonly n?: number
   readonly r?: number | string

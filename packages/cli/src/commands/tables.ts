@@ -3,11 +3,12 @@
 import { presets } from '@quorate/client'
 import { advised } from '../advice.ts'
 import type { CommandContext } from '../command-context.ts'
-import { CommandError, isKnown } from '../command-error.ts'
+import { CommandError, isKnown, usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Column } from '../output/output.ts'
 import { presetNotes, presetsLike, type TableItem, type TableMap, tableText } from '../output/table-text.ts'
 import { count } from '../output/words.ts'
+import { splitPointsOfFile } from './split-sample.ts'
 import { type CreateOptions, tableSettings } from './table-settings.ts'
 
 const columns: readonly Column<TableItem>[] = [
@@ -30,12 +31,28 @@ const columns: readonly Column<TableItem>[] = [
   { name: 'WRITE PARTS', value: item => item.hotKeys?.writeParts ?? 1 },
 ]
 
+/** What a sample says, as if it had been given by hand. */
+async function withSample(options: CreateOptions): Promise<CreateOptions> {
+  const { splitSample, splitAt, ranges, key } = options
+  if (splitSample === undefined) {
+    if (ranges === undefined) return options
+    throw usageError('--ranges goes with --split-sample', 'quorate table create --help')
+  }
+  if (splitAt !== undefined)
+    throw usageError('give --split-at or --split-sample, not both', 'quorate table create --help')
+  const field = key.split(',')[0]!.trim()
+  return {
+    ...options,
+    splitAt: (await splitPointsOfFile(splitSample, field, ranges)) as CreateOptions['splitAt'] & {},
+  }
+}
+
 export async function createTable(
   { access, output, words }: CommandContext,
   name: string,
   options: CreateOptions,
 ): Promise<ExitCode> {
-  const settings = tableSettings(options)
+  const settings = tableSettings(await withSample(options))
   const db = await access.database()
   const made = (await advised({ verb: 'create', table: name, words }, () =>
     db.createTable(name, settings),

@@ -2,7 +2,6 @@
 
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
-import { access as checkReadable, constants, stat } from 'node:fs/promises'
 import { advised } from '../advice.ts'
 import type { LevelArgument } from '../arguments.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -13,7 +12,7 @@ import { toJson } from '../output/json-value.ts'
 import { Progress } from '../output/progress.ts'
 import { count } from '../output/words.ts'
 import { CsvShape } from './csv-shape.ts'
-import { formatOf, type RowFormat, readRows, type SourceLine } from './row-source.ts'
+import { formatOf, type RowFormat, readRows, refuseUnreadable, type SourceLine } from './row-source.ts'
 
 export interface ImportOptions {
   readonly format?: RowFormat
@@ -41,7 +40,7 @@ export async function importRows(
   file: string,
   options: ImportOptions,
 ): Promise<ExitCode> {
-  await refuseMissing(file)
+  await refuseUnreadable(file)
   const { client } = await advised({ verb: 'import', table, words }, () => access.table(table))
   const tally: ImportTally = { written: 0, failed: 0, unknown: 0, skipped: 0, lastLine: 0, problems: [] }
   const progress = new Progress(output.terminal.error, `import ${table}`, 'rows', undefined)
@@ -102,18 +101,6 @@ function fail(tally: ImportTally, line: number, error: unknown, progress: Progre
   if (tally.problems.length >= PROBLEMS_SHOWN) return
   tally.problems.push({ line, message })
   progress.say(`line ${line}: ${message}`)
-}
-
-async function refuseMissing(file: string): Promise<void> {
-  if (file === '-') return
-  const refuse = (why: string): never => {
-    throw new CommandError(exitCodes.usage, `${file} cannot be read: ${why}`, {
-      done: 'Nothing was written.',
-    })
-  }
-  const found = await stat(file).catch((cause: unknown) => refuse((cause as Error).message))
-  if (found.isDirectory()) refuse('it is a directory')
-  await checkReadable(file, constants.R_OK).catch((cause: unknown) => refuse((cause as Error).message))
 }
 
 async function openSink(file: string): Promise<WriteStream> {

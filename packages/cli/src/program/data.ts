@@ -44,6 +44,12 @@ function addTables(program: Command, result: ProgramResult): void {
       'range: partition keys at which the first partitions start, ascending',
       (text: string, before: unknown) => [...((before as unknown[] | undefined) ?? []), keyValue(text)],
     )
+    .option('--split-sample <file>', 'range: split points from a file of rows, JSON Lines or CSV')
+    .option(
+      '--ranges <count>',
+      'range: how many ranges the sample is cut into (default 16)',
+      integer('--ranges'),
+    )
     .option('--buckets <count>', 'modulo: how many (default 1024)', integer('--buckets'))
     .option('--n <copies>', 'replicas of each row (default 3)', integer('--n'))
     .option('--r <count>', 'answers a read waits for (default: a majority)', level('--r'))
