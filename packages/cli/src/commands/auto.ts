@@ -45,6 +45,8 @@ function answer({ output }: CommandContext, auto: AutoDocument | null): void {
       { name: 'PHASE', value: item => item.phase },
       { name: 'LAST PLAN', value: item => item.lastPlan },
     ],
-    footer: autoText(auto) ?? 'the cluster does not balance itself; next: quorate cluster rebalance',
+    footer:
+      autoText(auto) ??
+      'the cluster does not balance itself; next: quorate cluster auto on, or once: quorate cluster rebalance',
   })
 }

@@ -60,11 +60,18 @@ export async function clusterStatus({ access, output }: CommandContext): Promise
   return exitCodes.ok
 }
 
+/** Where to look when a change was refused. */
+function nextOf({ kind, node, table }: Change): string {
+  if (kind === 'join')
+    return `quorate start --id ${String(node)} … --join ADDRESS, which asks to be let in; then quorate cluster plan`
+  return typeof table === 'string' ? `quorate ring ${table}` : 'quorate cluster status'
+}
+
 export type Change = Readonly<Record<string, unknown>> & { readonly kind: string }
 
 export async function stage({ access, output }: CommandContext, change: Change): Promise<ExitCode> {
   const admin = await access.admin()
-  const staged = await advising('Nothing was staged.', 'quorate cluster status', () => admin.stage(change))
+  const staged = await advising('Nothing was staged.', nextOf(change), () => admin.stage(change))
   const plan = await admin.plan().catch((error: unknown) => {
     // It is staged whether its plan can be shown now or not.
     if (isKnown(error)) return undefined

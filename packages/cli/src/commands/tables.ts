@@ -28,7 +28,7 @@ const columns: readonly Column<TableItem>[] = [
   { name: 'W', value: item => item.replication.w },
   { name: 'READ REPAIR', value: item => item.replication.readRepair },
   { name: 'CONFLICT', value: item => item.conflict.kind },
-  { name: 'WRITE PARTS', value: item => item.hotKeys?.writeParts ?? 1 },
+  { name: 'WRITE PARTS', value: item => item.hotKeys?.writeParts ?? '-' },
 ]
 
 /** What a sample says, as if it had been given by hand. */

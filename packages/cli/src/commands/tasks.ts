@@ -80,7 +80,7 @@ export async function changeTask(
 ): Promise<ExitCode> {
   const document = await (await context.access.admin()).changeTask(verb, id).catch((error: unknown) => {
     if (!isKnown(error)) throw error
-    throw new AdvisedError(error, 'The task is as it was.', 'quorate task ls')
+    throw new AdvisedError(error, 'Nothing was changed.', 'quorate task ls')
   })
   const { task } = document
   context.output.answer({

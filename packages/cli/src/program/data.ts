@@ -41,10 +41,13 @@ function addTables(program: Command, result: ProgramResult): void {
     .option('--partitions <count>', 'fixed: how many (default 1024)', integer('--partitions'))
     .option(
       '--split-at <keys...>',
-      'range: partition keys at which the first partitions start, ascending',
+      'partition keys at which the first partitions start, ascending; makes it a range table',
       (text: string, before: unknown) => [...((before as unknown[] | undefined) ?? []), keyValue(text)],
     )
-    .option('--split-sample <file>', 'range: split points from a file of rows, JSON Lines or CSV')
+    .option(
+      '--split-sample <file>',
+      'split points from a file of rows, JSON Lines or CSV; makes it a range table',
+    )
     .option(
       '--ranges <count>',
       'range: how many ranges the sample is cut into (default 16)',

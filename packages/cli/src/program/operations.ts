@@ -85,7 +85,12 @@ function addWorkload(program: Command, result: ProgramResult): void {
   )
     .description('runs a mix of requests and measures it')
     .option('--rate <count>', 'operations per second (default: as fast as it goes)', integer('--rate'))
-    .option('--duration <duration>', 'how long', positiveMilliseconds('--duration'), 10_000)
+    .option(
+      '--duration <duration>',
+      'how long, as 30s or 5m; a number alone is milliseconds',
+      positiveMilliseconds('--duration'),
+      10_000,
+    )
     .option('--concurrency <count>', 'requests in flight', integer('--concurrency'), 32)
     .option('--rows <count>', 'rows that are loaded first (a–f)', integer('--rows'), 1_000)
     .option('--check', 'set: read every acknowledged element back; exit code 10 when one is missing')

@@ -50,7 +50,7 @@ export function admitted(state: MembersState, request: JoinRequest): Member[] | 
   if (!zones.includes(zone) && !request.newZone)
     throw new QuorateError(
       'BAD_REQUEST',
-      `zone: no member is in zone "${zone}"; the zones are ${zones.join(', ')}. For a new one start it with --new-zone`,
+      `zone: no member is in zone "${zone}"; the zones are ${zones.join(', ')}. Name one of these with --zone (without it a node is in a zone of its own), or start it with --new-zone`,
       { data: { field: 'zone' } },
     )
   const other = state.members.find(member => member.id !== id && member.address === address)
