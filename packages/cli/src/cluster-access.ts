@@ -1,6 +1,7 @@
 /**
  * The way from a command to the cluster. `--connect` names data ports, `--http` an admin port; either is
- * enough, since members tell each other's addresses.
+ * enough, since members tell each other's addresses. Given both, rows go by the one and the admin interface by the
+ * other: a proxy has no admin interface.
  */
 
 import type { connect, Row, TableClient } from '@quorate/client'
@@ -46,7 +47,7 @@ export class ClusterAccess {
   }
 
   async #open(): Promise<Db> {
-    if (this.#connect !== undefined && this.#http === undefined) return openDatabase(this.#connect)
+    if (this.#connect !== undefined) return openDatabase(this.#connect)
     const address = this.#http ?? DEFAULT_HTTP
     const { members, state } = await new AdminClient(address).status()
     if (members.length === 0)
