@@ -10,6 +10,7 @@ export const roomOrder = [
   'store',
   'causality',
   'quorum',
+  'leadership',
   'cells',
   'updates',
   'partitioning',
@@ -21,6 +22,7 @@ export const roomOrder = [
   'sweep',
   'leader',
   'leaderless',
+  'led',
   'movement',
   'node',
 ]

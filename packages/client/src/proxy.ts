@@ -13,6 +13,7 @@
 
 import {
   type ByteString,
+  changeMessage,
   clusterMessage,
   createTableMessage,
   encodeChunk,
@@ -69,6 +70,11 @@ export class RoutingProxy {
     const rpc = this.#rpc
     rpc.handle(writeMessage, (request, respond, _, deadline) =>
       this.#pass(writeMessage, request, respond, deadline, true, view => keyOfWrite(view, request)),
+    )
+    rpc.handle(changeMessage, (request, respond, _, deadline) =>
+      this.#pass(changeMessage, request, respond, deadline, true, view =>
+        keyOfRow(view, request.partitionKey, request.sortKey),
+      ),
     )
     rpc.handle(readMessage, (request, respond, _, deadline) =>
       this.#pass(readMessage, request, respond, deadline, false, view =>
@@ -231,7 +237,7 @@ export class RoutingProxy {
     const replicas = [this.#identity.id]
     return {
       ...chunk,
-      partitions: chunk.partitions.map(entry => ({ ...entry, replicas, move: undefined })),
+      partitions: chunk.partitions.map(entry => ({ ...entry, replicas, move: undefined, lead: undefined })),
     }
   }
 }

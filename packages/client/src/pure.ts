@@ -10,6 +10,7 @@ export {
 } from '@quorate/core'
 export { type AbortSignalLike, type CallOptions, type ClientParts, QuorateClient } from './client.ts'
 export { documentFromJson, documentToJson, type JsonValue } from './document-json.ts'
+export * from './expressions.ts'
 export type { Level } from './level.ts'
 export { operationFromHex, operationToHex } from './operation.ts'
 export { PRESET_NAMES, type Preset, type PresetName, presets, presetsOf } from './presets.ts'

@@ -7,7 +7,7 @@
  * until their hints have been handed over.
  */
 
-import type { LeaderlessReplication, WireReceipt } from '@quorate/core'
+import type { LeaderlessReplication, Replication, WireReceipt } from '@quorate/core'
 
 export interface Receipt {
   readonly coordinator: string
@@ -30,11 +30,18 @@ export interface Receipt {
   readonly route: readonly string[]
   readonly hedged: boolean
   readonly overlap: boolean
+  /** Of a table with a leader for each partition: what the answer rests on. */
+  readonly log: WireReceipt['log']
   /** The guarantee in words. */
   readonly guarantee: string
 }
 
-export function makeReceipt(
+export function makeReceipt(kind: 'read' | 'write', wire: WireReceipt, replication: Replication): Receipt {
+  if (replication.kind === 'single-leader') return ledReceipt(kind, wire)
+  return leaderlessReceipt(kind, wire, replication)
+}
+
+function leaderlessReceipt(
   kind: 'read' | 'write',
   wire: WireReceipt,
   replication: LeaderlessReplication,
@@ -56,8 +63,41 @@ export function makeReceipt(
     route: [...wire.via, wire.coordinator],
     hedged: wire.hedged,
     overlap,
+    log: undefined,
     guarantee: guaranteeOf(kind, wire, copies, n, other, overlap),
   }
+}
+
+function ledReceipt(kind: 'read' | 'write', wire: WireReceipt): Receipt {
+  const { log } = wire
+  return {
+    coordinator: wire.coordinator,
+    mapVersion: wire.mapVersion,
+    answered: answersOf(wire),
+    needed: wire.needed,
+    replicas: wire.replicas,
+    copies: wire.homes.length,
+    hinted: [],
+    repaired: [],
+    forwarded: wire.forwarded,
+    route: [...wire.via, wire.coordinator],
+    hedged: false,
+    overlap: log?.byLeader === true,
+    log,
+    guarantee: ledGuarantee(kind, wire),
+  }
+}
+
+function ledGuarantee(
+  kind: 'read' | 'write',
+  { log, homes, replicas, needed, coordinator }: WireReceipt,
+): string {
+  const entry = log === undefined ? 'its log' : `entry ${log.epoch}/${log.position}`
+  if (kind === 'write')
+    return `${entry} is on ${homes.length} of ${replicas} replicas, ${needed} promised: it survives every election that hears ${replicas - needed + 1} of them`
+  if (log?.byLeader === true)
+    return `answered by the leader under its lease, as of ${entry}: sees every acknowledged write`
+  return `answered by the follower ${coordinator}, as of ${entry}: may lack what was acknowledged in the last ${log?.staleMs ?? 0} ms`
 }
 
 function answersOf(wire: WireReceipt): Receipt['answered'] {

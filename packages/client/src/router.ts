@@ -69,7 +69,9 @@ export class Router {
 
   /** Homes first, spread; then the rest of the preference list (any node accepts any request). */
   order(map: PartitionMap, partition: Partition): NodeId[] {
-    const homes = randomShuffle(this.#random, partition.replicas)
+    const leader = partition.lead?.leader
+    const spread = randomShuffle(this.#random, partition.replicas)
+    const homes = leader === undefined ? spread : [leader, ...spread.filter(home => home !== leader)]
     const others = map.preference(partition).slice(partition.replicas.length)
     const all = others.length === 0 ? homes : [...homes, ...others]
     if (this.#avoid.size === 0) return all

@@ -1,7 +1,10 @@
 /** One table as its users see it. */
 
 import {
+  type Acknowledgement,
   type ByteString,
+  type Condition,
+  type Document,
   decodeContextToken,
   decodeDocument,
   encodeDocument,
@@ -11,27 +14,30 @@ import {
   type KeyValue,
   keyOfRow,
   keyOfWrite,
+  ledOf,
   type OperationId,
   placeOfPart,
-  prefixEnd,
   QuorateError,
   type ReadReply,
   readMessage,
   rowKeyParts,
+  type Statement,
   type TableId,
   type TableView,
-  tablePrefix,
+  type Update,
   writeMessage,
   writePartsOf,
 } from '@quorate/core'
 import type { CallOptions, Place, QuorateClient } from './client.ts'
+import { refuseQuorums, refuseUnordered, sendChange } from './led-writes.ts'
 import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
-import { PAGE_ROWS, RangeReader } from './range-reader.ts'
+import { RangeReader } from './range-reader.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
-import { rangeLeft, resumeAfter, type StoreRange } from './resume-token.ts'
+import { resumeAfter, type StoreRange } from './resume-token.ts'
 import { aboutRow, rowText } from './row-name.ts'
 import { mergeParts, type RawRow, type RawRows, wholeRows } from './split-ranges.ts'
+import { left, movedTo, queryRange, scanRange, unlimited } from './store-ranges.ts'
 import {
   type EncodedKey,
   encodeRowKey,
@@ -54,6 +60,9 @@ export interface GetOptions<T> extends CallOptions {
 
 export interface PutOptions extends CallOptions {
   readonly w?: Level | undefined
+  /** On a table with leaders: the write takes place only when this holds; copies that exist before the reply. */
+  readonly if?: Condition | undefined
+  readonly ack?: Acknowledgement | undefined
   /** From a read; without it the write is concurrent with everything (see GUARANTEES). */
   readonly context?: ContextToken | undefined
   /** On a sloppy table: count home replicas only for this write. */
@@ -76,6 +85,10 @@ export interface PutResult {
   readonly receipt: Receipt
   /** The operation had been applied before: this was a retry. */
   readonly repeated: boolean
+  /** False: `if` did not hold, or the row is not what its context was read from; nothing has changed. */
+  readonly applied: boolean
+  /** Then: the row as it is; undefined: there is none. */
+  readonly current: Document | undefined
 }
 
 export interface RowResult<T> {
@@ -192,7 +205,27 @@ export class TableClient<T extends object> {
     const key = this.#key(row as unknown as Row)
     const value = this.#encode(row, key)
     const view = this.#knownView() ?? (await this.#view())
+    if (ledOf(view.descriptor) !== undefined) return this.#change(view, key, { put: value }, options)
     return this.#write(view, key, value, options)
+  }
+
+  /** What a leader orders. */
+  async #change(
+    view: TableView,
+    key: EncodedKey,
+    statement: Statement,
+    options: PutOptions,
+  ): Promise<PutResult> {
+    const { name } = view.descriptor
+    refuseQuorums(name, options)
+    const operation = options.operation ?? this.#client.newOperation()
+    const place = this.#placeOf(view, key.partitionKey, key.sortKey)
+    try {
+      return await sendChange(this.#client, view, place, key, statement, operation, options)
+    } catch (error) {
+      const isBound = isQuorateError(error) && BOUNDS_OF_ROWS.has(error.code)
+      throw withOperation(isBound ? aboutRow(error, name, rowText(key)) : error, operation)
+    }
   }
 
   #encode(row: T, key: EncodedKey): Uint8Array {
@@ -206,6 +239,7 @@ export class TableClient<T extends object> {
   async delete(key: KeyInput, options: PutOptions = {}): Promise<PutResult> {
     const encoded = this.#key(key)
     const view = this.#knownView() ?? (await this.#view())
+    if (ledOf(view.descriptor) !== undefined) return this.#change(view, encoded, { delete: true }, options)
     return this.#write(view, encoded, undefined, options)
   }
 
@@ -216,6 +250,7 @@ export class TableClient<T extends object> {
     options: PutOptions,
   ): Promise<PutResult> {
     const { id, name, replication } = view.descriptor
+    refuseUnordered(name, options)
     const { partitionKey, sortKey } = key
     const operation = options.operation ?? this.#client.newOperation()
     const level = levelByte(options.w, 'w')
@@ -245,7 +280,8 @@ export class TableClient<T extends object> {
     try {
       const reply = await sent
       const receipt = makeReceipt('write', reply.receipt, replication)
-      return { context: new Uint8Array(reply.context), receipt, repeated: reply.repeated }
+      const { repeated } = reply
+      return { context: new Uint8Array(reply.context), receipt, repeated, applied: true, current: undefined }
     } catch (error) {
       const isBound = isQuorateError(error) && BOUNDS_OF_ROWS.has(error.code)
       throw withOperation(isBound ? aboutRow(error, name, rowText(key)) : error, operation)
@@ -282,13 +318,39 @@ export class TableClient<T extends object> {
   }
 
   /**
-   * Read, change, write back with the context. Siblings are given to `resolve`, or the update fails with
+   * Read, change, write back with the context; on tables with leaders also steps, in one message. Siblings are given to `resolve`, or the update fails with
    * CONFLICT. A concurrent write becomes a sibling (or a ledger entry under `lww`), never a silent loss.
    */
   async update(
     key: KeyInput,
-    change: (row: T) => T,
+    change: ((row: T) => T) | Update,
     options: PutOptions & GetOptions<T> = {},
+  ): Promise<PutResult> {
+    if (typeof change !== 'function') return this.#updateBySteps(key, change, options)
+    for (;;) {
+      const result = await this.#updateOnce(key, change, options)
+      // Somebody was first: the row is read again, and changed as it is now.
+      if (result.applied || options.if !== undefined) return result
+    }
+  }
+
+  /** One message: the steps are carried out where the writes of the row are ordered. */
+  async #updateBySteps(key: KeyInput, update: Update, options: PutOptions): Promise<PutResult> {
+    const encoded = this.#key(key)
+    const view = this.#knownView() ?? (await this.#view())
+    const { name } = view.descriptor
+    if (ledOf(view.descriptor) === undefined)
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `"${name}" is leaderless: steps have no one row to work on; give update a function of the row`,
+      )
+    return this.#change(view, encoded, { update }, options)
+  }
+
+  async #updateOnce(
+    key: KeyInput,
+    change: (row: T) => T,
+    options: PutOptions & GetOptions<T>,
   ): Promise<PutResult> {
     const found = await this.get(key, options)
     if (found.siblings.length === 0) {
@@ -373,53 +435,6 @@ export class TableClient<T extends object> {
       for (const row of rows) yield { ...row, receipt: told }
     }
   }
-}
-
-const left = (range: StoreRange, { resume }: RangeOptions): StoreRange =>
-  resume === undefined ? range : rangeLeft(range, resume)
-
-/** The same sort keys at another place. */
-function movedTo(place: ByteString, { from, to, reverse }: StoreRange, before: ByteString): StoreRange {
-  const moved = (bound: ByteString): ByteString =>
-    bound === prefixEnd(before) ? prefixEnd(place)! : ((place + bound.slice(before.length)) as ByteString)
-  return { from: moved(from), to: moved(to), reverse }
-}
-
-/** Limits count rows, and what is read on the way to them are parts; a page need not be larger than what is wanted. */
-function unlimited({ limit, pageSize = PAGE_ROWS, ...options }: RangeOptions): RangeOptions {
-  return { ...options, pageSize: Math.max(1, Math.min(pageSize, limit ?? pageSize)) }
-}
-
-/** The rows of one partition key between two sort keys. */
-function queryRange(prefix: ByteString, { from, to, reverse }: RangeOptions): StoreRange {
-  return checked('query', {
-    from: from === undefined ? prefix : ((prefix + encodeKey(from)) as ByteString),
-    to: to === undefined ? prefixEnd(prefix)! : ((prefix + encodeKey(to) + '\0') as ByteString),
-    reverse: reverse ?? false,
-  })
-}
-
-/** All rows, or on a range table those between two partition keys. */
-function scanRange(view: TableView, { from, to, reverse }: RangeOptions): StoreRange {
-  const { id, name, partitioning } = view.descriptor
-  const prefix = tablePrefix(id)
-  if (view.order === 'hashed' && (from !== undefined || to !== undefined || reverse === true))
-    throw new QuorateError(
-      'BAD_REQUEST',
-      `"${name}" is cut by ${partitioning.kind}, by the hash of its keys: they lie in no order; from, to and reverse of a scan need a range table`,
-    )
-  const place = (key: KeyValue): ByteString => keyOfRow(view, encodeKey(key), '' as ByteString)
-  return checked('scan', {
-    from: from === undefined ? prefix : place(from),
-    // With all rows of the last key, whatever their sort keys.
-    to: to === undefined ? prefixEnd(prefix)! : prefixEnd(place(to))!,
-    reverse: reverse ?? false,
-  })
-}
-
-function checked(verb: string, range: StoreRange): StoreRange {
-  if (range.from <= range.to) return range
-  throw new QuorateError('BAD_REQUEST', `the ${verb} ends before it starts: "from" is greater than "to"`)
 }
 
 /** Whoever must repeat a write whose outcome is unknown needs the name of the operation. */

@@ -39,6 +39,9 @@ export const ERROR_CODES = [
   'WRONG_CLUSTER',
   'NOT_FOUND',
   'INTERNAL',
+  'NOT_LEADER',
+  'SESSION_ROLLED_BACK',
+  'FEED_GONE',
 ] as const
 
 export type ErrorCode = (typeof ERROR_CODES)[number]
@@ -89,6 +92,7 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DAMAGED_CELL',
   'UNREACHABLE',
   'CONFLICT',
+  'NOT_LEADER',
 ])
 
 export function isQuorateError(value: unknown): value is QuorateError {

@@ -98,6 +98,18 @@ export const limits = {
   /** Partitions in one piece of a range table's map that split by themselves: each change sends and stores the piece. */
   splitPartitionsMax: 1_000,
 
+  /** One entry of a leader's log: a row before and after, with its envelope. */
+  logBodyBytesMax: 2 * MiB + 16 * KiB,
+  /** Bytes of entries in one message to a follower, and such messages on the way to it at once. */
+  logBatchBytes: 256 * KiB,
+  logPipeline: 8,
+  /** Changes of leader that a log remembers: 16 bytes each. */
+  epochsMax: 100_000,
+  /** Entries whose operations a leader knows, to tell a retry: what is tried longer than they last may be applied twice. */
+  logOperationsMax: 16_384,
+  /** Writes that wait for their copies at one leader; above it OVERLOADED is answered before any work. */
+  logWaitingMax: 8_192,
+
   /** Value of one register: the members and tables of a cluster must fit. */
   registerBytesMax: 1 * MiB,
   /** Operation ids one register remembers to recognise a retry. */

@@ -26,6 +26,8 @@ const refused = (given: unknown): { code: string; field: unknown; message: strin
   throw new Error('was not refused')
 }
 
+const led = (settings: object): object => ({ kind: 'single-leader', ...settings })
+
 describe('table settings', () => {
   it('have defaults for all but name and key', () => {
     expect(describeTable(1, { name: 't', key: 'id' })).toEqual({
@@ -53,7 +55,17 @@ describe('table settings', () => {
     [{ name: 't', key: 'id', colour: 'red' }, 'table.colour'],
     [{ name: 't', key: 'id', partitioning: { kind: 'spiral' } }, 'partitioning.kind'],
     [{ name: 't', key: 'id', replication: { n: 0 } }, 'replication.n'],
-    [{ name: 't', key: 'id', replication: { kind: 'single-leader' } }, 'replication.kind'],
+    [{ name: 't', key: 'id', replication: { kind: 'raft' } }, 'replication.kind'],
+    [{ name: 't', key: 'id', replication: led({ ack: 'one', n: 1 }) }, 'replication.ack'],
+    [{ name: 't', key: 'id', replication: led({ ack: 'two' }) }, 'replication.ack'],
+    [{ name: 't', key: 'id', replication: led({ ack: 'in-sync', minInSync: 4 }) }, 'replication.minInSync'],
+    [{ name: 't', key: 'id', replication: led({ ack: 'in-sync', minInSync: 0 }) }, 'replication.minInSync'],
+    [{ name: 't', key: 'id', replication: led({ minInSync: 2 }) }, 'replication.minInSync'],
+    [{ name: 't', key: 'id', replication: led({ log: 'logical', freeze: false }) }, 'replication.freeze'],
+    [{ name: 't', key: 'id', replication: led({ otherZone: true }) }, 'replication.otherZone'],
+    [{ name: 't', key: 'id', replication: led({ w: 2 }) }, 'replication.w'],
+    [{ name: 't', key: 'id', replication: led({}), conflict: { kind: 'lww' } }, 'conflict.kind'],
+    [{ name: 't', key: 'id', conflict: { kind: 'ordered' } }, 'conflict.kind'],
     [{ name: 't', key: 'id', replication: { w: 1.5 } }, 'replication.w'],
     [{ name: 't', key: 'id', replication: { sloppy: 'yes' } }, 'replication.sloppy'],
     [

@@ -16,6 +16,7 @@ import {
 } from '../base/ids.ts'
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
 import { type MapChunk, MOVE_STAGES, type Move, type PartitionEntry } from '../partitioning/partition-map.ts'
+import { decodeLead, encodeLead } from './lead-codec.ts'
 import { describeTable, type TableDescriptor } from './table-descriptor.ts'
 
 /**
@@ -141,9 +142,11 @@ export function encodeChunk(chunk: MapChunk): Uint8Array {
   return encodeDocument({
     version: chunk.version,
     nextId: chunk.nextId,
-    partitions: chunk.partitions.map(({ id, version, start, replicas, move }) => {
+    partitions: chunk.partitions.map(({ id, version, start, replicas, move, lead }) => {
+      const moving = move === undefined ? null : [move.task, move.session, move.stage, [...move.to]]
       const entry = [id, version, start, [...replicas]]
-      return move === undefined ? entry : [...entry, [move.task, move.session, move.stage, [...move.to]]]
+      if (lead !== undefined) return [...entry, moving, encodeLead(lead)]
+      return moving === null ? entry : [...entry, moving]
     }),
   })
 }
@@ -151,13 +154,14 @@ export function encodeChunk(chunk: MapChunk): Uint8Array {
 export function decodeChunk(bytes: Uint8Array): MapChunk {
   const read = fields(decodeDocument(bytes), 'map')
   const partitions = array(read('partitions')).map((given): PartitionEntry => {
-    const [id, version, start, replicas, move] = array(given)
+    const [id, version, start, replicas, move, lead] = array(given)
     return {
       id: number(id),
       version: number(version),
       start: byteString(start),
       replicas: nodes(replicas),
-      move: move === undefined ? undefined : moveOf(array(move)),
+      move: move === undefined || move === null ? undefined : moveOf(array(move)),
+      lead: lead === undefined ? undefined : decodeLead(lead),
     }
   })
   partitions.forEach(({ start }, at) => {

@@ -6,8 +6,16 @@
 import { QuorateError } from '../base/errors.ts'
 import { type TableId, tableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import { orderedRule } from '../cells/ordered.ts'
 import { conflictRule } from '../cells/rules.ts'
 import { type Partitioning, partitioningOf } from './partitioning-settings.ts'
+import {
+  type LeaderlessReplication,
+  type Replication,
+  type ReplicationSpecification,
+  replicationOf,
+  type SingleLeaderReplication,
+} from './replication-settings.ts'
 import { bad, count, objectAt } from './settings.ts'
 
 export interface TableDescriptor {
@@ -16,7 +24,7 @@ export interface TableDescriptor {
   /** Names of the key fields of a row. */
   readonly key: { readonly partition: string; readonly sort: string | undefined }
   readonly partitioning: Partitioning
-  readonly replication: LeaderlessReplication
+  readonly replication: Replication
   readonly conflict: { readonly kind: string }
   readonly hotKeys: HotKeys | undefined
   /** Pieces its partition map is kept in; not a setting. */
@@ -32,25 +40,12 @@ export interface HotKeys {
   readonly writeParts: number
 }
 
-export interface LeaderlessReplication {
-  readonly kind: 'leaderless'
-  /** Copies of each row. */
-  readonly n: number
-  /** Answers a read waits for, and acknowledgements a write waits for, when the request names none. */
-  readonly r: number
-  readonly w: number
-  /** May nodes outside the home replicas stand in for dead ones? */
-  readonly sloppy: boolean
-  /** `blocking`: a read that found stale replicas answers after a quorum of them is repaired (monotonic quorum reads). */
-  readonly readRepair: 'async' | 'blocking'
-}
-
 /** What a user gives; everything but the name and the partition key has a default. */
 export interface TableSpecification {
   readonly name: string
   readonly key: string | { readonly partition: string; readonly sort?: string | undefined }
   readonly partitioning?: { readonly kind: string; readonly [setting: string]: unknown }
-  readonly replication?: Partial<Omit<LeaderlessReplication, 'kind'>> & { readonly kind?: string }
+  readonly replication?: ReplicationSpecification
   readonly conflict?: { readonly kind: string }
   readonly hotKeys?: HotKeys | undefined
 }
@@ -72,13 +67,14 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
     throw bad('name', 'a table name starts with a letter and has up to 64 letters, digits, "_" or "-"')
   }
   const partitioning = partitioningOf(spec.partitioning)
-  const conflict = conflictOf(spec.conflict)
+  const replication = replicationOf(spec.replication)
+  const conflict = conflictOf(spec.conflict, replication)
   return {
     id: tableId(id),
     name,
     key: keyOf(spec.key),
     partitioning,
-    replication: replicationOf(spec.replication),
+    replication,
     conflict,
     hotKeys: hotKeysOf(spec.hotKeys, partitioning, conflict),
     chunks: typeof spec.chunks === 'number' ? spec.chunks : 0,
@@ -97,51 +93,38 @@ function keyOf(given: unknown): TableDescriptor['key'] {
   return { partition, sort: sort as string | undefined }
 }
 
-function replicationOf(given: unknown): LeaderlessReplication {
-  const spec = objectAt(given ?? {}, 'replication', ['kind', 'n', 'r', 'w', 'sloppy', 'readRepair'])
-  if (spec.kind !== undefined && spec.kind !== 'leaderless') {
-    throw bad('replication.kind', `"${String(spec.kind)}" is not known; known: leaderless`)
-  }
-  const n = count(spec.n ?? 3, 'replication.n', 1, 7)
-  const quorum = Math.floor(n / 2) + 1
-  const r = level(spec.r ?? quorum, 'replication.r', n)
-  const w = level(spec.w ?? quorum, 'replication.w', n)
-  const sloppy = spec.sloppy ?? false
-  if (typeof sloppy !== 'boolean') throw bad('replication.sloppy', 'is true or false')
-  const readRepair = spec.readRepair ?? 'async'
-  if (readRepair !== 'async' && readRepair !== 'blocking')
-    throw bad('replication.readRepair', 'is async or blocking')
-  if (readRepair === 'blocking' && sloppy) {
-    throw bad(
-      'replication.readRepair',
-      'blocking repair promises monotonic quorum reads, which a sloppy table cannot keep',
-    )
-  }
-  return { kind: 'leaderless', n, r, w, sloppy, readRepair }
-}
-
-function level(value: unknown, field: string, n: number): number {
-  if (value === 'one') return 1
-  if (value === 'quorum') return Math.floor(n / 2) + 1
-  if (value === 'all') return n
-  if (typeof value === 'number' && value > n) {
-    throw new QuorateError(
-      'QUORUM_LARGER_THAN_N',
-      `${field} is ${value}, but there are only n=${n} replicas`,
-      {
-        data: { field, asked: value, n },
-      },
-    )
-  }
-  return count(value, field, 1, n)
-}
-
-function conflictOf(given: unknown): TableDescriptor['conflict'] {
-  if (given === undefined) return { kind: 'siblings' }
+function conflictOf(given: unknown, replication: Replication): TableDescriptor['conflict'] {
+  if (given === undefined) return { kind: replication.kind === 'leaderless' ? 'siblings' : orderedRule.kind }
   const { kind } = objectAt(given, 'conflict', ['kind'])
   if (typeof kind !== 'string') throw bad('conflict.kind', 'must be a string')
+  const isOrdered = kind === orderedRule.kind
+  if (isOrdered !== (replication.kind === 'single-leader'))
+    throw bad(
+      'conflict.kind',
+      isOrdered
+        ? 'needs one leader, which orders the writes of a row: replication.kind "single-leader"'
+        : `is of tables on which writes can be concurrent; a leader orders them ("${orderedRule.kind}")`,
+    )
   return { kind: conflictRule(kind).kind }
 }
+
+/** The settings of a table whose reads and writes go to quorums. */
+export function leaderlessOf({
+  name,
+  replication,
+}: Pick<TableDescriptor, 'name' | 'replication'>): LeaderlessReplication {
+  if (replication.kind === 'leaderless') return replication
+  throw new QuorateError(
+    'BAD_REQUEST',
+    `table "${name}" has a leader for each partition (${replication.kind}): this is for leaderless tables`,
+  )
+}
+
+/** The settings of a table with one leader for each partition; undefined when it is of another kind. */
+export const ledOf = ({
+  replication,
+}: Pick<TableDescriptor, 'replication'>): SingleLeaderReplication | undefined =>
+  replication.kind === 'single-leader' ? replication : undefined
 
 function hotKeysOf(
   given: unknown,

@@ -117,6 +117,18 @@ describe('cluster time', () => {
     expect(Math.abs(time.now() - epoch)).toBeLessThan(100)
   })
 
+  it('two clocks that are wrong, each in its own way, are no majority', () => {
+    const { clock, jump, pass } = world()
+    const time = new ClusterTime(clock, 5_000)
+    time.heard(peer('b'), epoch)
+    time.heard(peer('c'), epoch)
+    jump(2_400_000)
+    time.heard(peer('b'), epoch + 2_900_000)
+    time.heard(peer('c'), epoch)
+    pass(10)
+    expect(time.now()).toBe(epoch + 10)
+  })
+
   it('one peer far ahead does not drag it along', () => {
     const { clock } = world()
     const time = new ClusterTime(clock, 5_000)

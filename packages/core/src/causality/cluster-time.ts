@@ -4,8 +4,9 @@
  * Problem: a wall clock that jumps an hour ahead would stamp writes no other node accepts for an hour.
  * Mechanism: time advances with the monotonic clock from an anchor. Small steps of the wall clock
  * (adjustments by NTP) are followed. A large one is followed only when the cluster agrees: the time taken
- * is then the lower median of one's own wall clock and what peers lately said of theirs. Without peers
- * one's own clock at the start is all there is. What is told is each machine's wall clock, never the time
+ * is then the lower median of one's own wall clock and what peers lately said of theirs, if more than half of them
+ * say about the same: of two wrong clocks and a right one, each its own time, the median is a wrong one. Until so many
+ * have agreed once, the median is the best there is; without peers one's own clock at the start is all. What is told is each machine's wall clock, never the time
  * believed: beliefs that rest on beliefs would keep one wrong clock's time alive after it has been put right.
  *
  * References: Lamport, Melliar-Smith, "Synchronizing Clocks in the Presence of Faults" (1985), for the median.
@@ -30,6 +31,8 @@ export class ClusterTime {
   readonly #peers = new Map<NodeId, Reading>()
   readonly #toleranceMs: number
   #anchorOffsetMs: number
+  /** Have more than half of the clocks ever agreed with the time believed here? */
+  #isSupported = false
 
   constructor(clock: { wallMs(): number; monotonicMs(): number }, toleranceMs: number) {
     this.#wallMs = () => clock.wallMs()
@@ -65,6 +68,10 @@ export class ClusterTime {
     }
     offsets.sort((a, b) => a - b)
     const median = offsets[Math.floor((offsets.length - 1) / 2)]!
+    const agreeing = offsets.filter(offset => Math.abs(offset - median) <= this.#toleranceMs).length
+    const isSupported = offsets.length > 1 && agreeing > offsets.length / 2
+    if (this.#isSupported && !isSupported) return
+    this.#isSupported = isSupported
     if (Math.abs(median - this.#anchorOffsetMs) > this.#toleranceMs) this.#anchorOffsetMs = median
   }
 }

@@ -2,11 +2,13 @@ import { QuorateError } from '../base/errors.ts'
 import type { ConflictRule } from './conflict-rule.ts'
 import { lwwRule } from './lww.ts'
 import { mergeFunctions, mergeRule } from './merge-functions.ts'
+import { orderedRule } from './ordered.ts'
 import { siblingsRule } from './siblings.ts'
 
 const byKind = new Map<string, ConflictRule>([
   ['lww', lwwRule],
   ['siblings', siblingsRule],
+  [orderedRule.kind, orderedRule],
   ...Object.keys(mergeFunctions).map((name): [string, ConflictRule] => [`merge:${name}`, mergeRule(name)]),
 ])
 

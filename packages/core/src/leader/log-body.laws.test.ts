@@ -1,24 +1,25 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { ByteString, OperationId } from '../base/ids.ts'
+import type { ByteString, Incarnation, OperationId, Stamp } from '../base/ids.ts'
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
+import { LOG_KINDS, type LogKind } from '../leadership/log-kinds.ts'
 import { type CallSource, freezeUpdate } from '../updates/apply-update.ts'
 import type { Update } from '../updates/update.ts'
 import {
   bodyOf,
   type Change,
   decodeBody,
+  documentOf,
   effectOf,
   encodeBody,
   execute,
-  LOG_KINDS,
   type LogBody,
-  type LogKind,
   STORE_FORMAT,
   whyUnfrozen,
 } from './log-body.ts'
 
 const operation = 'o'.repeat(16) as OperationId
+const named = { operation, actor: 'a'.repeat(8) as Incarnation, stamp: 7 as Stamp }
 const key = (n: number): ByteString => `rkey${n}` as ByteString
 
 /** Calls that answer differently on each replica. */
@@ -51,9 +52,9 @@ class Replica {
   readonly rows = new Map<ByteString, Uint8Array>()
 
   take(bytes: Uint8Array, freeze: (body: LogBody) => LogBody = body => body): void {
-    for (const { key, value } of effectOf(freeze(decodeBody(bytes)), key => this.rows.get(key))) {
-      if (value === undefined) this.rows.delete(key)
-      else this.rows.set(key, value)
+    for (const { key, cell } of effectOf(freeze(decodeBody(bytes)), key => this.rows.get(key))) {
+      if (cell === undefined) this.rows.delete(key)
+      else this.rows.set(key, documentOf(cell)!)
     }
   }
 
@@ -71,8 +72,8 @@ describe('entries', () => {
         const followers = new Map<LogKind, Replica>(LOG_KINDS.map(kind => [kind, new Replica()]))
         for (const { key, statement: asked } of list) {
           const statement = 'update' in asked ? { update: freezeUpdate(asked.update, source) } : asked
-          const change: Change = { operation, key, statement }
-          expect(whyUnfrozen(change)).toBeUndefined()
+          const change: Change = { ...named, key, statement }
+          expect(whyUnfrozen(statement)).toBeUndefined()
           const before = leader.get(key)
           const after = execute(statement, before)
           if (after === undefined) leader.delete(key)
@@ -88,8 +89,8 @@ describe('entries', () => {
 
   it('whose calls are executed by each replica for itself part; it is told why before', () => {
     const update: Update = [{ op: 'set', path: ['at'], to: { call: 'now' } }]
-    const change: Change = { operation, key: key(1), statement: { update } }
-    expect(whyUnfrozen(change)).toBe('now() differ on every replica that executes the statement')
+    const change: Change = { ...named, key: key(1), statement: { update } }
+    expect(whyUnfrozen(change.statement)).toBe('now() differ on every replica that executes the statement')
     const bytes = encodeBody(bodyOf('statement', change, undefined, undefined))
     const [a, b] = [new Replica(), new Replica()]
     // A follower that executes what it is sent: as `freeze: false` has it.
@@ -97,20 +98,20 @@ describe('entries', () => {
       replica!.take(bytes, body => {
         if (body.kind !== 'statement') return body
         const frozen = { update: freezeUpdate(update, callsOfReplica(at)) }
-        return bodyOf('statement', { operation, key: body.key, statement: frozen }, undefined, undefined)
+        return bodyOf('statement', { ...named, key: body.key, statement: frozen }, undefined, undefined)
       })
     expect(a!.content).not.toEqual(b!.content)
     expect(() => new Replica().take(bytes)).toThrow(/must be frozen/)
   })
 
   it('of another store format are refused with the reason', () => {
-    const body: LogBody = { kind: 'physical', operation, format: STORE_FORMAT + 1, writes: [] }
+    const body: LogBody = { kind: 'physical', ...named, format: STORE_FORMAT + 1, writes: [] }
     expect(() => new Replica().take(encodeBody(body))).toThrow(/store format 2 is of no use/)
   })
 
   it('of an epoch change nothing, and rows that are no maps are not updated', () => {
     const replica = new Replica()
-    replica.take(encodeBody({ kind: 'epoch', leader: 'n1' as never }))
+    replica.take(encodeBody({ kind: 'epoch', leader: 'n1' as never, stamp: 1 as Stamp }))
     expect(replica.content).toEqual([])
     const update: Update = [{ op: 'increment', path: ['n'], by: { value: 1 } }]
     expect(() => execute({ update }, encodeDocument([1]))).toThrow(/no map of fields/)

@@ -12,17 +12,19 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, OperationId } from '../base/ids.ts'
+import type { ByteString, Incarnation, OperationId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import type { Dot } from '../cells/cell.ts'
+import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { type Document, decodeDocument, encodeDocument } from '../cells/document.ts'
-import { applyUpdate, callsOf } from '../updates/apply-update.ts'
-import { checkUpdate, type Row, type Update } from '../updates/update.ts'
+import { orderedCell } from '../cells/ordered.ts'
+import type { LogKind } from '../leadership/log-kinds.ts'
+import { applyUpdate, type CallSource, callsOf, freezeUpdate } from '../updates/apply-update.ts'
+import type { Row, Update } from '../updates/update.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import * as s from '../wire/schema.ts'
-
-export const LOG_KINDS = ['statement', 'physical', 'logical'] as const
-export type LogKind = (typeof LOG_KINDS)[number]
+import { decodeStatement, encodeStatement } from './change-input.ts'
 
 /** Of the records that physical entries carry: grows with every change of how rows lie in the store. */
 export const STORE_FORMAT = 1
@@ -30,7 +32,7 @@ export const STORE_FORMAT = 1
 export type Statement = { readonly put: Uint8Array } | { readonly delete: true } | { readonly update: Update }
 
 /** A change that a leader has ordered: conditions have held, calls are frozen unless the table wants otherwise. */
-export interface Change {
+export interface Change extends Dot {
   readonly operation: OperationId
   readonly key: ByteString
   readonly statement: Statement
@@ -38,18 +40,23 @@ export interface Change {
 
 const rowKey = s.byteString<ByteString>(2 * limits.keyBytesMax + 16)
 const value = s.bytes(limits.valueBytesMax)
-const operation = s.fixed<OperationId>(16)
+/** Names the entry as a write: its operation, and the dot that its row carries. */
+const name = {
+  operation: s.fixed<OperationId>(16),
+  actor: s.fixed<Incarnation>(8),
+  stamp: s.stamp,
+} as const
 
 const bodySchema = s.variants({
   /** The first entry of an epoch: what lies before it is committed with it. */
-  epoch: s.record({ leader: s.node }),
-  statement: s.record({ operation, key: rowKey, statement: s.bytes(2 * limits.valueBytesMax) }),
+  epoch: s.record({ leader: s.node, stamp: s.stamp }),
+  statement: s.record({ ...name, key: rowKey, statement: s.bytes(2 * limits.valueBytesMax) }),
   physical: s.record({
-    operation,
+    ...name,
     format: s.count,
-    writes: s.list(s.record({ key: rowKey, value: s.optional(value) }), 16),
+    writes: s.list(s.record({ key: rowKey, cell: s.optional(s.bytes(limits.cellBytesMax)) }), 16),
   }),
-  logical: s.record({ operation, key: rowKey, before: s.optional(value), after: s.optional(value) }),
+  logical: s.record({ ...name, key: rowKey, before: s.optional(value), after: s.optional(value) }),
 })
 export type LogBody = s.Shaped<typeof bodySchema>
 
@@ -67,14 +74,20 @@ export function decodeBody(bytes: Uint8Array): LogBody {
 }
 
 /** The row after a statement; undefined when there is none then. Throws BAD_REQUEST: nothing has changed. */
-export function execute(statement: Statement, before: Uint8Array | undefined): Uint8Array | undefined {
+export function execute(
+  statement: Statement,
+  before: Uint8Array | undefined,
+  calls?: CallSource,
+): Uint8Array | undefined {
   if ('put' in statement) return statement.put
   if ('delete' in statement) return undefined
   const row = before === undefined ? undefined : rowOf(decodeDocument(before))
-  return encodeDocument(applyUpdate(row, statement.update))
+  const { update } = statement
+  // Made here, and on every other replica, each time with another answer: what a table asked for that does not freeze.
+  return encodeDocument(applyUpdate(row, calls === undefined ? update : freezeUpdate(update, calls)))
 }
 
-function rowOf(document: Document): Row {
+export function rowOf(document: Document): Row {
   const isMap = typeof document === 'object' && document !== null && !Array.isArray(document)
   if (isMap && !(document instanceof Uint8Array) && !(document instanceof Set)) return document as Row
   throw new QuorateError('BAD_REQUEST', 'the row is no map of fields and cannot be updated')
@@ -87,27 +100,51 @@ export function bodyOf(
   before: Uint8Array | undefined,
   after: Uint8Array | undefined,
 ): LogBody {
-  const { operation, key, statement } = change
+  const { operation, actor, stamp, key, statement } = change
+  const named = { operation, actor, stamp }
   switch (kind) {
     case 'statement':
-      return { kind, operation, key, statement: encodeStatement(statement) }
+      return { kind, ...named, key, statement: encodeStatement(statement) }
     case 'physical':
-      return { kind, operation, format: STORE_FORMAT, writes: [{ key, value: after }] }
+      return { kind, ...named, format: STORE_FORMAT, writes: [{ key, cell: cellOf(named, after) }] }
     case 'logical':
-      return { kind, operation, key, before, after }
+      return { kind, ...named, key, before, after }
   }
 }
 
-/** What an entry makes of rows: each key with what it holds then. `rowAt`: the row as the entries before have left it. */
+/** The row as the store keeps it. */
+function cellOf(
+  { operation, actor, stamp }: Omit<Change, 'key' | 'statement'>,
+  document: Uint8Array | undefined,
+): Uint8Array | undefined {
+  if (document === undefined) return undefined
+  return encodeCell(orderedCell({ operation, actor, stamp, value: document }))
+}
+
+/** The document in a stored row. */
+export function documentOf(cell: Uint8Array | undefined): Uint8Array | undefined {
+  return cell === undefined ? undefined : decodeCell(cell).values[0]?.value
+}
+
+/** What an entry leaves in the store under a key: undefined, no row. */
+export interface RowEffect {
+  readonly key: ByteString
+  readonly cell: Uint8Array | undefined
+}
+
+/** What an entry makes of rows. `rowAt`: the document in the row as the entries before have left it. */
 export function effectOf(
   body: LogBody,
   rowAt: (key: ByteString) => Uint8Array | undefined,
-): readonly { readonly key: ByteString; readonly value: Uint8Array | undefined }[] {
+  calls?: CallSource,
+): readonly RowEffect[] {
   switch (body.kind) {
     case 'epoch':
       return []
-    case 'statement':
-      return [{ key: body.key, value: execute(decodeStatement(body.statement), rowAt(body.key)) }]
+    case 'statement': {
+      const { key, statement } = body
+      return [{ key, cell: cellOf(body, execute(decodeStatement(statement), rowAt(key), calls)) }]
+    }
     case 'physical':
       if (body.format !== STORE_FORMAT)
         throw new QuorateError(
@@ -117,28 +154,19 @@ export function effectOf(
         )
       return body.writes
     case 'logical':
-      return [{ key: body.key, value: body.after }]
+      return [{ key: body.key, cell: cellOf(body, body.after) }]
   }
+}
+
+/** Rows that an entry is about. */
+export function keysOf(body: LogBody): readonly ByteString[] {
+  if (body.kind === 'epoch') return []
+  return body.kind === 'physical' ? body.writes.map(({ key }) => key) : [body.key]
 }
 
 /** Why a statement would not be the same on every replica; undefined when it is. */
-export function whyUnfrozen({ statement }: Change): string | undefined {
+export function whyUnfrozen(statement: Statement): string | undefined {
   const calls = 'update' in statement ? callsOf(statement.update) : []
   if (calls.length === 0) return undefined
   return `${[...new Set(calls)].map(call => `${call}()`).join(', ')} differ on every replica that executes the statement`
-}
-
-function encodeStatement(statement: Statement): Uint8Array {
-  return encodeDocument(statement as unknown as Document, 'the statement', 2 * limits.valueBytesMax)
-}
-
-function decodeStatement(bytes: Uint8Array): Statement {
-  const statement = decodeDocument(bytes, 'a statement') as {
-    put?: Document
-    delete?: true
-    update?: Document
-  }
-  if (statement.put instanceof Uint8Array) return { put: statement.put }
-  if (statement.delete === true) return { delete: true }
-  return { update: checkUpdate(statement.update) }
 }

@@ -18,11 +18,6 @@ import { assert } from '../base/assert.ts'
 import { prefixEnd, stringToU64, u32ToString, u64ToString } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, TableId } from '../base/ids.ts'
-import type { TableWrite } from '../ports/table.ts'
-import { keyspaces } from '../store/keyspace.ts'
-import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
-import { ByteReader } from '../wire/byte-reader.ts'
-import { ByteWriter } from '../wire/byte-writer.ts'
 import {
   appended,
   assertShape,
@@ -32,7 +27,12 @@ import {
   type LogPoint,
   type LogShape,
   truncated,
-} from './epoch-history.ts'
+} from '../leadership/epoch-history.ts'
+import type { TableWrite } from '../ports/table.ts'
+import { keyspaces } from '../store/keyspace.ts'
+import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
+import { ByteReader } from '../wire/byte-reader.ts'
+import { ByteWriter } from '../wire/byte-writer.ts'
 
 export interface LogEntry extends LogPoint {
   readonly body: Uint8Array

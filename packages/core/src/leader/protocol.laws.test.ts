@@ -6,24 +6,28 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isQuorateError } from '../base/errors.ts'
-import type { ByteString, NodeId, OperationId, TableId } from '../base/ids.ts'
+import type { ByteString, Incarnation, NodeId, OperationId, Stamp, TableId } from '../base/ids.ts'
 import { decodeDocument } from '../cells/document.ts'
-import { ACKNOWLEDGEMENTS, type Acknowledgement, type AckRule } from './acknowledgement.ts'
-import { endOf, hasPoint, type LogPoint } from './epoch-history.ts'
-import { elected, firstLeadership, type Leadership, withInSync } from './leadership.ts'
-import { bodyOf, decodeBody, effectOf, encodeBody } from './log-body.ts'
+import { ACKNOWLEDGEMENTS, type Acknowledgement, type AckRule } from '../leadership/acknowledgement.ts'
+import { endOf, hasPoint, type LogPoint } from '../leadership/epoch-history.ts'
+import { elected, firstLeadership, type Leadership, withInSync } from '../leadership/leadership.ts'
+import { bodyOf, decodeBody, documentOf, effectOf, encodeBody } from './log-body.ts'
 import { type AppendAnswer, type AppendRequest, type CutEntry, Replica } from './replica.ts'
 import { Replication } from './replication.ts'
 import { memoryStore } from './testing/memory-store.ts'
 
-const operation = 'o'.repeat(16) as OperationId
+const named = {
+  operation: 'o'.repeat(16) as OperationId,
+  actor: 'a'.repeat(8) as Incarnation,
+  stamp: 1 as Stamp,
+}
 const KEYS = 2
 const key = (n: number): ByteString => `rkey${n}` as ByteString
 
 const write = (n: number, text: string): Uint8Array => {
   const update = [{ op: 'append', path: ['l'], items: [{ value: text }] }] as const
   return encodeBody(
-    bodyOf('statement', { operation, key: key(n), statement: { update } }, undefined, undefined),
+    bodyOf('statement', { ...named, key: key(n), statement: { update } }, undefined, undefined),
   )
 }
 
@@ -77,12 +81,14 @@ class World {
   #lead(at: number): void {
     const { epoch, inSync } = this.#leadership
     const { log } = this.#replicas[at]!
-    log.append(epoch, log.end, [{ epoch, body: encodeBody({ kind: 'epoch', leader: this.#ids[at]! }) }])
+    log.append(epoch, log.end, [
+      { epoch, body: encodeBody({ kind: 'epoch', leader: this.#ids[at]!, stamp: 1 as Stamp }) },
+    ])
     const options = {
       rule: this.#rule,
       self: this.#ids[at]!,
       epoch,
-      replicas: this.#ids,
+      sets: [this.#ids],
       log,
       bytesMax: 60,
       pipeline: 3,
@@ -196,8 +202,8 @@ class World {
     for (const replica of this.#replicas) {
       const rows = new Map<ByteString, Uint8Array>()
       for (let at = 1; at <= replica.carriedOut; at++)
-        for (const { key, value } of effectOf(decodeBody(replica.log.entry(at).body), key => rows.get(key)))
-          rows.set(key, value!)
+        for (const { key, cell } of effectOf(decodeBody(replica.log.entry(at).body), key => rows.get(key)))
+          rows.set(key, documentOf(cell)!)
       for (let n = 0; n < KEYS; n++) {
         const [row, wanted] = [replica.row(key(n)), rows.get(key(n))]
         expect(row && decodeDocument(row)).toEqual(wanted && decodeDocument(wanted))

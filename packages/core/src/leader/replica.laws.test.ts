@@ -3,14 +3,18 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isQuorateError } from '../base/errors.ts'
-import type { ByteString, OperationId, TableId } from '../base/ids.ts'
+import type { ByteString, Incarnation, OperationId, Stamp, TableId } from '../base/ids.ts'
 import { decodeDocument } from '../cells/document.ts'
-import { divergence, endOf, epochAt } from './epoch-history.ts'
-import { bodyOf, decodeBody, effectOf, encodeBody } from './log-body.ts'
+import { divergence, endOf, epochAt } from '../leadership/epoch-history.ts'
+import { bodyOf, decodeBody, documentOf, effectOf, encodeBody } from './log-body.ts'
 import { type AppendRequest, type CutEntry, Replica } from './replica.ts'
 import { memoryStore } from './testing/memory-store.ts'
 
-const operation = 'o'.repeat(16) as OperationId
+const named = {
+  operation: 'o'.repeat(16) as OperationId,
+  actor: 'a'.repeat(8) as Incarnation,
+  stamp: 1 as Stamp,
+}
 const key = (n: number): ByteString => `rkey${n}` as ByteString
 const KEYS = 3
 
@@ -20,7 +24,7 @@ const body = (n: number, text: string): Uint8Array =>
     bodyOf(
       'statement',
       {
-        operation,
+        ...named,
         key: key(n),
         statement: { update: [{ op: 'append', path: ['l'], items: [{ value: text }] }] },
       },
@@ -48,8 +52,8 @@ function makeReplica() {
 function rowsOf(replica: Replica, to: number): Map<ByteString, unknown> {
   const rows = new Map<ByteString, Uint8Array>()
   for (let at = 1; at <= to; at++)
-    for (const { key, value } of effectOf(decodeBody(replica.log.entry(at).body), key => rows.get(key)))
-      if (value !== undefined) rows.set(key, value)
+    for (const { key, cell } of effectOf(decodeBody(replica.log.entry(at).body), key => rows.get(key)))
+      if (cell !== undefined) rows.set(key, documentOf(cell)!)
   return new Map([...rows].map(([key, value]) => [key, decodeDocument(value)]))
 }
 
@@ -132,7 +136,7 @@ describe('replicas', () => {
         let [leader, epoch, number] = [0, 1, 0]
         const lead = all[0]!.replica
         lead.log.append(1, endOf(lead.log.shape), [
-          { epoch: 1, body: encodeBody({ kind: 'epoch', leader: 'n0' as never }) },
+          { epoch: 1, body: encodeBody({ kind: 'epoch', leader: 'n0' as never, stamp: 1 as Stamp }) },
         ])
         for (const act of list) {
           const now = all[leader]!.replica
@@ -166,7 +170,7 @@ describe('replicas', () => {
             const next = all[leader]!.replica
             tolerant(() =>
               next.log.append(epoch, next.log.end, [
-                { epoch, body: encodeBody({ kind: 'epoch', leader: 'n' as never }) },
+                { epoch, body: encodeBody({ kind: 'epoch', leader: 'n' as never, stamp: 1 as Stamp }) },
               ]),
             )
             // A leader whose first entry found no room is none: whoever is asked next tries again.

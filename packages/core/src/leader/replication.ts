@@ -14,8 +14,8 @@
 
 import { assert } from '../base/assert.ts'
 import type { NodeId } from '../base/ids.ts'
-import { type AckRule, committedTo } from './acknowledgement.ts'
-import { divergence, epochAt } from './epoch-history.ts'
+import { type AckRule, committedOver } from '../leadership/acknowledgement.ts'
+import { divergence, epochAt } from '../leadership/epoch-history.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { AppendAnswer, AppendRequest } from './replica.ts'
 
@@ -31,7 +31,8 @@ export interface ReplicationOptions {
   readonly rule: AckRule
   readonly self: NodeId
   readonly epoch: number
-  readonly replicas: readonly NodeId[]
+  /** The homes; while the partition moves, the old and the new ones: what is committed has its copies in each set. */
+  readonly sets: readonly (readonly NodeId[])[]
   /** The leader's own log; it begins the epoch with an entry. */
   readonly log: PartitionLog
   /** Of one request. */
@@ -45,6 +46,8 @@ export class Replication {
   readonly #followers = new Map<NodeId, Follower>()
   readonly #epochFrom: number
   #inSync: readonly NodeId[]
+  #sets: readonly (readonly NodeId[])[]
+  #holders: readonly NodeId[]
   /** Of the leader's own log. */
   #durable = 0
   #committed = 0
@@ -54,9 +57,30 @@ export class Replication {
     this.#options = options
     this.#epochFrom = epochFrom
     this.#inSync = inSync
-    for (const node of options.replicas)
-      if (node !== options.self)
-        this.#followers.set(node, { matched: 0, next: epochFrom, open: 0, needsSnapshot: false })
+    this.#sets = options.sets
+    this.#holders = []
+    this.setHomes(options.sets, options.sets.flat())
+  }
+
+  /** Who counts, and who gets entries: `holders` may be more, who are getting ready to count. */
+  setHomes(sets: readonly (readonly NodeId[])[], holders: readonly NodeId[]): void {
+    this.#sets = sets
+    this.#holders = [...new Set(holders)]
+    for (const node of this.#holders)
+      if (node !== this.#options.self && !this.#followers.has(node))
+        this.#followers.set(node, { matched: 0, next: this.#epochFrom, open: 0, needsSnapshot: false })
+    for (const node of [...this.#followers.keys()])
+      if (!this.#holders.includes(node)) this.#followers.delete(node)
+    this.#advance()
+  }
+
+  get followers(): readonly NodeId[] {
+    return [...this.#followers.keys()]
+  }
+
+  /** How far the log is committed by a stricter rule than the table's. */
+  committedBy(rule: AckRule): number {
+    return this.#reached(rule, 0)
   }
 
   get committed(): number {
@@ -127,6 +151,7 @@ export class Replication {
     const { log } = this.#options
     if (answer.kind === 'matched') {
       assert(answer.position <= log.shape.last, 'nobody has more of a log than its leader', { node, answer })
+      follower.needsSnapshot = false
       follower.matched = Math.max(follower.matched, answer.position)
       follower.next = Math.max(follower.next, follower.matched + 1)
       return this.#advance()
@@ -157,15 +182,18 @@ export class Replication {
   }
 
   #advance(): void {
-    const { rule, replicas } = this.#options
-    const matched = new Map(replicas.map(node => [node, this.matchedOf(node)]))
-    const committed = committedTo(rule, {
+    // The leader tells of nothing that its own disk has not, whoever else has it.
+    this.#committed = Math.max(this.#committed, this.#reached(this.#options.rule, this.#committed))
+  }
+
+  #reached(rule: AckRule, committed: number): number {
+    const matched = new Map(this.#holders.map(node => [node, this.matchedOf(node)]))
+    const reached = committedOver(this.#sets, rule, {
       matched,
       inSync: this.#inSync,
       epochFrom: this.#epochFrom,
-      committed: this.#committed,
+      committed,
     })
-    // The leader tells of nothing that its own disk has not, whoever else has it.
-    this.#committed = Math.max(this.#committed, Math.min(committed, this.#durable))
+    return Math.min(reached, this.#durable)
   }
 }

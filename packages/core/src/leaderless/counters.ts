@@ -30,6 +30,12 @@ export interface Counters {
   supersededCollected: number
   /** Rows removed here because their partition is kept elsewhere now. */
   rowsMovedAway: number
+  /** Entries sent to followers, and the bytes of what they carry. */
+  logEntriesSent: number
+  logBytesSent: number
+  /** Leaderships begun here, and those of them that were elections which this node asked for. */
+  leaderships: number
+  elections: number
 }
 
 export function newCounters(): Counters {
@@ -63,5 +69,9 @@ export function newCounters(): Counters {
     tombstonesCollected: 0,
     supersededCollected: 0,
     rowsMovedAway: 0,
+    logEntriesSent: 0,
+    logBytesSent: 0,
+    leaderships: 0,
+    elections: 0,
   }
 }

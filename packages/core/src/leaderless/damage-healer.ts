@@ -8,6 +8,7 @@
 import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import { leaderlessOf } from '../catalog/table-descriptor.ts'
 import { rowTable } from '../partitioning/row-key.ts'
 import { pause } from '../ports/pause.ts'
 import { replicaReadMessage } from '../wire/messages.ts'
@@ -74,7 +75,7 @@ export class DamageHealer {
       ),
     )
     const heard = copies.filter(copy => copy !== undefined)
-    if (heard.length < othersNeeded(partition.replicas.length, view.descriptor.replication.w)) return false
+    if (heard.length < othersNeeded(partition.replicas.length, leaderlessOf(view.descriptor).w)) return false
     try {
       rows.heal(
         view,

@@ -6,20 +6,19 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
+import type { ByteString, PeerId } from '../base/ids.ts'
 import { assertEncodedKey } from '../base/key-encoding.ts'
 import { partOfWrite, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
-import { writePartsOf } from '../catalog/table-descriptor.ts'
+import { leaderlessOf, ledOf, writePartsOf } from '../catalog/table-descriptor.ts'
 import { type Cell, emptyCell } from '../cells/cell.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
 import { checkEncodedDocument } from '../cells/document.ts'
 import { seenOf } from '../cells/superseded.ts'
+import { conditionOf, statementOf } from '../leader/change-input.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import { assertRowKey } from '../partitioning/row-key.ts'
-import { DAMAGED } from '../store/store-face.ts'
 import { asQuorateError } from '../wire/error-schema.ts'
+import { changeMessage } from '../wire/led-messages.ts'
 import {
-  inspectMessage,
   type Message,
   partWriteMessage,
   type ReadReply,
@@ -33,8 +32,11 @@ import {
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
 import type { Admission } from './admission.ts'
+import { handedOn } from './handed-on.ts'
 import { HotReads, type ReadAnswer } from './hot-reads.ts'
+import { serveInspections } from './inspections.ts'
 import { LatencyTracker } from './latency-tracker.ts'
+import { asIs, asWritten, keyFields, type LedRequests, notOrdered, plainChange } from './led-requests.ts'
 import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
 import { guarded, PartitionDoors, type Routed, refuseOutside } from './partition-doors.ts'
@@ -58,6 +60,8 @@ export interface DataHandlersOptions {
   readonly onBehind: () => void
   /** May this node take client requests yet? Throws NOT_READY. */
   readonly refuseUnready: () => void
+  /** Requests about tables whose partitions have leaders. */
+  readonly led: LedRequests
 }
 
 export class DataHandlers {
@@ -102,7 +106,7 @@ export class DataHandlers {
     this.#serveWrites()
     this.#serveReads()
     this.#serveRanges()
-    this.#serveInspections()
+    serveInspections(this.#node)
   }
 
   #serveWrites(): void {
@@ -114,9 +118,33 @@ export class DataHandlers {
       // Rubbish is refused here, once: stored, it would fail every reader of the row.
       if (request.value !== undefined) checkEncodedDocument(request.value, 'value')
       this.#doors.at(request, place.key, respond, from, routed => {
+        if (ledOf(view.descriptor) !== undefined)
+          return this.#options.led.change(
+            writeMessage,
+            request,
+            routed,
+            place.key,
+            plainChange(request),
+            asWritten,
+            respond,
+            deadline,
+          )
         if (part === undefined) this.#writeParts(routed.view, request, respond, deadline)
         else this.#write(writeMessage, routed, place, request, respond, deadline)
       })
+    })
+    this.#node.rpc.handle(changeMessage, (request, respond, from, deadline) => {
+      this.#options.refuseUnready()
+      const view = this.#doors.view(request.table)
+      const { key } = this.#place(view, request, 0)
+      if (ledOf(view.descriptor) === undefined) throw notOrdered(view)
+      const { operation, context, ack, hops } = request
+      const statement = statementOf(request.statement, keyFields(view, request))
+      const condition = conditionOf(request.condition)
+      const input = { operation, statement, condition, context, ack, hops }
+      this.#doors.at(request, key, respond, from, routed =>
+        this.#options.led.change(changeMessage, request, routed, key, input, asIs, respond, deadline),
+      )
     })
     this.#node.rpc.handle(partWriteMessage, (request, respond, from, deadline) => {
       this.#options.refuseUnready()
@@ -157,7 +185,7 @@ export class DataHandlers {
     respond: Respond<WriteReply>,
     deadline: number,
   ): void {
-    answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.w, 'w')
+    answersNeeded(request.level, partition.replicas.length, leaderlessOf(view.descriptor).w, 'w')
     const coordinate = (to: Respond<WriteReply> = respond): void =>
       this.#admitted(to, leave =>
         new WriteFlow({
@@ -170,7 +198,7 @@ export class DataHandlers {
           onDone: leave,
         }).start(),
       )
-    const sloppy = view.descriptor.replication.sloppy && !request.strict
+    const sloppy = leaderlessOf(view.descriptor).sloppy && !request.strict
     this.#coordinateOrForward(
       message,
       request,
@@ -189,6 +217,8 @@ export class DataHandlers {
       this.#options.refuseUnready()
       const { key } = this.#place(this.#doors.view(request.table), request, 0)
       this.#doors.at(request, key, respond, from, routed => {
+        if (ledOf(routed.view.descriptor) !== undefined)
+          return this.#options.led.read(routed, key, request, respond, deadline)
         if (writePartsOf(routed.view.descriptor) > 1) this.#readParts(routed.view, request, respond, deadline)
         else this.#readRow(routed, key, request, respond, deadline)
       })
@@ -197,7 +227,7 @@ export class DataHandlers {
 
   /** From here: any node can coordinate a read. */
   #readParts(view: TableView, request: ReadRequest, respond: Respond<ReadReply>, deadline: number): void {
-    const { r } = view.descriptor.replication
+    const { r } = leaderlessOf(view.descriptor)
     const { row } = this.#place(view, request, 0)
     this.#admitted(respond, leave => {
       const flows: Promise<void>[] = []
@@ -239,7 +269,12 @@ export class DataHandlers {
     respond: Respond<ReadReply>,
     deadline: number,
   ): void {
-    const needed = answersNeeded(request.level, partition.replicas.length, view.descriptor.replication.r, 'r')
+    const needed = answersNeeded(
+      request.level,
+      partition.replicas.length,
+      leaderlessOf(view.descriptor).r,
+      'r',
+    )
     const coordinate = (to: Respond<ReadReply> = respond): void =>
       this.#admitted(to, leave => this.#read(view, key, needed, request.hops, deadline, to, leave))
     // Any node can coordinate a read: it needs no store of its own.
@@ -262,10 +297,12 @@ export class DataHandlers {
       this.#options.refuseUnready()
       this.#doors.at(request, request.from, respond, from, ({ view, partition }) => {
         refuseOutside(partition, request)
+        if (ledOf(view.descriptor) !== undefined)
+          return this.#options.led.range({ view, partition }, request, respond, deadline)
         const needed = answersNeeded(
           request.level,
           partition.replicas.length,
-          view.descriptor.replication.r,
+          leaderlessOf(view.descriptor).r,
           'r',
         )
         this.#admitted(respond, leave => {
@@ -285,21 +322,6 @@ export class DataHandlers {
             .then(leave)
         })
       })
-    })
-  }
-
-  #serveInspections(): void {
-    this.#node.rpc.handle(inspectMessage, (request, respond) => {
-      const view = this.#node.catalog.view(request.table)
-      assertRowKey(view.descriptor.id, view.order, writePartsOf(view.descriptor), request.key)
-      const partition = view.map.locate(request.key)
-      const stored = this.#node.store.get(request.key)
-      const damaged = stored === DAMAGED || this.#node.rows.damagedKeys.has(request.key)
-      const hints = this.#node.hints
-        .targets()
-        .filter(target => this.#node.hints.get(target, request.key) !== undefined)
-      const ready = this.#node.isReady(view, partition)
-      respond.ok({ cell: stored === DAMAGED ? undefined : stored, damaged, ready, hints: [...hints] })
     })
   }
 
@@ -466,11 +488,6 @@ export class DataHandlers {
     if (partition.version <= before.version) throw cause
     anew({ view, partition }, { ...request, mapVersion: partition.version })
   }
-}
-
-/** The reply of another node to what was handed to it: the receipt says so. */
-export function handedOn<Reply extends { receipt: WireReceipt }>(reply: Reply, by: NodeId): Reply {
-  return { ...reply, receipt: { ...reply.receipt, via: [by, ...reply.receipt.via] } }
 }
 
 function asUnknown(error: unknown): QuorateError {

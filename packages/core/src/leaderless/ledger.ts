@@ -21,7 +21,15 @@ import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { DAMAGED, type Store } from '../store/store-face.ts'
 
-export type LedgerReason = 'concurrent-loser' | 'expired-hint'
+export const LEDGER_REASONS = [
+  'concurrent-loser',
+  'expired-hint',
+  /** From the end of a log that a newer leader does not have: nobody was told that it was done … */
+  'cut-unacknowledged',
+  /** … or somebody may have been. */
+  'cut-possibly-acknowledged',
+] as const
+export type LedgerReason = (typeof LEDGER_REASONS)[number]
 
 export interface LedgerEntry {
   readonly table: TableId

@@ -12,7 +12,7 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { placeOfKey, type TableView } from '../catalog/catalog.ts'
-import { writePartsOf } from '../catalog/table-descriptor.ts'
+import { leaderlessOf, writePartsOf } from '../catalog/table-descriptor.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
@@ -140,7 +140,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
   const { rows, last, more } = mergePages(view, pages, request.reverse, limit)
   const stale = withComingHomes(options, rows).filter(row => row.stale.length > 0)
   const repairs = repairRows(options, stale, pages, asOf)
-  if (view.descriptor.replication.readRepair === 'blocking' && stale.length > 0) {
+  if (leaderlessOf(view.descriptor).readRepair === 'blocking' && stale.length > 0) {
     if (!(await within(node, repairs, deadline))) {
       throw new QuorateError('READ_SHORT', 'stale replicas were found and could not be repaired in time')
     }
@@ -158,6 +158,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       forwarded: request.hops > 0,
       via: [],
       hedged,
+      log: undefined,
     },
     rows: rows
       .map(row => ({
@@ -328,7 +329,7 @@ function withComingHomes(
   rows: readonly MergedRow[],
 ): readonly MergedRow[] {
   const { writeSets, replicas, settled, holders } = partition
-  const isBlocking = view.descriptor.replication.readRepair === 'blocking'
+  const isBlocking = leaderlessOf(view.descriptor).readRepair === 'blocking'
   if (!isBlocking || writeSets.length < 2 || replicas !== settled) return rows
   const coming = holders.filter(node => !replicas.includes(node))
   return rows.map(row => ({ ...row, stale: [...row.stale, ...coming] }))

@@ -16,6 +16,7 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { placeOfKey, type TableView } from '../catalog/catalog.ts'
+import { leaderlessOf } from '../catalog/table-descriptor.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -110,7 +111,7 @@ export class ReadFlow {
     const homes = partition.replicas.filter(home => home !== this.#node.self)
     const alive = homes.filter(home => !this.#node.isSuspected(home))
     const suspected = homes.filter(home => !alive.includes(home))
-    const fallbacks = view.descriptor.replication.sloppy
+    const fallbacks = leaderlessOf(view.descriptor).sloppy
       ? view.map
           .preference(partition)
           .filter(node => !partition.holders.includes(node) && !this.#node.isSuspected(node))
@@ -296,7 +297,7 @@ export class ReadFlow {
   /** A monotonic read while the partition moves: those who answer later reads must hold what this one saw. */
   #bothSetsMustHold(): boolean {
     const { writeSets, replicas, settled } = this.#partition
-    const isBlocking = this.#view.descriptor.replication.readRepair === 'blocking'
+    const isBlocking = leaderlessOf(this.#view.descriptor).readRepair === 'blocking'
     return isBlocking && writeSets.length > 1 && replicas === settled
   }
 
@@ -309,7 +310,7 @@ export class ReadFlow {
       if (cell !== undefined && !distinct.some(other => bytesEqual(other, cell))) distinct.push(cell)
     }
     const stale = this.#answers.filter(answer => !answer.fallback && !sameBytes(answer.cell, mergedBytes))
-    const blocking = view.descriptor.replication.readRepair === 'blocking'
+    const blocking = leaderlessOf(view.descriptor).readRepair === 'blocking'
     if (this.#bothSetsMustHold()) return this.#repairBothSets(merged, distinct, asOf)
     let waiting = stale.length
     let failed = 0
@@ -437,6 +438,7 @@ export class ReadFlow {
       forwarded: hops > 0,
       via: [],
       hedged: this.#hedged,
+      log: undefined,
     })
   }
 

@@ -12,7 +12,7 @@
 
 import { bytesEqual, prefixEnd } from '../base/bytes.ts'
 import { isQuorateError, QuorateError } from '../base/errors.ts'
-import type { ByteString, Stamp } from '../base/ids.ts'
+import type { ByteString, Stamp, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { Slab } from '../base/slab.ts'
 import type { TableView } from '../catalog/catalog.ts'
@@ -280,6 +280,23 @@ export class RowStore {
     const digest = after === undefined ? undefined : digestCell(key, after)
     this.#trees.applied(view.descriptor.id, key, digestCell(key, before), digest)
     this.#collectable.delete(key)
+  }
+
+  /** Told of rows that a log has changed, in a batch of its own. */
+  replaced(
+    table: TableId,
+    changes: readonly {
+      readonly key: ByteString
+      readonly before: Uint8Array | undefined
+      readonly after: Uint8Array | undefined
+    }[],
+  ): void {
+    const digest = (key: ByteString, bytes: Uint8Array | undefined) =>
+      bytes === undefined ? undefined : digestCell(key, bytes)
+    for (const { key, before, after } of changes) {
+      this.onShown(key)
+      this.#trees.applied(table, key, digest(key, before), digest(key, after))
+    }
   }
 
   #commit(

@@ -150,6 +150,7 @@ const receipt = (homes: number, more: Partial<WireReceipt> = {}): WireReceipt =>
   forwarded: false,
   via: [],
   hedged: false,
+  log: undefined,
   ...more,
 })
 

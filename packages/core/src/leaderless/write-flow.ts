@@ -17,6 +17,7 @@ import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { RowPlace, TableView } from '../catalog/catalog.ts'
+import { leaderlessOf } from '../catalog/table-descriptor.ts'
 import { decodeTokenOfRow, encodeContextToken } from '../cells/context-token.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Deadline } from '../ports/deadlines.ts'
@@ -79,7 +80,7 @@ export class WriteFlow {
     this.#options = options
     this.#node = options.context
     this.#begunMs = options.context.clock.monotonicMs()
-    const { replication } = options.view.descriptor
+    const replication = leaderlessOf(options.view.descriptor)
     // What was true when the request came may have changed while it was on its way here.
     this.#view = options.context.catalog.find(options.view.descriptor.id) ?? options.view
     this.#partition = this.#view.map.locate(options.place.key)
@@ -92,7 +93,7 @@ export class WriteFlow {
   /** In a partition that moves, W of the old homes and, apart from them, W of the new ones. */
   #newTally(): QuorumTally<NodeId> {
     const { level } = this.#options.request
-    const { w } = this.#view.descriptor.replication
+    const { w } = leaderlessOf(this.#view.descriptor)
     return new QuorumTally(
       this.#partition.writeSets.map(members => ({
         members,
@@ -445,6 +446,7 @@ export class WriteFlow {
       forwarded: request.hops > 0,
       via: [],
       hedged: false,
+      log: undefined,
     }
   }
 }

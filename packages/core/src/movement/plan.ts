@@ -15,6 +15,7 @@ import { murmur3OfString } from '../base/murmur3.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import type { StagedChange } from '../catalog/cluster-changes.ts'
 import type { Member, MembersState, RemovedMember } from '../catalog/cluster-state.ts'
+import { copiesAcknowledged } from '../catalog/replication-settings.ts'
 import { allocateTokens } from '../partitioning/token-allocation.ts'
 import { type TargetPartition, targetOf } from './target.ts'
 
@@ -363,10 +364,10 @@ function refuseUnsafe(
     problem(name, `${where} has a copy on ${node}, which does not answer: start it, or replace it, first`)
   const comingDown = to.filter(node => !from.includes(node) && input.isSuspected(node))
   for (const node of comingDown) problem(name, `${where} would go to ${node}, which does not answer`)
-  const needed = Math.min(from.length - 1, from.length - replication.w + 1)
+  const needed = Math.min(from.length - 1, from.length - copiesAcknowledged(replication) + 1)
   if (gone.length > 0 && from.length - gone.length < needed) {
     const left = from.length - gone.length
-    const text = `${where} has lost ${gone.join(', ')}: writes acknowledged by w=${replication.w} may have been on ${gone.length === 1 ? 'it' : 'them'} alone`
+    const text = `${where} has lost ${gone.join(', ')}: writes acknowledged by w=${copiesAcknowledged(replication)} may have been on ${gone.length === 1 ? 'it' : 'them'} alone`
     if (left === 0) problem(name, `${text}, and no copy is left`)
     else if (!warnings.includes(text)) warnings.push(text)
   }
@@ -422,14 +423,14 @@ function survivability(input: PlanInput, tables: readonly TablePlan[]): string[]
     const { name, replication } = view.descriptor
     const moving = tables.find(table => table.name === name)?.moves.length ?? 0
     const copies = Math.min(...view.map.partitions.map(partition => partition.settled.length))
-    const spare = Math.max(0, copies - replication.w)
+    const spare = Math.max(0, copies - copiesAcknowledged(replication))
     const nodes = (count: number): string =>
       count === 0 ? 'no node' : count === 1 ? 'any one node' : `any ${count} nodes`
-    const now = `"${name}": ${nodes(spare)} may fail and writes with w=${replication.w} go on`
+    const now = `"${name}": ${nodes(spare)} may fail and writes with w=${copiesAcknowledged(replication)} go on`
     if (moving === 0) return [now]
     return [
       now,
-      `"${name}" while it moves: each of ${moving} partitions needs w=${replication.w} of its old and of its new homes, one at a time or a few; a home that fails stops its own moves until it is back, and what has not been switched can be taken back`,
+      `"${name}" while it moves: each of ${moving} partitions needs w=${copiesAcknowledged(replication)} of its old and of its new homes, one at a time or a few; a home that fails stops its own moves until it is back, and what has not been switched can be taken back`,
     ]
   })
 }

@@ -4,7 +4,7 @@ import { bytesToBase64 } from '../base/base64.ts'
 import { stringToHex } from '../base/bytes.ts'
 import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
 import { keyOfRow, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
-import { writePartsOf } from '../catalog/table-descriptor.ts'
+import { leaderlessOf, writePartsOf } from '../catalog/table-descriptor.ts'
 import { stampCounter, stampMs } from '../causality/hybrid-clock.ts'
 import { type Cell, liveValues } from '../cells/cell.ts'
 import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
@@ -98,7 +98,8 @@ export async function explainRow(
   )
   const encoded = isSplit ? joined.values : first === undefined ? [] : view.rule.read(first)
   const values = encoded.map(value => decodeDocument(value))
-  const { conflict, replication } = view.descriptor
+  const { conflict } = view.descriptor
+  const replication = leaderlessOf(view.descriptor)
   const why = isSplit
     ? reasonsOfParts(parts, replication)
     : reasons(conflict.kind, replication, homeViews, first, values.length)

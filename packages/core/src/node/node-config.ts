@@ -32,6 +32,13 @@ export interface NodeTuning {
   readonly autoIntervalMs: number
   /** How old an answer to a read at r = 1 may be, from the memory of its coordinator; 0: off. */
   readonly hotReadCacheMs: number
+  /** How long followers promise to answer no election after they have heard their leader; and how often they do. */
+  readonly leaseMs: number
+  readonly leaderBeatMs: number
+  /** A follower that was not up to date for so long leaves the in-sync set. */
+  readonly inSyncLagMs: number
+  /** Entries of a log that are kept at least, for followers and readers that were away. */
+  readonly logEntriesKept: number
   /** Rows of a cut or joined partition that are counted at once for its tree. */
   readonly treeSliceRows: number
   /** 16 allocated, or 256 random. */
@@ -52,6 +59,10 @@ export const defaultTuning: NodeTuning = {
   splitIntervalMs: 5_000,
   autoIntervalMs: 10_000,
   hotReadCacheMs: 0,
+  leaseMs: 1_000,
+  leaderBeatMs: 200,
+  inSyncLagMs: 3_000,
+  logEntriesKept: 10_000,
   treeSliceRows: 2_000,
   tokensPerNode: 16,
   randomTokens: false,

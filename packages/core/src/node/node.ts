@@ -45,6 +45,7 @@ import { FIRST_CALL_ID_MAX, Rpc } from '../wire/rpc.ts'
 import { serveCatalog } from './catalog-handlers.ts'
 import { CatalogKeeper } from './catalog-keeper.ts'
 import { Coordination } from './coordination.ts'
+import { LeaderParts } from './leader-parts.ts'
 import { MovementParts } from './movement-parts.ts'
 import { checkNodeConfig, type NodeConfig } from './node-config.ts'
 import { ProofAges } from './proof-ages.ts'
@@ -88,6 +89,7 @@ export class Node {
   readonly collector: Collector
   readonly scrubber: Scrubber
   readonly #movement: MovementParts
+  readonly leaders: LeaderParts
   readonly trees: Trees
   readonly admission: Admission
   readonly time: ClusterTime
@@ -174,6 +176,14 @@ export class Node {
     trees.follow(this.catalog, replayed)
     this.catalog.onChange(() => this.#followMaps())
     this.admission = this.#makeAdmission()
+    this.leaders = new LeaderParts({
+      node: this.context,
+      coordination: this.coordination,
+      rebuild: this.rebuild,
+      admission: this.admission,
+      tuning: config.tuning,
+      onTrouble: hooks.onTrouble ?? (() => {}),
+    })
     this.#serve()
     const { sweepIntervalMs, sweepRecheckMs, collectIntervalMs, scrubIntervalMs } = config.tuning
     this.sweeper = new Sweeper(this.context, trees, {
@@ -242,6 +252,7 @@ export class Node {
       hotReadCacheMs: this.config.tuning.hotReadCacheMs,
       onBehind: () => void this.coordination.refresh(),
       refuseUnready: () => this.#refuseUnready(),
+      led: this.leaders.tables,
     })
     this.#hotReads = hotReads
     serveCatalog(this.context, this.coordination)
@@ -263,6 +274,7 @@ export class Node {
     this.#replayer.start()
     this.#healer.start()
     this.#movement.start()
+    this.leaders.start()
     void this.#tellTime()
     if (this.rebuild.pending) void this.#hurryRebuild()
     this.catalog.onChange(() => {
@@ -385,6 +397,7 @@ export class Node {
     this.#replayer.stop()
     this.#healer.stop()
     this.#movement.stop()
+    this.leaders.stop()
     this.#reservation.stop()
     this.context.rpc.close()
   }

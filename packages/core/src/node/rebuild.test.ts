@@ -11,7 +11,7 @@ const store = { get: () => new Uint8Array([1]) } as unknown as Store
 function kept(...replicas: string[]): [TableView, Partition] {
   const partition = { id: 0, from: 'a', to: 'z', replicas } as unknown as Partition
   const view = {
-    descriptor: { id: 7, replication: { n: 3, w: 2 } },
+    descriptor: { id: 7, replication: { kind: 'leaderless', n: 3, w: 2 } },
     map: { find: () => partition },
   } as unknown as TableView
   return [view, partition]

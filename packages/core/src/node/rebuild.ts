@@ -11,6 +11,8 @@
 import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId } from '../base/ids.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
+import { copiesAcknowledged } from '../catalog/replication-settings.ts'
+import { ledOf } from '../catalog/table-descriptor.ts'
 import { othersNeeded } from '../leaderless/damage-healer.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { keyspaces } from '../store/keyspace.ts'
@@ -51,7 +53,7 @@ export class Rebuild {
 
   pulled(view: TableView, id: number, peer: NodeId): void {
     const partition = view.map.find(id)
-    if (!this.#pending || partition === undefined) return
+    if (!this.#pending || partition === undefined || ledOf(view.descriptor) !== undefined) return
     const name = nameOf(view, partition)
     const key = `${name}\0\0${[...partition.replicas].sort().join()}`
     const peers = this.#pulled.get(key) ?? new Set()
@@ -59,9 +61,16 @@ export class Rebuild {
     if (peers.size >= needed(view, partition)) this.#ready.add(name)
   }
 
+  /** Its leader has given back everything that this node had of the partition. */
+  filled(view: TableView, partition: Partition): void {
+    if (this.#pending) this.#ready.add(nameOf(view, partition))
+  }
+
   isReady(view: TableView, partition: Partition): boolean {
     if (!this.#pending) return true
-    return this.#ready.has(nameOf(view, partition)) || needed(view, partition) === 0
+    if (this.#ready.has(nameOf(view, partition))) return true
+    // Of a partition with a leader the log says what was here: others' rows do not.
+    return ledOf(view.descriptor) === undefined && needed(view, partition) === 0
   }
 
   /** Partitions of which this node is a home: ready ones and all. */
@@ -94,7 +103,7 @@ export class Rebuild {
 }
 
 const needed = ({ descriptor }: TableView, { replicas }: Partition): number =>
-  othersNeeded(replicas.length, descriptor.replication.w)
+  othersNeeded(replicas.length, copiesAcknowledged(descriptor.replication))
 
 const nameOf = ({ descriptor }: TableView, { id, from, to }: Partition): string =>
   `${descriptor.id}/${id}/${from}\0\0${to}`

@@ -3,6 +3,7 @@
 import { stringToHex } from '../base/bytes.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import type { MemberState } from '../catalog/cluster-state.ts'
+import { copiesAcknowledged } from '../catalog/replication-settings.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
 import type { Counters } from '../leaderless/counters.ts'
 import type { StoreStatus } from '../store/store-face.ts'
@@ -65,6 +66,7 @@ export interface TableStatus {
   readonly id: number
   readonly name: string
   readonly conflict: string
+  readonly replication: string
   readonly n: number
   readonly r: number
   readonly w: number
@@ -160,9 +162,10 @@ function tableStatus(node: Node, view: TableView): TableStatus {
     name: descriptor.name,
     conflict: descriptor.conflict.kind,
     n: descriptor.replication.n,
-    r: descriptor.replication.r,
-    w: descriptor.replication.w,
-    sloppy: descriptor.replication.sloppy,
+    replication: descriptor.replication.kind,
+    ...(descriptor.replication.kind === 'leaderless'
+      ? { r: descriptor.replication.r, w: descriptor.replication.w, sloppy: descriptor.replication.sloppy }
+      : { r: 1, w: copiesAcknowledged(descriptor.replication), sloppy: false }),
     rows: node.trees.rows(descriptor.id),
     partitions: map.partitions.length,
     partitioning: descriptor.partitioning.kind,

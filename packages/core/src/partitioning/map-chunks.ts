@@ -7,6 +7,7 @@
 
 import { assert } from '../base/assert.ts'
 import type { ByteString, NodeId } from '../base/ids.ts'
+import type { Lead } from '../leadership/leadership.ts'
 import { type MapChunk, type Move, type PartitionEntry, partitionSets } from './partition-map.ts'
 
 /** Partitions of a new hash table that share a chunk: a change of one costs the bytes of so many. */
@@ -15,6 +16,7 @@ export const CHUNK_PARTITIONS = 64
 export interface StartingPartition {
   readonly start: ByteString
   readonly replicas: readonly NodeId[]
+  readonly lead?: Lead | undefined
 }
 
 /** The chunks of a new table. */
@@ -27,12 +29,13 @@ export function firstChunks(partitions: readonly StartingPartition[]): MapChunk[
     return {
       version: 1,
       nextId: partitions.length + chunk,
-      partitions: partitions.slice(from, to).map(({ start, replicas }, at) => ({
+      partitions: partitions.slice(from, to).map(({ start, replicas, lead }, at) => ({
         id: from + at,
         version: 1,
         start,
         replicas,
         move: undefined,
+        lead,
       })),
     }
   })
@@ -41,13 +44,15 @@ export function firstChunks(partitions: readonly StartingPartition[]): MapChunk[
 const sameNodes = (a: readonly NodeId[], b: readonly NodeId[]): boolean =>
   a.length === b.length && a.every((node, at) => node === b[at])
 
-/** Do reads and writes of the two go to the same nodes? */
+/** Do reads and writes of the two go to the same nodes, under the same leader? */
 function sameSets(a: PartitionEntry, b: PartitionEntry): boolean {
   const [x, y] = [partitionSets(a), partitionSets(b)]
   return (
     sameNodes(x.replicas, y.replicas) &&
     x.writeSets.length === y.writeSets.length &&
-    x.writeSets.every((set, at) => sameNodes(set, y.writeSets[at]!))
+    x.writeSets.every((set, at) => sameNodes(set, y.writeSets[at]!)) &&
+    a.lead?.leader === b.lead?.leader &&
+    a.lead?.epoch === b.lead?.epoch
   )
 }
 

@@ -24,6 +24,7 @@
 import { assert } from '../base/assert.ts'
 import { prefixEnd, stringToU32 } from '../base/bytes.ts'
 import type { ByteString, NodeId, TableId } from '../base/ids.ts'
+import type { Lead } from '../leadership/leadership.ts'
 import { tablePrefix } from './row-key.ts'
 
 export const MOVE_STAGES = [
@@ -58,6 +59,8 @@ export interface PartitionEntry {
   /** The homes; while it moves, the old ones. */
   readonly replicas: readonly NodeId[]
   readonly move: Move | undefined
+  /** Who leads it, on tables with one leader per partition. */
+  readonly lead?: Lead | undefined
 }
 
 /** A piece of the map: neighbouring partitions that are kept, changed and sent together. */
@@ -86,6 +89,7 @@ export interface Partition {
   readonly move: Move | undefined
   /** Homes in the registers: the old ones during a move. */
   readonly settled: readonly NodeId[]
+  readonly lead?: Lead | undefined
 }
 
 export interface PartitionMap {
@@ -159,9 +163,10 @@ class ChunkIndex {
       const from = at === 0 ? firstFrom : bound(entry)
       const to = at + 1 < entries.length ? bound(entries[at + 1]!) : end
       assert(from < to, 'partitions ascend', { table, chunk: index, at })
-      const { id, version, move } = entry
+      const { id, version, move, lead } = entry
       assert(new Set(entry.replicas).size === entry.replicas.length, 'replicas are distinct', entry)
-      return { id, version, chunk: index, from, to, move, settled: entry.replicas, ...partitionSets(entry) }
+      const sets = partitionSets(entry)
+      return { id, version, chunk: index, from, to, move, settled: entry.replicas, lead, ...sets }
     })
     this.#starts = this.partitions.map(partition => partition.from)
     this.#tokens = hashed ? tokensOf(this.#starts) : undefined

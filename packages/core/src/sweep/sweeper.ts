@@ -17,6 +17,7 @@ import type { ByteString, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { randomUnit } from '../base/prng.ts'
 import type { TableView } from '../catalog/catalog.ts'
+import { ledOf } from '../catalog/table-descriptor.ts'
 import { type Digest, digestsEqual } from '../cells/cell-codec.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { refuseRowsOutside } from '../leaderless/partition-doors.ts'
@@ -121,6 +122,9 @@ export class Sweeper {
     peer: NodeId,
   ): Promise<ExchangeResult | undefined> {
     const table = view.descriptor.id
+    // A leader's log makes its followers equal; a row that comes another way would be no state of the log.
+    if (ledOf(view.descriptor) !== undefined)
+      return { peer, partitions: 0, differing: 0, repaired: 0, complete: true }
     // A tree that is still being counted can be compared with nothing.
     const shared = asked.filter(({ id }) => this.#trees.isCounted(table, id))
     const isAll = shared.length === asked.length

@@ -26,7 +26,7 @@ export const MEMBER_MESSAGES_FROM = 20
 
 export const allMessages: Message<never, never>[] = []
 
-function message<Request, Reply>(
+export function message<Request, Reply>(
   name: string,
   type: number,
   request: s.Schema<Request>,
@@ -74,10 +74,21 @@ export const receiptSchema = s.record({
   /** Who handed the request on before the coordinator got it: proxies and nodes, in order. */
   via: s.list(s.node, 8),
   hedged: s.flag,
+  /** Of a partition with a leader: the entry that the answer rests on. */
+  log: s.optional(
+    s.record({
+      leader: s.node,
+      epoch: s.count,
+      position: s.count,
+      byLeader: s.flag,
+      /** How old the state may be that a follower answered from, in milliseconds. */
+      staleMs: s.count,
+    }),
+  ),
 })
 export type WireReceipt = s.Shaped<typeof receiptSchema>
 
-const rowAddress = {
+export const rowAddress = {
   table: s.u32,
   /** Version of the row's partition, as the sender knows it. */
   mapVersion: s.count,

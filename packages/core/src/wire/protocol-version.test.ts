@@ -8,6 +8,7 @@ import { ERROR_CODES } from '../base/errors.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 import { errorSchema } from './error-schema.ts'
 import { allMessages, helloSchema } from './messages.ts'
+import './led-messages.ts'
 import { PROTOCOL_VERSION } from './protocol-version.ts'
 
 const shapesHash = (): string => {
@@ -20,8 +21,8 @@ const shapesHash = (): string => {
 
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
-    version: 3,
-    shapes: 'fa0c3a725ab37cb7',
+    version: 4,
+    shapes: '8dfbbd8a66a7e44c',
   })
 })
 

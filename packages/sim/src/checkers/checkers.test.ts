@@ -30,6 +30,7 @@ function receipt(homes: readonly string[], needed = 2, fallbacks: readonly strin
     forwarded: false,
     route: ['n1'],
     hedged: false,
+    log: undefined,
     overlap: true,
     guarantee: '',
   }

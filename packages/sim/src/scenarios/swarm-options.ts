@@ -2,6 +2,7 @@
 
 import {
   defaultTuning,
+  type LeaderlessSpecification,
   type NodeTuning,
   randomBelow,
   randomChance,
@@ -14,7 +15,7 @@ import { type FaultKind, faultKinds } from '../faults/fault-kinds.ts'
 import { type TableRole, tableRoles, type WorkTable } from '../workloads/workloads.ts'
 
 export interface SwarmTable extends WorkTable {
-  readonly specification: TableSpecification
+  readonly specification: TableSpecification & { readonly replication?: LeaderlessSpecification }
 }
 
 export interface SwarmOptions {
@@ -39,7 +40,7 @@ export type SwarmOverrides = Partial<Omit<SwarmOptions, 'seed' | 'tables' | 'tun
   readonly roles?: readonly TableRole[]
   readonly keys?: number
   readonly partitioners?: readonly Partitioner[]
-  readonly replication?: Partial<NonNullable<TableSpecification['replication']>>
+  readonly replication?: LeaderlessSpecification
 }
 
 export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): SwarmOptions {

@@ -63,6 +63,25 @@ export function elect({ rule, replicas, inSync, votes, preferred }: ElectionQues
   }
 }
 
+/** The election of a partition that moves: clean when it is so in each of its sets, among all that answered. */
+export function electOver(
+  sets: readonly (readonly NodeId[])[],
+  question: Omit<ElectionQuestion, 'replicas'>,
+): Election {
+  const { rule, votes, preferred } = question
+  const elections = sets.map(replicas =>
+    elect({ ...question, rule: { ...rule, n: replicas.length }, replicas }),
+  )
+  const short = elections.find(election => election.kind === 'short')
+  if (short !== undefined) return short
+  const members = new Set(sets.flat())
+  const best = bestOf(
+    votes.filter(({ node }) => members.has(node)),
+    preferred,
+  )!
+  return { kind: 'clean', leader: best.node, end: best.end }
+}
+
 function bestOf(votes: readonly Vote[], preferred: readonly NodeId[]): Vote | undefined {
   const rank = (node: NodeId): number =>
     preferred.includes(node) ? preferred.indexOf(node) : preferred.length

@@ -13,7 +13,7 @@ import { assert } from '../base/assert.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { AckRule } from './acknowledgement.ts'
-import { elect, type PossibleLoss, type Vote } from './election.ts'
+import { electOver, type PossibleLoss, type Vote } from './election.ts'
 import type { LogPoint } from './epoch-history.ts'
 
 /** Why a leader is one. */
@@ -30,14 +30,22 @@ export type Evidence =
       readonly loss: PossibleLoss
     }
 
-export interface Leadership {
+/** What the register keeps beside the homes of the partition. */
+export interface Lead {
   /** Undefined: nobody leads, and writes wait. */
   readonly leader: NodeId | undefined
   /** 1 for the first leader. */
   readonly epoch: number
-  readonly replicas: readonly NodeId[]
   readonly inSync: readonly NodeId[]
   readonly evidence: Evidence
+  /** The last epoch that began by an unclean election; 0: none has. What older epochs committed may be lost. */
+  readonly unclean: number
+}
+
+export interface Leadership extends Lead {
+  readonly replicas: readonly NodeId[]
+  /** While the partition moves, its old and its new homes: what is asked of replicas is asked of each set. */
+  readonly sets?: readonly (readonly NodeId[])[] | undefined
 }
 
 /** A change that is not made, and why: someone was first, or it may not be. */
@@ -45,7 +53,7 @@ export type Refusal = string
 
 export function firstLeadership(replicas: readonly NodeId[], leader: NodeId): Leadership {
   assert(replicas.includes(leader), 'a leader is a replica', { leader })
-  return { leader, epoch: 1, replicas, inSync: replicas, evidence: { kind: 'created' } }
+  return { leader, epoch: 1, replicas, inSync: replicas, evidence: { kind: 'created' }, unclean: 0 }
 }
 
 export interface Challenge {
@@ -63,8 +71,8 @@ export function elected(
 ): Leadership | Refusal {
   if (now.epoch !== seenEpoch)
     return `the votes were asked in epoch ${seenEpoch}, and epoch ${now.epoch} has begun since`
-  const { replicas, inSync } = now
-  const found = elect({ rule, replicas, inSync, votes, preferred })
+  const { replicas, sets = [replicas], inSync } = now
+  const found = electOver(sets, { rule, inSync, votes, preferred })
   if (found.kind === 'short') return `${found.missing} more of ${found.from.join(', ')} must answer`
   return begin(now, found.leader, { kind: 'elected', votes })
 }
@@ -90,7 +98,11 @@ export function electedUncleanly(
   if (now.epoch !== challenge.seenEpoch) return `plan ${plan} is stale: epoch ${now.epoch} has begun since`
   if (!challenge.votes.some(({ node }) => node === to)) return `${to} has not answered`
   // Of the others nobody knows what they have: they come back into the set when they have caught up.
-  return { ...begin(now, to, { kind: 'unclean', plan, votes: challenge.votes, loss }), inSync: [to] }
+  return {
+    ...begin(now, to, { kind: 'unclean', plan, votes: challenge.votes, loss }),
+    inSync: [to],
+    unclean: now.epoch + 1,
+  }
 }
 
 function begin(now: Leadership, leader: NodeId, evidence: Evidence): Leadership {

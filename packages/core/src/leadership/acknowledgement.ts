@@ -74,6 +74,20 @@ export function committedTo(rule: AckRule, progress: LogProgress): number {
   return reached >= epochFrom ? Math.max(committed, reached) : committed
 }
 
+/** The same for a partition that moves: what is committed has its copies in each of the sets. */
+export function committedOver(
+  sets: readonly (readonly NodeId[])[],
+  rule: AckRule,
+  progress: LogProgress,
+): number {
+  const positions = sets.map(set => {
+    const matched = new Map(set.map(node => [node, progress.matched.get(node) ?? 0]))
+    const inSync = progress.inSync.filter(node => set.includes(node))
+    return committedTo({ ...rule, n: set.length }, { ...progress, matched, inSync })
+  })
+  return Math.min(...positions)
+}
+
 function inSyncTo(
   { minInSync }: AckRule,
   matched: LogProgress['matched'],

@@ -13,7 +13,7 @@
  */
 
 import type { NodeId } from '../base/ids.ts'
-import { type AckRule, committedTo } from './acknowledgement.ts'
+import { type AckRule, committedOver } from './acknowledgement.ts'
 
 /** Of two clocks that run at most so unevenly: 1 s in 1,000 s is ten times what quartz does. */
 export const CLOCK_DRIFT_SHARE = 0.001
@@ -22,12 +22,23 @@ export interface LeaseSupport {
   /** By replica: when the newest message that it has acknowledged was sent. The leader's own is now. In ms, monotonic. */
   readonly sentMs: ReadonlyMap<NodeId, number>
   readonly inSync: readonly NodeId[]
+  /** The homes; while the partition moves, the old and the new ones. Default: all of `sentMs`. */
+  readonly sets?: readonly (readonly NodeId[])[] | undefined
 }
 
 /** Up to when, by the leader's monotonic clock; before the first support: in the past. */
-export function leaseUntilMs(rule: AckRule, { sentMs, inSync }: LeaseSupport, leaseMs: number): number {
+export function leaseUntilMs(
+  rule: AckRule,
+  { sentMs, inSync, sets = [[...sentMs.keys()]] }: LeaseSupport,
+  leaseMs: number,
+): number {
   // As positions: the moment that so many have acknowledged.
-  const since = committedTo(rule, { matched: sentMs, inSync, epochFrom: Number.MIN_VALUE, committed: 0 })
+  const since = committedOver(sets, rule, {
+    matched: sentMs,
+    inSync,
+    epochFrom: Number.MIN_VALUE,
+    committed: 0,
+  })
   return since === 0 ? Number.NEGATIVE_INFINITY : since + leaseMs * (1 - 2 * CLOCK_DRIFT_SHARE)
 }
 

@@ -1,0 +1,110 @@
+/**
+ * Fills a replica anew whose leader's log no longer reaches back to what it lacks: the rows come page by page while the
+ * leader's rows change on, then the log from the first page's moment on (leader/replica.ts says why that is right).
+ *
+ * Invariants: one filling at a time per replica, all of it from one leader in one epoch; a filling that breaks off
+ * leaves a replica that says so, and is begun again by the leader's next message.
+ */
+
+import { isQuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { divergence, type LogShape, truncated } from '../leadership/epoch-history.ts'
+import { DAMAGED, durable } from '../store/store-face.ts'
+import { logRowsMessage } from '../wire/led-messages.ts'
+import type { Held, LedPartitions } from './led-partitions.ts'
+
+const PAGE_MS = 5_000
+
+export class Filler {
+  readonly #node: NodeContext
+  readonly #partitions: LedPartitions
+  readonly #onTrouble: (message: string) => void
+  readonly #running = new Set<string>()
+  #stopped = false
+
+  constructor(node: NodeContext, partitions: LedPartitions, onTrouble: (message: string) => void) {
+    this.#node = node
+    this.#partitions = partitions
+    this.#onTrouble = onTrouble
+    partitions.onLoad = (held, from) => this.#begin(held, from)
+    this.#serve()
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #begin(held: Held, from: NodeId): void {
+    const { table, partition } = held.seat.place
+    const name = `${table}/${partition}`
+    if (this.#running.has(name) || this.#stopped || held.seat.leading !== undefined) return
+    this.#running.add(name)
+    void this.#fill(held, from)
+      .catch((error: unknown) => {
+        // Begun again by the leader's next message.
+        if (!isQuorateError(error)) throw error
+        this.#onTrouble(`filling partition ${partition} of table ${table} from ${from}: ${error.message}`)
+      })
+      .finally(() => this.#running.delete(name))
+  }
+
+  async #fill({ seat, partition }: Held, from: NodeId): Promise<void> {
+    const { rpc, store } = this.#node
+    const { replica, place } = seat
+    const epoch = replica.log.fence
+    const page = (after: ByteString) =>
+      rpc.request(
+        from as string as PeerId,
+        logRowsMessage,
+        { table: place.table, partition: place.partition, epoch, after, bytes: limits.logBatchBytes },
+        PAGE_MS,
+      )
+    let reply = await page('' as ByteString)
+    const first: LogShape = reply.shape
+    const shared = replica.isLoading ? 0 : divergence(replica.log.shape, first).position
+    if (this.#stopped || replica.log.fence !== epoch) return
+    await durable(store, replica.beginLoading(shared, partition.from, partition.to))
+    for (;;) {
+      if (this.#stopped || replica.log.fence !== epoch) return
+      replica.load(reply.rows)
+      if (!reply.more) break
+      reply = await page(reply.rows.at(-1)!.key)
+    }
+    await durable(store, replica.endLoading(first, reply.shape.last, epoch))
+  }
+
+  /** The leader's side: rows as they are now, and the log that they stand for. */
+  #serve(): void {
+    const { rpc, store } = this.#node
+    rpc.handle(logRowsMessage, ({ table, partition, epoch, after, bytes }, respond) => {
+      const held = this.#partitions.find(table, partition)
+      const leading = held?.seat.leading
+      if (held === undefined || leading === undefined || leading.epoch !== epoch)
+        return respond.fail(this.#partitions.notLeading(table, partition))
+      const run = (): void => {
+        const { log, carriedOut } = held.seat.replica
+        const shape = truncated(log.shape, carriedOut)
+        const rows: { key: ByteString; cell: Uint8Array }[] = []
+        const { from, to } = held.partition
+        let size = 0
+        let more = false
+        for (const [key, cell] of store.scan(after === '' ? from : ((after + '\0') as ByteString), to)) {
+          if (size >= bytes) {
+            more = true
+            break
+          }
+          // Read by name: a damaged row is noted, and nobody is filled from here while it is.
+          const known = cell === DAMAGED ? this.#node.rows.read(key) : cell
+          if (known === undefined) continue
+          rows.push({ key, cell: known })
+          size += key.length + known.length
+        }
+        respond.ok({ rows, more, shape })
+      }
+      const failed = (error: unknown): void => respond.fail(error)
+      leading.whenServing({ deadline: this.#node.clock.monotonicMs() + PAGE_MS, run, failed })
+    })
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Planned changes of leader: the old one stops, the new one has everything, the register says so. No lease is waited
+ * for, since the one who held it gives it up; no write is lost, since none was under way.
+ *
+ * Invariants: from the moment it closes until the register has said no, the old leader acknowledges and answers nothing;
+ * when nobody knows what the register said, it stays closed until its map tells, or its patience ends.
+ */
+
+import { QuorateError } from '../base/errors.ts'
+import type { NodeId, PeerId } from '../base/ids.ts'
+import { handedOver } from '../leadership/leadership.ts'
+import { changeChunk } from '../partitioning/map-chunks.ts'
+import { partitionSets } from '../partitioning/partition-map.ts'
+import { pause } from '../ports/pause.ts'
+import { mapChangedMessage, moveLeaderMessage } from '../wire/led-messages.ts'
+import type { ChallengerOptions } from './challenger.ts'
+import type { Leading } from './leading.ts'
+import type { Held } from './led-partitions.ts'
+
+type Options = Pick<ChallengerOptions, 'node' | 'partitions' | 'change' | 'operation'>
+
+const POLL_MS = 2
+/** The follower that is to lead may be behind by so much time of catching up, and writes wait for it. */
+const CATCH_UP_MS = 1_000
+
+export class HandOver {
+  readonly #options: Options
+
+  constructor(options: Options) {
+    this.#options = options
+    const { rpc, self } = options.node
+    rpc.handle(moveLeaderMessage, ({ table, partition, to }, respond) => {
+      const held = options.partitions.find(table, partition)
+      const leading = held?.seat.leading
+      if (held === undefined || leading === undefined)
+        return respond.fail(options.partitions.notLeading(table, partition))
+      if (to === self) return respond.ok({ epoch: leading.epoch })
+      void this.run(held, leading, to).then(
+        epoch => respond.ok({ epoch }),
+        (error: unknown) => respond.fail(error),
+      )
+    })
+  }
+
+  /** Resolves with the new epoch. */
+  async run({ view, partition, seat }: Held, leading: Leading, to: NodeId): Promise<number> {
+    const where = `partition ${partition.id} of "${view.descriptor.name}"`
+    if (!partition.holders.includes(to))
+      throw new QuorateError('BAD_REQUEST', `${to} keeps no copy of ${where} and cannot lead it`)
+    if (leading.isClosing) throw new QuorateError('CONFLICT', `${where} is being handed over already`)
+    leading.close()
+    let isDecided = true
+    try {
+      await this.#caughtUp(leading, seat.replica, to, where)
+      const { end } = seat.replica.log
+      isDecided = false
+      const epoch = await this.#write({ view, partition, seat }, leading, to, end)
+      isDecided = true
+      return epoch
+    } catch (error) {
+      if (error instanceof QuorateError && error.outcome === 'not-applied') isDecided = true
+      throw error
+    } finally {
+      // Nobody knows what the register says: an election settles it.
+      if (!isDecided) leading.end('it was not learned whether it has handed over')
+      else if (!leading.hasEnded) leading.reopen()
+    }
+  }
+
+  async #caughtUp(
+    leading: Leading,
+    replica: Held['seat']['replica'],
+    to: NodeId,
+    where: string,
+  ): Promise<void> {
+    const { clock } = this.#options.node
+    const untilMs = clock.monotonicMs() + CATCH_UP_MS
+    for (;;) {
+      const { last } = replica.log.shape
+      if (leading.hasEnded) throw new QuorateError('NOT_LEADER', `another node leads ${where} already`)
+      if (leading.replication.matchedOf(to) === last && replica.carriedOut === last) return
+      if (clock.monotonicMs() >= untilMs)
+        throw new QuorateError(
+          'UNAVAILABLE',
+          `${to} lacks ${leading.replication.lagOf(to)} entries of ${where} and did not catch up within ${CATCH_UP_MS} ms`,
+        )
+      await pause(clock, POLL_MS)
+    }
+  }
+
+  async #write(
+    { view, partition }: Held,
+    leading: Leading,
+    to: NodeId,
+    end: Parameters<typeof handedOver>[1]['end'],
+  ): Promise<number> {
+    const { node, change, operation } = this.#options
+    const by = { node: node.self, epoch: leading.epoch, end }
+    const table = view.descriptor.id
+    let epoch = 0
+    const outcome = await change(
+      table,
+      partition.chunk,
+      current => {
+        let refusal = 'there is no such partition'
+        const changed =
+          current &&
+          changeChunk(current, entry => {
+            if (entry.id !== partition.id || entry.lead === undefined) return entry
+            const { writeSets, holders } = partitionSets(entry)
+            // It has everything, as this leader knows; whoever is in sync is another question.
+            const inSync = [...new Set([...entry.lead.inSync, to])].filter(one => holders.includes(one))
+            const lead = handedOver({ ...entry.lead, inSync, replicas: writeSets.flat() }, by, to)
+            if (typeof lead === 'string') {
+              refusal = lead
+              return entry
+            }
+            epoch = lead.epoch
+            const { leader, evidence, unclean } = lead
+            return { ...entry, lead: { leader, epoch, inSync: lead.inSync, evidence, unclean } }
+          })
+        return changed ?? refusal
+      },
+      operation(),
+    )
+    if (outcome.kind === 'committed') {
+      for (const holder of partition.holders)
+        if (holder !== node.self)
+          node.rpc.tell(holder as string as PeerId, mapChangedMessage, { table, index: partition.chunk })
+      return epoch
+    }
+    throw new QuorateError('UNAVAILABLE', `the leader could not be changed: ${outcome.reason}`, {
+      outcome: outcome.kind === 'unknown' ? 'unknown' : 'not-applied',
+    })
+  }
+}

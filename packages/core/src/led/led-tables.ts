@@ -1,0 +1,263 @@
+/**
+ * Requests of clients about tables with a leader for each partition: served here when this node may, otherwise handed
+ * to the leader once. Whoever knows no leader, or one that does not answer, says so at once: the client tries again
+ * under the same operation id, and the log tells a retry.
+ */
+
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { emptyCell } from '../cells/cell.ts'
+import { decodeCell } from '../cells/cell-codec.ts'
+import { encodeContextToken } from '../cells/context-token.ts'
+import { seenOf } from '../cells/superseded.ts'
+import type { ChangeInput } from '../leader/change-input.ts'
+import type { Admission } from '../leaderless/admission.ts'
+import { handedOn } from '../leaderless/handed-on.ts'
+import type { LedRequests } from '../leaderless/led-requests.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { guarded, type Routed } from '../leaderless/partition-doors.ts'
+import { localPage } from '../leaderless/range-flow.ts'
+import type { ChangeReply } from '../wire/led-messages.ts'
+import {
+  LEVEL_ONE,
+  type Message,
+  type RangeReply,
+  type RangeRequest,
+  type ReadReply,
+  type ReadRequest,
+  rangeMessage,
+  readMessage,
+  type WireReceipt,
+} from '../wire/messages.ts'
+import type { Respond } from '../wire/rpc.ts'
+import type { Leading } from './leading.ts'
+import type { Held, LedPartitions } from './led-partitions.ts'
+import { ledReceipt, orderWrite } from './ordered-write.ts'
+
+export interface LedTablesOptions {
+  readonly node: NodeContext
+  readonly partitions: LedPartitions
+  readonly admission: Admission
+}
+
+/** A request is handed on once. */
+const HOPS_MAX = 1
+
+export class LedTables implements LedRequests {
+  readonly #options: LedTablesOptions
+
+  constructor(options: LedTablesOptions) {
+    this.#options = options
+  }
+
+  /** `message` and `request`: as they came, to be handed on; their reply is made of the change's by `reply`. */
+  change<Request extends { readonly hops: number }, Reply extends { receipt: WireReceipt }>(
+    message: Message<Request, Reply>,
+    request: Request,
+    { view, partition }: Routed,
+    key: ByteString,
+    input: ChangeInput,
+    reply: (of: ChangeReply) => Reply,
+    respond: Respond<Reply>,
+    deadline: number,
+  ): void {
+    const held = this.#leadingHere(view, partition.id)
+    if (held === undefined) return this.#handOn(message, request, { view, partition }, respond, deadline)
+    const { node } = this.#options
+    this.#admitted(onDone =>
+      orderWrite({
+        node,
+        ...held,
+        key,
+        input,
+        respond: {
+          ok: done => guarded(respond, () => respond.ok(reply(done))),
+          fail: error => respond.fail(error),
+        },
+        deadline,
+        onDone,
+      }),
+    )
+  }
+
+  read(
+    { view, partition }: Routed,
+    key: ByteString,
+    request: ReadRequest,
+    respond: Respond<ReadReply>,
+    deadline: number,
+  ): void {
+    const { node } = this.#options
+    this.#serve(readMessage, { view, partition }, request, respond, deadline, (held, receipt) => {
+      node.hot.noteRead(view.descriptor.id, partition.id, key, node.clock.monotonicMs())
+      node.counters.reads++
+      const stored = node.rows.read(key)
+      const cell = stored === undefined ? emptyCell : decodeCell(stored)
+      const reply = {
+        receipt,
+        values: held.view.rule.read(cell),
+        context: encodeContextToken(seenOf(cell), key),
+      }
+      // A follower's rows may be ahead of its disk: a crash would make later reads go back.
+      if (receipt.log!.byLeader) respond.ok(reply)
+      else node.store.whenDurable(node.rows.positionOf(key), () => respond.ok(reply))
+    })
+  }
+
+  range(
+    { view, partition }: Routed,
+    request: RangeRequest,
+    respond: Respond<RangeReply>,
+    deadline: number,
+  ): void {
+    const { node } = this.#options
+    this.#serve(rangeMessage, { view, partition }, request, respond, deadline, (held, receipt) => {
+      node.counters.ranges++
+      const { from, to, reverse } = request
+      const limit = Math.max(1, Math.min(request.limit, limits.pageRowsMax))
+      const { rows, more } = localPage(node, from, to, reverse, limit)
+      const last = rows.at(-1)?.key
+      const reply = {
+        receipt,
+        rows: rows.map(({ key, cell: bytes }) => {
+          const cell = decodeCell(bytes)
+          return { key, values: held.view.rule.read(cell), context: encodeContextToken(seenOf(cell), key) }
+        }),
+        resume: more && last !== undefined ? (reverse ? last : ((last + '\0') as ByteString)) : undefined,
+      }
+      if (receipt.log!.byLeader) respond.ok(reply)
+      else node.store.whenDurable(node.store.handed, () => respond.ok(reply))
+    })
+  }
+
+  /** Finds who answers a read: the leader under its lease, or with `any` this follower. */
+  #serve<Request extends ReadRequest | RangeRequest, Reply extends { receipt: WireReceipt }>(
+    message: Message<Request, Reply>,
+    routed: Routed,
+    request: Request,
+    respond: Respond<Reply>,
+    deadline: number,
+    answer: (held: Held, receipt: WireReceipt) => void,
+  ): void {
+    const { view, partition } = routed
+    const held = this.#options.partitions.find(view.descriptor.id, partition.id)
+    const leading = held?.seat.leading
+    if (held !== undefined && leading !== undefined)
+      return this.#asLeader(held, leading, request, respond, deadline, answer)
+    if (request.level === LEVEL_ONE && held?.seat.isReadable === true) {
+      this.#admitted(leave => {
+        answer(held, this.#followerReceipt(held, request.hops))
+        leave()
+      })
+      return
+    }
+    this.#handOn(message, request, routed, respond, deadline)
+  }
+
+  #asLeader<Reply>(
+    held: Held,
+    leading: Leading,
+    request: { readonly hops: number },
+    respond: Respond<Reply>,
+    deadline: number,
+    answer: (held: Held, receipt: WireReceipt) => void,
+  ): void {
+    this.#admitted(leave =>
+      leading.whenServing({
+        deadline,
+        run: () => {
+          try {
+            answer(held, this.#leaderReceipt(held, leading, request.hops))
+          } catch (error) {
+            respond.fail(error)
+          }
+          leave()
+        },
+        failed: error => {
+          respond.fail(error)
+          leave()
+        },
+      }),
+    )
+  }
+
+  #leaderReceipt({ partition, seat }: Held, leading: Leading, hops: number): WireReceipt {
+    const { self } = this.#options.node
+    const position = seat.replica.carriedOut
+    const log = { leader: self, epoch: leading.epoch, position, byLeader: true, staleMs: 0 }
+    return ledReceipt(self, partition, hops, [self], 1, log)
+  }
+
+  #followerReceipt({ partition, seat }: Held, hops: number): WireReceipt {
+    const { self } = this.#options.node
+    const position = seat.replica.carriedOut
+    const { epoch } = seat.end
+    const leader = partition.lead?.leader ?? self
+    const log = { leader, epoch, position, byLeader: false, staleMs: Math.round(seat.staleMs()) }
+    return ledReceipt(self, partition, hops, [self], 1, log)
+  }
+
+  #leadingHere(view: TableView, partition: number): (Held & { leading: Leading }) | undefined {
+    const held = this.#options.partitions.find(view.descriptor.id, partition)
+    const leading = held?.seat.leading
+    return held === undefined || leading === undefined ? undefined : { ...held, leading }
+  }
+
+  #handOn<Request extends { readonly hops: number }, Reply extends { receipt: WireReceipt }>(
+    message: Message<Request, Reply>,
+    request: Request,
+    { view, partition }: Routed,
+    respond: Respond<Reply>,
+    deadline: number,
+  ): void {
+    const { node } = this.#options
+    const leader = partition.lead?.leader
+    if (leader === undefined || leader === node.self || request.hops >= HOPS_MAX)
+      throw this.#noLeader(view, partition.id, leader)
+    const leftMs = deadline - node.clock.monotonicMs()
+    node.counters.forwarded++
+    node.rpc.call(
+      [leader as string as PeerId],
+      message,
+      { ...request, hops: request.hops + 1 },
+      leftMs,
+      (peer, reply, error) => {
+        if (error === undefined) return respond.ok(handedOn(reply as Reply, node.self))
+        if (error.code !== 'STALE_MAP') return respond.fail(error)
+        // The leader knows better who leads: so does this node, before its client asks again.
+        void node.catchUp(view.descriptor.id, partition.chunk, peer).then(() => respond.fail(error))
+      },
+    )
+  }
+
+  #noLeader(view: TableView, partition: number, leader: NodeId | undefined): QuorateError {
+    const { self } = this.#options.node
+    const who =
+      leader === self
+        ? `${self} is to lead it and does not yet`
+        : leader === undefined
+          ? 'nobody leads it'
+          : `${leader} leads it, and the request was handed on already`
+    return new QuorateError('NOT_LEADER', `partition ${partition} of "${view.descriptor.name}": ${who}`, {
+      data: { retryAfterMs: 20 },
+    })
+  }
+
+  #admitted(run: (leave: () => void) => void): void {
+    const { admission } = this.#options
+    admission.enter()
+    let left = false
+    const leave = (): void => {
+      if (!left) admission.leave()
+      left = true
+    }
+    try {
+      run(leave)
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+}

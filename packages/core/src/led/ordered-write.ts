@@ -1,0 +1,224 @@
+/**
+ * One write at its leader: judged on the row as the entries before have left it, ordered, answered when it is committed.
+ *
+ * Invariants: an operation has one entry; a refusal that rests on entries still on their way is told when they are
+ * committed, or never; what an update's calls answered is in the entry, unless the table wants otherwise.
+ */
+
+import { QuorateError } from '../base/errors.ts'
+import type { ByteString, NodeId } from '../base/ids.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { contextHas } from '../causality/context.ts'
+import { emptyCell } from '../cells/cell.ts'
+import { decodeCell } from '../cells/cell-codec.ts'
+import { decodeTokenOfRow, encodeContextToken } from '../cells/context-token.ts'
+import { decodeDocument } from '../cells/document.ts'
+import { seenOf } from '../cells/superseded.ts'
+import type { ChangeInput } from '../leader/change-input.ts'
+import {
+  bodyOf,
+  type Change,
+  documentOf,
+  execute,
+  rowOf,
+  type Statement,
+  whyUnfrozen,
+} from '../leader/log-body.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { type AckRule, copiesPromised, whyImpossible } from '../leadership/acknowledgement.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import { freezeUpdate } from '../updates/apply-update.ts'
+import { holds } from '../updates/condition.ts'
+import type { ChangeReply } from '../wire/led-messages.ts'
+import type { WireReceipt } from '../wire/messages.ts'
+import type { Respond } from '../wire/rpc.ts'
+import { callSource } from './calls.ts'
+import type { Leading } from './leading.ts'
+import type { Seat } from './seat.ts'
+
+export interface OrderedWriteOptions {
+  readonly node: NodeContext
+  readonly view: TableView
+  readonly partition: Partition
+  readonly seat: Seat
+  readonly leading: Leading
+  readonly key: ByteString
+  readonly input: ChangeInput
+  readonly respond: Respond<ChangeReply>
+  readonly deadline: number
+  readonly onDone: () => void
+}
+
+export function orderWrite(options: OrderedWriteOptions): void {
+  new OrderedWrite(options).start()
+}
+
+class OrderedWrite {
+  readonly #options: OrderedWriteOptions
+  readonly #begunMs: number
+
+  constructor(options: OrderedWriteOptions) {
+    this.#options = options
+    this.#begunMs = options.node.clock.monotonicMs()
+  }
+
+  /** Throws when nothing has been done. */
+  start(): void {
+    const { leading, key, input, node, view, partition } = this.#options
+    node.hot.noteWrite(view.descriptor.id, partition.id, key, this.#begunMs)
+    const rule = this.#stricterRule()
+    const known = leading.ordering.find(input.operation)
+    if (known !== undefined) return this.#await(known, rule, () => this.#applied(known, true))
+    const before = leading.ordering.cell(key)
+    let statement: Statement
+    let after: Uint8Array | undefined
+    try {
+      if (!this.#holds(before)) return this.#refuse(before)
+      statement = this.#frozen(input.statement)
+      after = execute(statement, documentOf(before), this.#options.seat.place.calls)
+    } catch (error) {
+      // What the row is like is part of the answer: it is told when it is so for certain.
+      if (!(error instanceof QuorateError) || leading.ordering.positionOf(key) === 0) throw error
+      return this.#await(leading.ordering.positionOf(key), undefined, () => this.#fail(error))
+    }
+    const stamp = node.hybrid.mint()
+    const change: Change = {
+      operation: input.operation,
+      actor: node.store.incarnation,
+      stamp,
+      key,
+      statement,
+    }
+    const { log } = this.#options.seat.place.settings
+    const body = bodyOf(log, change, documentOf(before), after)
+    const position: number = leading.order(body, {
+      deadline: this.#options.deadline,
+      rule,
+      done: () => this.#applied(position, false),
+      failed: error => this.#fail(error),
+    })
+  }
+
+  /** More copies than the table asks for; fewer are never taken: others rely on the table's promise. */
+  #stricterRule(): AckRule | undefined {
+    const { input, leading, seat } = this.#options
+    if (input.ack === undefined || input.ack === seat.place.settings.ack) return undefined
+    const rule = { ...leading.rule, ack: input.ack }
+    const why = whyImpossible(rule)
+    if (why !== undefined) throw new QuorateError('BAD_REQUEST', `ack: ${why}`, { data: { field: 'ack' } })
+    if (copiesPromised(rule) < copiesPromised(leading.rule))
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `ack: "${input.ack}" is fewer copies than the table's "${seat.place.settings.ack}", which elections rely on; a request may ask for more`,
+        { data: { field: 'ack' } },
+      )
+    return rule
+  }
+
+  #holds(before: Uint8Array | undefined): boolean {
+    const { condition, context } = this.#options.input
+    if (context !== undefined && !this.#isAsRead(before, context)) return false
+    if (condition === undefined) return true
+    const document = documentOf(before)
+    return holds(condition, document === undefined ? undefined : rowOf(decodeDocument(document)))
+  }
+
+  /** Is the row the one that the token was read from? No row, and nothing seen, is that, too. */
+  #isAsRead(before: Uint8Array | undefined, context: Uint8Array): boolean {
+    const seen = decodeTokenOfRow(context, this.#options.key).context
+    const value = before === undefined ? undefined : decodeCell(before).values[0]
+    if (value === undefined) return seen.length === 0
+    return contextHas(seen, value.actor, value.stamp)
+  }
+
+  #frozen(statement: Statement): Statement {
+    if (!('update' in statement)) return statement
+    const { seat, leading, node } = this.#options
+    const { freeze } = seat.place.settings
+    const why = freeze === true ? undefined : whyUnfrozen(statement)
+    if (freeze === 'refuse' && why !== undefined)
+      throw new QuorateError('BAD_REQUEST', `the table ships statements and refuses calls: ${why}`, {
+        data: { field: 'update' },
+      })
+    if (freeze !== true) return statement
+    return {
+      update: freezeUpdate(
+        statement.update,
+        callSource(node, leading.epoch, () => leading.nextId()),
+      ),
+    }
+  }
+
+  #refuse(before: Uint8Array | undefined): void {
+    const { leading, key } = this.#options
+    const position = Math.max(leading.ordering.positionOf(key), leading.epochFrom)
+    this.#await(position, undefined, () => this.#answer(position, false, false, before, documentOf(before)))
+  }
+
+  #await(position: number, rule: AckRule | undefined, done: () => void): void {
+    const failed = (error: QuorateError): void => this.#fail(error)
+    this.#options.leading.afterCommit({ position, deadline: this.#options.deadline, rule, done, failed })
+  }
+
+  #applied(position: number, repeated: boolean): void {
+    const { seat, key } = this.#options
+    // The row may have been changed again since; what is told is a token of it as it is.
+    this.#answer(position, true, repeated, seat.replica.cell(key), undefined)
+  }
+
+  #answer(
+    position: number,
+    applied: boolean,
+    repeated: boolean,
+    cell: Uint8Array | undefined,
+    current: Uint8Array | undefined,
+  ): void {
+    const { node, key, respond, onDone } = this.#options
+    if (applied) node.counters.writes++
+    node.latency.record(node.clock.monotonicMs() - this.#begunMs)
+    const context = encodeContextToken(seenOf(cell === undefined ? emptyCell : decodeCell(cell)), key)
+    respond.ok({ receipt: this.#receipt(position), context, repeated, applied, current, session: undefined })
+    onDone()
+  }
+
+  #receipt(position: number): WireReceipt {
+    const { leading, partition, node, input } = this.#options
+    const homes = partition.replicas.filter(home => leading.replication.matchedOf(home) >= position)
+    return ledReceipt(node.self, partition, input.hops, homes, copiesPromised(leading.rule), {
+      leader: node.self,
+      epoch: leading.epoch,
+      position,
+      byLeader: true,
+      staleMs: 0,
+    })
+  }
+
+  #fail(error: QuorateError): void {
+    this.#options.respond.fail(error)
+    this.#options.onDone()
+  }
+}
+
+export function ledReceipt(
+  coordinator: NodeId,
+  partition: Partition,
+  hops: number,
+  homes: readonly NodeId[],
+  needed: number,
+  log: NonNullable<WireReceipt['log']>,
+): WireReceipt {
+  return {
+    coordinator,
+    mapVersion: partition.version,
+    needed,
+    replicas: partition.replicas.length,
+    homes,
+    fallbacks: [],
+    hinted: [],
+    repaired: [],
+    forwarded: hops > 0,
+    via: [],
+    hedged: false,
+    log,
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * One replica of a partition with a leader, on this node: follows whoever leads, votes, and leads when the register
+ * says so.
+ *
+ * Promises: each message of a leader renews, from the moment it came, the promise to answer no election for one lease
+ * (`mayVote`); they are not kept on disk, so a process that starts answers nothing for one lease. The candidate that a
+ * seat last supported may ask at once: a leader that asks for votes has begun anew, and leads no more by the old one.
+ *
+ * A replica that was emptied, by the loss of its store or to be filled anew, votes for nobody until it has everything
+ * that its leader had when it began to have something again: what it told others that it had is not there any more.
+ *
+ * Invariants: a vote is told when its fence is durable, and its end is what the log ends with from then on; an epoch is
+ * begun once: never by a process that finds entries of it in its log.
+ */
+
+import { isQuorateError } from '../base/errors.ts'
+import type { NodeId } from '../base/ids.ts'
+import { stampMs } from '../causality/hybrid-clock.ts'
+import { decodeBody } from '../leader/log-body.ts'
+import { type AppendAnswer, type CutEntry, Replica, type ReplicaOptions } from '../leader/replica.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import type { LogPoint } from '../leadership/epoch-history.ts'
+import type { Lead } from '../leadership/leadership.ts'
+import { mayVote } from '../leadership/lease.ts'
+import type { Partition } from '../partitioning/partition-map.ts'
+import type { TableWrite } from '../ports/table.ts'
+import type { LogBeat, LogVote } from '../wire/led-messages.ts'
+import { Leading } from './leading.ts'
+import type { Place } from './place.ts'
+
+export interface SeatOptions {
+  readonly node: NodeContext
+  readonly place: Place
+  readonly leaseMs: number
+  readonly replica: Pick<ReplicaOptions, 'onRows'>
+  /** Records of an entry that goes; `unclean`: the last epoch that began by an unclean election. */
+  readonly onCut: (entry: CutEntry, unclean: number) => readonly TableWrite[]
+  /** Did this node lose its store, and not get back yet what it had of this partition? */
+  readonly isEmptied: () => boolean
+  /** Everything that the leader had is here. */
+  readonly onFilled: () => void
+  readonly onTrouble: (message: string) => void
+}
+
+type Progress = Pick<LogBeat, 'epoch' | 'before' | 'committed' | 'last' | 'asOf' | 'unclean'>
+
+export class Seat {
+  readonly place: Place
+  readonly replica: Replica
+  readonly #options: SeatOptions
+  #lead: Lead | undefined
+  #leading: Leading | undefined
+  /** When the last message of a leader came. */
+  #heardMs: number
+  #supported: NodeId | undefined
+  /** Everything that was committed at this moment, by the leader's clock, has been carried out here. */
+  #asOfMs = 0
+  #unclean = 0
+  /** Told when more is carried out. */
+  onProgress: () => void = () => {}
+
+  constructor(options: SeatOptions) {
+    const { node, place, replica } = options
+    this.#options = options
+    this.place = place
+    const { table, partition, calls } = place
+    const more = calls === undefined ? {} : { calls }
+    const onCut = (entry: CutEntry): readonly TableWrite[] => options.onCut(entry, this.#unclean)
+    this.replica = new Replica({ ...replica, ...more, onCut, store: node.store, table, partition })
+    this.#heardMs = node.clock.monotonicMs()
+  }
+
+  /** Undefined unless this node leads the partition now. */
+  get leading(): Leading | undefined {
+    return this.#leading
+  }
+
+  get lead(): Lead | undefined {
+    return this.#lead
+  }
+
+  get heardMs(): number {
+    return this.#heardMs
+  }
+
+  /** May rows be told from here, by a follower? */
+  get isReadable(): boolean {
+    return this.replica.isWhole && !this.#options.isEmptied()
+  }
+
+  /** How old the state here may be, in milliseconds, by this node's clock. */
+  staleMs(): number {
+    if (this.#leading?.isServing === true) return 0
+    return Math.max(0, stampMs(this.#options.node.hybrid.peek()) - this.#asOfMs)
+  }
+
+  // ── the register ──
+
+  /** Who leads, as the register has it. */
+  follow(partition: Partition): void {
+    const { lead } = partition
+    if (lead === undefined || lead.epoch < (this.#lead?.epoch ?? 0)) return
+    const isNew = lead.epoch !== this.#lead?.epoch
+    this.#lead = lead
+    this.#unclean = Math.max(this.#unclean, lead.unclean)
+    if (this.#leading !== undefined && this.#leading.epoch < lead.epoch)
+      this.#leading.end(`${lead.leader ?? 'nobody'} leads epoch ${lead.epoch}`)
+    else if (this.#leading !== undefined) this.#leading.follow(partition, lead.inSync)
+    if (isNew && lead.leader !== undefined) {
+      this.#heardMs = Math.max(this.#heardMs, this.#options.node.clock.monotonicMs())
+      this.#supported = lead.leader
+    }
+    this.beginIfLeader(partition)
+  }
+
+  /** Leads, if the register says so and this process may. */
+  beginIfLeader(partition: Partition): void {
+    const { node, leaseMs, place } = this.#options
+    const lead = this.#lead
+    const { log } = this.replica
+    if (lead?.leader !== node.self || this.#leading !== undefined || !this.isReadable) return
+    // Entries of the epoch that are here, or were sent from here and are not: only a new epoch tells them apart.
+    if (log.fence > lead.epoch || log.end.epoch >= lead.epoch) return
+    try {
+      this.#observeLast()
+      node.counters.leaderships++
+      this.#leading = new Leading({
+        node,
+        place,
+        replica: this.replica,
+        lead,
+        partition,
+        leaseMs,
+        onEnd: why => this.#ended(why),
+        onCommitted: () => this.onProgress(),
+      })
+    } catch (error) {
+      // The store or the clock, now: tried again by whoever comes next.
+      if (!isQuorateError(error)) throw error
+      this.#leading = undefined
+    }
+  }
+
+  /** Stamps ascend along the log, whoever wrote it. */
+  #observeLast(): void {
+    const { log } = this.replica
+    if (log.shape.last < log.first) return
+    const { body } = log.entry(log.shape.last)
+    this.#options.node.hybrid.observe(decodeBody(body).stamp, 'the last entry of the log')
+  }
+
+  #ended(why: string): void {
+    this.#leading = undefined
+    this.#heardMs = this.#options.node.clock.monotonicMs()
+    const { table, partition } = this.place
+    this.#options.onTrouble(`this node leads partition ${partition} of table ${table} no more: ${why}`)
+  }
+
+  // ── a leader's messages ──
+
+  /** Entries, or none, of whoever leads. Throws FENCED. */
+  append(
+    from: NodeId,
+    progress: Progress,
+    entries: Parameters<Replica['append']>[0]['entries'],
+  ): { readonly answer: AppendAnswer; readonly position: number } {
+    const { epoch, before, committed, last, asOf } = progress
+    if (this.#leading !== undefined && epoch > this.#leading.epoch)
+      this.#leading.end(`${from} leads epoch ${epoch}`)
+    this.#unclean = Math.max(this.#unclean, progress.unclean)
+    const had = this.replica.carriedOut
+    const result = this.replica.append({ epoch, before, entries, committed })
+    this.#heardMs = this.#options.node.clock.monotonicMs()
+    this.#supported = from
+    if (this.replica.isWhole && this.replica.carriedOut >= committed) {
+      this.#asOfMs = Math.max(this.#asOfMs, stampMs(asOf))
+      if (result.answer.kind === 'matched' && result.answer.position >= last && this.#options.isEmptied())
+        this.#options.node.store.whenDurable(result.position, () => this.#options.onFilled())
+    }
+    if (this.replica.carriedOut > had) this.onProgress()
+    return result
+  }
+
+  // ── votes ──
+
+  /** `position`: what to wait for before it is told. */
+  vote(candidate: NodeId, epoch: number, dry: boolean): { vote: LogVote; position: number } {
+    const { node } = this.#options
+    const why = this.#whyNoVote(candidate, epoch)
+    const { log } = this.replica
+    const leads = this.#leading?.hasLease === true
+    let position = 0
+    if (why === '' && !dry) {
+      position = log.raiseFence(epoch + 1)
+      if (this.#leading !== undefined) this.#leading.end(`${node.self} has voted for epoch ${epoch + 1}`)
+    }
+    return { vote: { granted: why === '', why, fence: log.fence, end: log.end, leads }, position }
+  }
+
+  #whyNoVote(candidate: NodeId, epoch: number): string {
+    const { node, leaseMs } = this.#options
+    const known = this.#lead?.epoch ?? 0
+    if (known > epoch) return `epoch ${known} has begun`
+    if (!this.isReadable) return 'it is being filled, and has not what it had'
+    if (candidate === this.#supported) return ''
+    if (this.#leading?.hasLease === true) return 'it leads'
+    const nowMs = node.clock.monotonicMs()
+    if (!mayVote(nowMs, this.#heardMs, leaseMs))
+      return `it heard ${this.#supported ?? 'its own start'} ${Math.round(nowMs - this.#heardMs)} ms ago`
+    return ''
+  }
+
+  /** Where this replica's log ends. */
+  get end(): LogPoint {
+    return this.replica.log.end
+  }
+
+  stop(): void {
+    this.#leading?.end('the node stops')
+  }
+}

@@ -1,0 +1,86 @@
+/** Everything that tables with a leader for each partition need on a node, composed. */
+
+import type { Admission } from '../leaderless/admission.ts'
+import type { NodeContext } from '../leaderless/node-context.ts'
+import { localCalls } from '../led/calls.ts'
+import { Challenger } from '../led/challenger.ts'
+import { cutRecords } from '../led/cut-ledger.ts'
+import { Filler } from '../led/filler.ts'
+import { HandOver } from '../led/hand-over.ts'
+import { InSyncKeeper } from '../led/in-sync-keeper.ts'
+import { LedPartitions } from '../led/led-partitions.ts'
+import { LedTables } from '../led/led-tables.ts'
+import { LogKeeper } from '../led/log-keeper.ts'
+import type { Coordination } from './coordination.ts'
+import type { NodeTuning } from './node-config.ts'
+import type { Rebuild } from './rebuild.ts'
+
+export interface LeaderPartsOptions {
+  readonly node: NodeContext
+  readonly coordination: Coordination
+  readonly rebuild: Rebuild
+  readonly admission: Admission
+  readonly tuning: NodeTuning
+  readonly onTrouble: (message: string) => void
+}
+
+export class LeaderParts {
+  readonly partitions: LedPartitions
+  readonly tables: LedTables
+  readonly handOver: HandOver
+  readonly #challenger: Challenger
+  readonly #inSync: InSyncKeeper
+  readonly #filler: Filler
+  readonly #logs: LogKeeper
+
+  constructor({ node, coordination, rebuild, admission, tuning, onTrouble }: LeaderPartsOptions) {
+    const { leaseMs, leaderBeatMs: beatMs, inSyncLagMs: lagMs, logEntriesKept } = tuning
+    this.partitions = new LedPartitions({
+      node,
+      leaseMs,
+      beatMs,
+      isEmptied: (view, partition) => !node.isReady(view, partition),
+      onFilled: (view, partition) => {
+        rebuild.filled(view, partition)
+        rebuild.finishWhenReady(node.catalog)
+      },
+      onCut: (table, entry, unclean) => cutRecords(node, table, entry, unclean),
+      onRows: (table, changes) => node.rows.replaced(table, changes),
+      calls: localCalls(node),
+      onTrouble,
+    })
+    this.tables = new LedTables({ node, partitions: this.partitions, admission })
+    const changing = {
+      node,
+      partitions: this.partitions,
+      beatMs,
+      change: coordination.maps.change.bind(coordination.maps),
+      operation: () => coordination.operation(),
+    }
+    this.handOver = new HandOver(changing)
+    this.#challenger = new Challenger({
+      ...changing,
+      leaseMs,
+      patience: () => coordination.membership.suspicionMultiplier(),
+      onTrouble,
+    })
+    this.#inSync = new InSyncKeeper({ ...changing, lagMs })
+    this.#filler = new Filler(node, this.partitions, onTrouble)
+    this.#logs = new LogKeeper(node.clock, this.partitions, logEntriesKept)
+  }
+
+  start(): void {
+    this.partitions.start()
+    this.#challenger.start()
+    this.#inSync.start()
+    this.#logs.start()
+  }
+
+  stop(): void {
+    this.#challenger.stop()
+    this.#inSync.stop()
+    this.#filler.stop()
+    this.#logs.stop()
+    this.partitions.stop()
+  }
+}
