@@ -4,7 +4,8 @@
 import { parseArguments, type SimArguments, usage } from './node-runner/arguments.ts'
 import { exitCode, missingFaults, runCampaign, verdictCode } from './node-runner/campaign.ts'
 import { listMutants, runMutants } from './node-runner/mutant-runner.ts'
-import { runSeed } from './node-runner/run-seed.ts'
+import { runLedSeed, runSeed } from './node-runner/run-seed.ts'
+import { describeLed, ledOptions } from './scenarios/led-options.ts'
 import { describeOptions, swarmOptions } from './scenarios/swarm-options.ts'
 
 const out = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -28,15 +29,15 @@ async function main(): Promise<number> {
     return 0
   }
   if (given.mutants || given.mutant !== undefined) return runMutants(given.mutant, out)
-  if (given.seed !== undefined) return one(given.seed, given.timeline)
+  if (given.seed !== undefined) return one(given.seed, given)
   if (given.checkDeterminism !== undefined) return determinism(given.from, given.checkDeterminism)
   return many(given)
 }
 
-async function one(seed: number, timeline: boolean): Promise<number> {
-  const options = swarmOptions(seed)
-  note(describeOptions(options))
-  const result = await runSeed(options, timeline ? out : undefined)
+async function one(seed: number, { timeline, led }: SimArguments): Promise<number> {
+  note(led ? describeLed(ledOptions(seed)) : describeOptions(swarmOptions(seed)))
+  const line = timeline ? out : undefined
+  const result = await (led ? runLedSeed(ledOptions(seed), line) : runSeed(swarmOptions(seed), line))
   out(
     `seed ${seed}: ${result.verdict}, trace ${result.traceHash}, ${result.events} events, ${result.operations} operations`,
   )
@@ -63,7 +64,9 @@ async function many(given: SimArguments): Promise<number> {
     ...given,
     onResult: (result, options) => {
       if (result.verdict === 'ok') return
-      note(`${options}\n  ${result.verdict}; replay: npm run sim -- --seed ${result.seed} --timeline`)
+      note(
+        `${options}\n  ${result.verdict}; replay: npm run sim -- --seed ${result.seed}${options.startsWith('led') ? ' --led' : ''} --timeline`,
+      )
       for (const { checker, message } of result.violations.slice(0, 5)) note(`  ${checker}: ${message}`)
     },
   })

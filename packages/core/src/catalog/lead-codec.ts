@@ -23,7 +23,8 @@ export function decodeLead(given: unknown): Lead {
 }
 
 const encodePoint = ({ epoch, position }: LogPoint): Document => [epoch, position]
-const encodeVote = ({ node, end }: Vote): Document => [node, encodePoint(end)]
+const encodeVote = ({ node, end, isEmptied }: Vote): Document =>
+  isEmptied === true ? [node, encodePoint(end), true] : [node, encodePoint(end)]
 
 function encodeEvidence(evidence: Evidence): Document {
   switch (evidence.kind) {
@@ -61,8 +62,9 @@ function lossAt([after, upTo, onlyOn]: readonly unknown[]): PossibleLoss {
 }
 
 function vote(given: unknown): Vote {
-  const [from, end] = list(given)
-  return { node: node(from), end: point(end) }
+  const [from, end, isEmptied] = list(given)
+  const read = { node: node(from), end: point(end) }
+  return isEmptied === true ? { ...read, isEmptied } : read
 }
 
 function point(given: unknown): LogPoint {

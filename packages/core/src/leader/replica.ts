@@ -333,7 +333,8 @@ export class Replica {
 
   /**
    * All rows are here, each in some state between the first page's and the last page's: `shape` is the log that they
-   * were read behind first, `wholeFrom` the last entry that any of them may have in it.
+   * were read behind first, `wholeFrom` the last entry that any of them may have in it, or that this replica may once
+   * have had.
    */
   endLoading(shape: LogShape, wholeFrom: number, epoch: number): Position {
     assert(this.isLoading, 'only while it is being filled')

@@ -4,8 +4,8 @@
  * Mechanism: per follower the position up to which its log is known to be the leader's (`matched`), and the next
  * one to send (`next`), which runs ahead of `matched`: requests are sent before the answers to the ones before them
  * have come. A follower that lacks what stands before is asked from where the logs part (`divergence`); one whose
- * place has been trimmed here needs a snapshot. An answer counts only for the epoch it was asked in, and `matched`
- * never goes back within it: a durable entry does not go away while the leader leads.
+ * place has been trimmed here needs a snapshot. An answer counts only for the epoch it was asked in. `matched` goes back
+ * when a follower says that it lacks what it had: it has been emptied, or the answer is an old one.
  *
  * Invariants: `matched < next`; committed positions go up only; what is committed is by the leader's own epoch, or
  * lies before something that is (`committedTo`).
@@ -156,11 +156,20 @@ export class Replication {
       follower.next = Math.max(follower.next, follower.matched + 1)
       return this.#advance()
     }
-    // Asked from where the logs part, or from what is known to match when that is further: the answer may be old.
+    // From where the logs part. The answer may be an old one: then what is known to be there is sent again, in vain.
     const shared = divergence(log.shape, answer.shape).position
-    const from = Math.max(shared, follower.matched)
-    if (from < answer.first - 1 || from < log.first - 1) follower.needsSnapshot = true
-    else follower.next = from + 1
+    follower.matched = Math.min(follower.matched, shared)
+    if (shared < answer.first - 1 || shared < log.first - 1) follower.needsSnapshot = true
+    else follower.next = shared + 1
+  }
+
+  /** It has another store: nothing that it once acknowledged is known to be there. */
+  forget(node: NodeId): void {
+    const follower = this.#followers.get(node)
+    if (follower === undefined) return
+    follower.matched = 0
+    follower.next = this.#epochFrom
+    follower.needsSnapshot = false
   }
 
   /** No answer came: sent again from what is known. */

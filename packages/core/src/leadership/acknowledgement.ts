@@ -47,6 +47,20 @@ export function copiesPromised({ ack, n, minInSync }: AckRule): number {
   }
 }
 
+/** Logs that are read in a clean election: one of them has every committed entry. Each member of the in-sync set has. */
+export function readersNeeded(rule: AckRule): number {
+  return rule.ack === 'in-sync' ? 1 : Math.max(1, rule.n - copiesPromised(rule) + 1)
+}
+
+/**
+ * Replicas that promise to hear no older leader, the readers among them: more than half, so that two elections, or an
+ * election and a lease, always share one. Of the in-sync set one is enough, since a lease needs all of it.
+ */
+export function votesNeeded(rule: AckRule): number {
+  if (rule.ack === 'in-sync') return 1
+  return Math.max(readersNeeded(rule), Math.floor(rule.n / 2) + 1)
+}
+
 /** Why N replicas cannot give what is asked; undefined when they can. */
 export function whyImpossible({ ack, n, minInSync }: AckRule): string | undefined {
   if (ack === 'one' && n < 2) return 'ack "one" waits for a follower, and a table with n=1 has none'

@@ -7,19 +7,26 @@
  * durable that it takes nothing of older epochs any more: else an old leader could have entries committed behind the
  * back of the reader.
  *
+ * A replica that was emptied answers, too: it makes the promise, and its log counts for nothing.
+ *
  * With fewer answers a successor may lack committed entries: that election is unclean, never made by itself, and
  * says what may be lost.
  * References: PacificA (2008); Kafka KIP-966; Raft (2014), §5.4.1.
  */
 
 import { compareStrings, type NodeId } from '../base/ids.ts'
-import { type AckRule, copiesPromised } from './acknowledgement.ts'
+import { type AckRule, readersNeeded, votesNeeded } from './acknowledgement.ts'
 import { beforeAll, comparePoints, type LogPoint } from './epoch-history.ts'
 
 /** A replica that has fenced older epochs, and the end of its log. */
 export interface Vote {
   readonly node: NodeId
   readonly end: LogPoint
+  /**
+   * It was emptied, and its log is not what it once had: it promises to hear no older leader, and tells nothing of what
+   * was committed.
+   */
+  readonly isEmptied?: boolean | undefined
 }
 
 export interface ElectionQuestion {
@@ -46,20 +53,21 @@ export type Election =
 export function elect({ rule, replicas, inSync, votes, preferred }: ElectionQuestion): Election {
   const known = new Map(votes.filter(({ node }) => replicas.includes(node)).map(vote => [vote.node, vote]))
   const voters = rule.ack === 'in-sync' ? replicas.filter(node => inSync.includes(node)) : replicas
-  const needed = rule.ack === 'in-sync' ? 1 : rule.n - copiesPromised(rule) + 1
-  const heard = voters.filter(node => known.has(node))
-  if (heard.length >= needed && heard.length > 0) {
-    const leader = bestOf(
-      heard.map(node => known.get(node)!),
-      preferred,
-    )!
+  const promised = voters.filter(node => known.has(node))
+  const whole = promised.map(node => known.get(node)!).filter(({ isEmptied }) => isEmptied !== true)
+  const missing = Math.max(votesNeeded(rule) - promised.length, readersNeeded(rule) - whole.length)
+  if (missing <= 0) {
+    const leader = bestOf(whole, preferred)!
     return { kind: 'clean', leader: leader.node, end: leader.end }
   }
   return {
     kind: 'short',
-    missing: needed - heard.length,
-    from: voters.filter(node => !known.has(node)),
-    best: bestOf([...known.values()], preferred),
+    missing,
+    from: voters.filter(node => !whole.some(vote => vote.node === node)),
+    best: bestOf(
+      [...known.values()].filter(({ isEmptied }) => isEmptied !== true),
+      preferred,
+    ),
   }
 }
 
@@ -76,7 +84,7 @@ export function electOver(
   if (short !== undefined) return short
   const members = new Set(sets.flat())
   const best = bestOf(
-    votes.filter(({ node }) => members.has(node)),
+    votes.filter(({ node, isEmptied }) => members.has(node) && isEmptied !== true),
     preferred,
   )!
   return { kind: 'clean', leader: best.node, end: best.end }

@@ -197,7 +197,9 @@ export class Challenger {
     return {
       rule: { ack, minInSync, n: held.partition.replicas.length },
       seenEpoch: epoch,
-      votes: votes.filter(({ granted }) => granted).map(({ node, end }): Vote => ({ node, end })),
+      votes: votes
+        .filter(({ granted }) => granted)
+        .map(({ node, end, emptied }): Vote => (emptied ? { node, end, isEmptied: true } : { node, end })),
       preferred: held.partition.replicas,
     }
   }

@@ -72,7 +72,8 @@ export class Filler {
       if (!reply.more) break
       reply = await page(reply.rows.at(-1)!.key)
     }
-    await durable(store, replica.endLoading(first, reply.shape.last, epoch))
+    // Not before it has everything that its leader had: of that it may have been one of the copies.
+    await durable(store, replica.endLoading(first, reply.last, epoch))
   }
 
   /** The leader's side: rows as they are now, and the log that they stand for. */
@@ -83,28 +84,25 @@ export class Filler {
       const leading = held?.seat.leading
       if (held === undefined || leading === undefined || leading.epoch !== epoch)
         return respond.fail(this.#partitions.notLeading(table, partition))
-      const run = (): void => {
-        const { log, carriedOut } = held.seat.replica
-        const shape = truncated(log.shape, carriedOut)
-        const rows: { key: ByteString; cell: Uint8Array }[] = []
-        const { from, to } = held.partition
-        let size = 0
-        let more = false
-        for (const [key, cell] of store.scan(after === '' ? from : ((after + '\0') as ByteString), to)) {
-          if (size >= bytes) {
-            more = true
-            break
-          }
-          // Read by name: a damaged row is noted, and nobody is filled from here while it is.
-          const known = cell === DAMAGED ? this.#node.rows.read(key) : cell
-          if (known === undefined) continue
-          rows.push({ key, cell: known })
-          size += key.length + known.length
+      // Not under the lease: it may be the very replica whose promise the lease waits for.
+      const { log, carriedOut } = held.seat.replica
+      const shape = truncated(log.shape, carriedOut)
+      const rows: { key: ByteString; cell: Uint8Array }[] = []
+      const { from, to } = held.partition
+      let size = 0
+      let more = false
+      for (const [key, cell] of store.scan(after === '' ? from : ((after + '\0') as ByteString), to)) {
+        if (size >= bytes) {
+          more = true
+          break
         }
-        respond.ok({ rows, more, shape })
+        // Read by name: a damaged row is noted, and nobody is filled from here while it is.
+        const known = cell === DAMAGED ? this.#node.rows.read(key) : cell
+        if (known === undefined) continue
+        rows.push({ key, cell: known })
+        size += key.length + known.length
       }
-      const failed = (error: unknown): void => respond.fail(error)
-      leading.whenServing({ deadline: this.#node.clock.monotonicMs() + PAGE_MS, run, failed })
+      store.whenDurable(store.handed, () => respond.ok({ rows, more, shape, last: log.shape.last }))
     })
   }
 }

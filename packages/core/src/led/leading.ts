@@ -18,7 +18,7 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { NodeId, PeerId } from '../base/ids.ts'
+import type { Incarnation, NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { encodeBody, type LogBody } from '../leader/log-body.ts'
 import type { Replica } from '../leader/replica.ts'
@@ -67,6 +67,8 @@ export class Leading {
   #readers: Reader[] = []
   /** When the newest message that each follower has acknowledged was sent. */
   readonly #sentMs = new Map<NodeId, number>()
+  /** Stores that followers have answered from, the one of now first. */
+  readonly #stores = new Map<NodeId, readonly Incarnation[]>()
   #sets: Partition['writeSets']
   #inSync: readonly NodeId[]
   #isOpen = false
@@ -287,8 +289,9 @@ export class Leading {
   #answered(
     follower: NodeId,
     sentMs: number,
-    { matched, behind }: Omit<LogBeatAnswer, 'fence' | 'unknown'>,
+    { store, matched, behind }: Omit<LogBeatAnswer, 'fence' | 'unknown'>,
   ): void {
+    if (!this.#isOfNow(follower, store)) return
     this.#sentMs.set(follower, Math.max(sentMs, this.#sentMs.get(follower) ?? 0))
     if (behind === undefined) this.replication.answered(follower, { kind: 'matched', position: matched })
     else this.replication.answered(follower, { kind: 'behind', ...behind })
@@ -297,12 +300,14 @@ export class Leading {
     this.#pump()
   }
 
-  /** A follower has every row that this node had when `position` was its last entry. */
-  filled(follower: NodeId, position: number): void {
-    if (this.#ended) return
-    this.replication.snapshotTaken(follower, position)
-    this.#advance()
-    this.#pump()
+  /** Is it from the store that the follower has now? Answers of one that was lost may still be on their way. */
+  #isOfNow(follower: NodeId, store: Incarnation): boolean {
+    const known = this.#stores.get(follower) ?? []
+    if (known[0] === store) return true
+    if (known.includes(store)) return false
+    this.#stores.set(follower, [store, ...known])
+    if (known.length > 0) this.replication.forget(follower)
+    return true
   }
 
   #fenced(fence: number): void {

@@ -155,8 +155,8 @@ export class LedPartitions {
       const { answer, position } = held.seat.append(from as string as NodeId, request, request.entries)
       const reply =
         answer.kind === 'matched'
-          ? { matched: answer.position, behind: undefined }
-          : { matched: 0, behind: { shape: answer.shape, first: answer.first } }
+          ? { store: store.incarnation, matched: answer.position, behind: undefined }
+          : { store: store.incarnation, matched: 0, behind: { shape: answer.shape, first: answer.first } }
       store.whenDurable(position, () => respond.ok(reply))
     })
     rpc.handle(logBeatMessage, ({ beats }, respond, from) => {
@@ -170,7 +170,7 @@ export class LedPartitions {
         if (held !== undefined) return held.seat.vote(candidate, epoch, dry)
         const end = { epoch: 0, position: 0 }
         const why = `${node.self} does not keep the partition`
-        return { vote: { granted: false, why, fence: 0, end, leads: false }, position: 0 }
+        return { vote: { granted: false, why, fence: 0, end, emptied: true, leads: false }, position: 0 }
       })
       const last = Math.max(0, ...votes.map(({ position }) => position))
       store.whenDurable(last, () => respond.ok({ votes: votes.map(({ vote }) => vote) }))
@@ -196,13 +196,14 @@ export class LedPartitions {
   }
 
   #beaten(from: NodeId, beat: LogBeat): { answer: LogBeatAnswer; position: number } {
-    const nothing = { matched: 0, behind: undefined, fence: 0, unknown: false }
+    const store = this.#options.node.store.incarnation
+    const nothing = { store, matched: 0, behind: undefined, fence: 0, unknown: false }
     const held = this.find(beat.table, beat.partition)
     if (held === undefined) return { answer: { ...nothing, unknown: true }, position: 0 }
     try {
       const { answer, position } = held.seat.append(from, beat, [])
-      if (beat.load) this.onLoad(held, from)
       if (answer.kind === 'matched') return { answer: { ...nothing, matched: answer.position }, position }
+      if (beat.load) this.onLoad(held, from)
       const { shape, first } = answer
       return { answer: { ...nothing, behind: { shape, first } }, position }
     } catch (error) {

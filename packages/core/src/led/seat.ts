@@ -6,8 +6,8 @@
  * (`mayVote`); they are not kept on disk, so a process that starts answers nothing for one lease. The candidate that a
  * seat last supported may ask at once: a leader that asks for votes has begun anew, and leads no more by the old one.
  *
- * A replica that was emptied, by the loss of its store or to be filled anew, votes for nobody until it has everything
- * that its leader had when it began to have something again: what it told others that it had is not there any more.
+ * A replica that was emptied, by the loss of its store or to be filled anew, promises like any other, and says that its
+ * log counts for nothing, until it has everything that its leader had when it began to have something again.
  *
  * Invariants: a vote is told when its fence is durable, and its end is what the log ends with from then on; an epoch is
  * begun once: never by a process that finds entries of it in its log.
@@ -194,14 +194,14 @@ export class Seat {
       position = log.raiseFence(epoch + 1)
       if (this.#leading !== undefined) this.#leading.end(`${node.self} has voted for epoch ${epoch + 1}`)
     }
-    return { vote: { granted: why === '', why, fence: log.fence, end: log.end, leads }, position }
+    const emptied = !this.isReadable
+    return { vote: { granted: why === '', why, fence: log.fence, end: log.end, emptied, leads }, position }
   }
 
   #whyNoVote(candidate: NodeId, epoch: number): string {
     const { node, leaseMs } = this.#options
     const known = this.#lead?.epoch ?? 0
     if (known > epoch) return `epoch ${known} has begun`
-    if (!this.isReadable) return 'it is being filled, and has not what it had'
     if (candidate === this.#supported) return ''
     if (this.#leading?.hasLease === true) return 'it leads'
     const nowMs = node.clock.monotonicMs()

@@ -39,7 +39,10 @@ export class LeaderParts {
       node,
       leaseMs,
       beatMs,
-      isEmptied: (view, partition) => !node.isReady(view, partition),
+      // A store that the cluster does not know yet is one that was lost: what it held was another one's promise.
+      isEmptied: (view, partition) =>
+        node.catalog.member(node.self)?.incarnation !== node.store.incarnation ||
+        !node.isReady(view, partition),
       onFilled: (view, partition) => {
         rebuild.filled(view, partition)
         rebuild.finishWhenReady(node.catalog)

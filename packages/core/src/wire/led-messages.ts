@@ -1,6 +1,6 @@
 /** Messages of tables with one leader per partition: of clients, and between its replicas. */
 
-import type { ByteString, OperationId } from '../base/ids.ts'
+import type { ByteString, Incarnation, OperationId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { ACKNOWLEDGEMENTS } from '../leadership/acknowledgement.ts'
 import { message, receiptSchema, rowAddress } from './messages.ts'
@@ -48,7 +48,12 @@ export type ChangeReply = s.Shaped<typeof changeMessage.reply>
 
 /** What a log says of itself when what stands before is not in it. */
 const behind = s.record({ shape, first: s.count })
-const answerFields = { matched: s.count, behind: s.optional(behind) } as const
+/** `store`: what it keeps the log in; what another one acknowledged is not there. */
+const answerFields = {
+  store: s.fixed<Incarnation>(8),
+  matched: s.count,
+  behind: s.optional(behind),
+} as const
 const answer = s.record(answerFields)
 
 const progress = {
@@ -119,6 +124,8 @@ export const logVoteMessage = message(
         /** The epoch promised to. */
         fence: s.count,
         end: point,
+        /** It was emptied: its log is not what it once had. */
+        emptied: s.flag,
         /** It leads the partition itself, and is sure of that. */
         leads: s.flag,
       }),
@@ -136,8 +143,9 @@ export const logRowsMessage = message(
   s.record({
     rows: s.list(s.record({ key: rowKey, cell: s.bytes(limits.cellBytesMax) }), 100_000),
     more: s.flag,
-    /** The log of the leader up to what its rows stand for. */
+    /** The log of the leader up to what its rows stand for, and its end. */
     shape,
+    last: s.count,
   }),
 )
 

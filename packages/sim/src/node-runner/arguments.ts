@@ -13,6 +13,7 @@ export interface SimArguments {
   readonly mutants: boolean
   readonly listMutants: boolean
   readonly keepGoing: boolean
+  readonly led: boolean
   readonly help: boolean
 }
 
@@ -22,6 +23,7 @@ export const usage = `npm run sim -- [options]
   --seed N                run one seed
   --timeline              print who did what, and when
   --json                  print the sum as JSON
+  --led                   only runs over tables with leaders, for every seed (by default for every third, beside the others)
   --keep-going            do not stop at the first seed that fails
   --check-determinism N   run N seeds twice and compare their trace hashes
   --list-mutants          name the seeded bugs
@@ -43,6 +45,7 @@ export function parseArguments(argv: readonly string[]): SimArguments {
       mutants: { type: 'boolean', default: false },
       'list-mutants': { type: 'boolean', default: false },
       'keep-going': { type: 'boolean', default: false },
+      led: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -57,6 +60,7 @@ export function parseArguments(argv: readonly string[]): SimArguments {
     mutants: values.mutants,
     listMutants: values['list-mutants'],
     keepGoing: values['keep-going'],
+    led: values.led,
     help: values.help,
   }
 }

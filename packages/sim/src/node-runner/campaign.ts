@@ -2,9 +2,10 @@
 
 import type { FaultCounts, FaultKind } from '../faults/fault-kinds.ts'
 import { faultKinds, noFaults } from '../faults/fault-kinds.ts'
+import { describeLed, ledOptions } from '../scenarios/led-options.ts'
 import type { SwarmResult, Verdict } from '../scenarios/swarm.ts'
 import { describeOptions, type SwarmOverrides, swarmOptions } from '../scenarios/swarm-options.ts'
-import { runSeed } from './run-seed.ts'
+import { runLedSeed, runSeed } from './run-seed.ts'
 
 export interface Campaign {
   seeds: number
@@ -34,6 +35,8 @@ export interface CampaignOptions {
   readonly from: number
   readonly seeds: number
   readonly keepGoing: boolean
+  /** Only runs over tables with leaders. */
+  readonly led: boolean
   readonly overrides?: SwarmOverrides
   readonly onResult?: (result: SwarmResult, options: string) => void
 }
@@ -56,12 +59,16 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   const began = process.hrtime.bigint()
   let hash = 0
   for (let seed = options.from; seed < options.from + options.seeds; seed++) {
-    const chosen = swarmOptions(seed, options.overrides)
-    const result = await runSeed(chosen)
-    hash = (Math.imul(hash, 31) + Number.parseInt(result.traceHash.slice(0, 8), 16)) >>> 0
-    add(sum, result)
-    options.onResult?.(result, describeOptions(chosen))
-    if (result.verdict !== 'ok' && !options.keepGoing) break
+    let failed = false
+    for (const { run, description } of runsOf(seed, options)) {
+      const result = await run()
+      hash = (Math.imul(hash, 31) + Number.parseInt(result.traceHash.slice(0, 8), 16)) >>> 0
+      add(sum, result)
+      options.onResult?.(result, description)
+      failed ||= result.verdict !== 'ok'
+    }
+    sum.seeds++
+    if (failed && !options.keepGoing) break
   }
   sum.realSeconds = Number(process.hrtime.bigint() - began) / 1e9
   sum.speedup = Math.round(sum.simulatedSeconds / sum.realSeconds)
@@ -69,8 +76,28 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   return sum
 }
 
+/** Tables with leaders have a run of their own, with every so many seeds. */
+const LED_EVERY = 3
+
+interface Run {
+  readonly run: () => Promise<SwarmResult>
+  readonly description: string
+}
+
+function runsOf(seed: number, { overrides, led }: CampaignOptions): Run[] {
+  const runs: Run[] = []
+  if (!led) {
+    const chosen = swarmOptions(seed, overrides)
+    runs.push({ run: () => runSeed(chosen), description: describeOptions(chosen) })
+  }
+  if (led || seed % LED_EVERY === 0) {
+    const chosen = ledOptions(seed)
+    runs.push({ run: () => runLedSeed(chosen), description: describeLed(chosen) })
+  }
+  return runs
+}
+
 function add(sum: Campaign, result: SwarmResult): void {
-  sum.seeds++
   sum.simulatedSeconds += result.simulatedMs / 1_000
   sum.events += result.events
   sum.operations += result.operations

@@ -1,10 +1,23 @@
 /** Runs one seed under Node: real draining of promises, and rejections nobody waited for counted as failures. */
 
-import { runSwarm, type SwarmResult } from '../scenarios/swarm.ts'
+import type { LedOptions } from '../scenarios/led-options.ts'
+import { runLed } from '../scenarios/led-run.ts'
+import { runSwarm, type SwarmHost, type SwarmResult } from '../scenarios/swarm.ts'
 import type { SwarmOptions } from '../scenarios/swarm-options.ts'
 import { drain } from './drain.ts'
 
-export async function runSeed(options: SwarmOptions, line?: (line: string) => void): Promise<SwarmResult> {
+export function runSeed(options: SwarmOptions, line?: (line: string) => void): Promise<SwarmResult> {
+  return watched(host => runSwarm(options, host), line)
+}
+
+export function runLedSeed(options: LedOptions, line?: (line: string) => void): Promise<SwarmResult> {
+  return watched(host => runLed(options, host), line)
+}
+
+async function watched(
+  run: (host: SwarmHost) => Promise<SwarmResult>,
+  line: ((line: string) => void) | undefined,
+): Promise<SwarmResult> {
   let fail: (error: unknown) => void = () => {}
   const onRejection = (error: unknown): void => fail(error)
   process.on('unhandledRejection', onRejection)
@@ -12,7 +25,7 @@ export async function runSeed(options: SwarmOptions, line?: (line: string) => vo
     const watch = (report: (error: unknown) => void): void => {
       fail = report
     }
-    return await runSwarm(options, { drain, line, watch })
+    return await run({ drain, line, watch })
   } finally {
     process.off('unhandledRejection', onRejection)
   }
