@@ -1,4 +1,4 @@
-// npm run bench -- [--json] [--seconds 3] [--rows 1000000] [--moved 200000] [--only movement|postgresql|…]
+// npm run bench -- [--json] [--seconds 3] [--rows 1000000] [--moved 200000] [--only movement] [--only quorate,postgresql]
 // Quorate beside the machine's own limits and beside its peers, in one run. Nothing here passes or fails:
 // it reports, and the ratios at the end are what to quote.
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -30,8 +30,10 @@ const concurrencies = [1, 64, 256]
 const directory = mkdtempSync(join(tmpdir(), 'quorate-bench-'))
 const say = text => process.stderr.write(`${text}\n`)
 
+const only = values.only?.toLowerCase().split(',')
+
 async function step(name, run) {
-  if (values.only !== undefined && !name.toLowerCase().startsWith(values.only.toLowerCase())) return null
+  if (only !== undefined && !only.some(begin => name.toLowerCase().startsWith(begin))) return null
   say(`${name} …`)
   try {
     return await run()

@@ -44,5 +44,5 @@ it('a name that is not there is an error which lists those that are', async () =
   expect(story.stderr).toContain('read-your-writes, monotonic-reads, cross-region-sync-tax')
   const setting = await quorate(['lab', 'run', 'monotonic-reads', '--setting', 'nothing'])
   expect(setting.code).toBe(5)
-  expect(setting.stderr).toContain('any-replica, one-replica, quorum')
+  expect(setting.stderr).toContain('any-replica, write-all, one-replica, quorum')
 })

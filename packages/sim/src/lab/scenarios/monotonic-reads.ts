@@ -22,6 +22,13 @@ export const monotonicReadsScenario: Scenario = {
       replication: { n: 3, w: 1, r: 1 },
     },
     {
+      label: 'write-all',
+      explained:
+        'w=3, r=1: Ann is told when all three have it, but Bob reads while the write is still under way.',
+      expected: 'broken',
+      replication: { n: 3, w: 3, r: 1 },
+    },
+    {
       label: 'one-replica',
       explained: 'w=1, r=1, but all of Bob’s requests go to n1. Holds while n1 lives, and no longer.',
       expected: 'holds',
@@ -38,13 +45,14 @@ export const monotonicReadsScenario: Scenario = {
   async act(stage, { sticky = false }) {
     const bobAt = (node: NodeName): NodeName => (sticky ? 'n1' : node)
     stage.lag('n1', 'n3', LAG_MS)
-    await stage.write('Ann', 'n1', 'post', 1)
+    const writing = stage.write('Ann', 'n1', 'post', 1)
     for (const node of ['n1', 'n3', 'n1'] as const) {
       await stage.pause(30)
       await stage.read('Bob', bobAt(node), 'post')
     }
+    await writing
   },
   check: monotonicReads,
   advice:
-    'Choose w + r > n (n=3, w=2, r=2) for writes that are waited for; with r=1 only a reader who stays on one replica never goes back.',
+    'Choose n=3, w=2, r=2, with readRepair: blocking where reads may meet writes still under way; with r=1 only a reader who stays on one replica never goes back, whatever w is.',
 }
