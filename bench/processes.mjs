@@ -37,7 +37,8 @@ export function forkUp(file, args, execArgv = []) {
   })
 }
 
-export const spawnQuiet = (command, args) => keep(spawn(command, args, { stdio: 'ignore' }))
+export const spawnQuiet = (command, args, options = {}) =>
+  keep(spawn(command, args, { ...options, stdio: 'ignore' }))
 
 export async function endChild(child) {
   if (child.exitCode !== null || child.signalCode !== null) return

@@ -1,4 +1,4 @@
-// npm run bench -- [--json] [--seconds 3] [--rows 1000000] [--moved 200000] [--only movement]
+// npm run bench -- [--json] [--seconds 3] [--rows 1000000] [--moved 200000] [--only movement] [--only quorate,postgresql]
 // Quorate beside the machine's own limits and beside its peers, in one run. Nothing here passes or fails:
 // it reports, and the ratios at the end are what to quote.
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -11,6 +11,7 @@ import { benchMovement } from './movement.mjs'
 import { movementLines, movementRatios } from './movement-report.mjs'
 import { benchEtcd, benchRedis } from './peers.mjs'
 import { benchPlanning } from './planning.mjs'
+import { benchPostgresql } from './postgresql.mjs'
 import { endAll } from './processes.mjs'
 import { benchMemory, benchQuorate } from './quorate.mjs'
 
@@ -29,8 +30,10 @@ const concurrencies = [1, 64, 256]
 const directory = mkdtempSync(join(tmpdir(), 'quorate-bench-'))
 const say = text => process.stderr.write(`${text}\n`)
 
+const only = values.only?.toLowerCase().split(',')
+
 async function step(name, run) {
-  if (values.only === 'movement' && !name.startsWith('movement')) return null
+  if (only !== undefined && !only.some(begin => name.toLowerCase().startsWith(begin))) return null
   say(`${name} …`)
   try {
     return await run()
@@ -61,6 +64,9 @@ try {
     benchRedis(directory, concurrencies, seconds),
   )
   result.etcd = await step('etcd, three nodes', () => benchEtcd(directory, concurrencies, seconds))
+  result.postgresql = await step('PostgreSQL, one synchronous standby', () =>
+    benchPostgresql(join(directory, 'postgresql'), concurrencies, seconds),
+  )
   result.millionRows =
     Number(values.rows) > 0
       ? await step(`${values.rows} rows on one node`, () =>
@@ -82,6 +88,7 @@ const ratio = (a, b) => (a && b ? round(a.opsPerSecond / b.opsPerSecond) : null)
 result.ratios = {
   'put W=2 @256 / etcd put @256 (aim >= 10)': ratio(result.quorate?.put[256], result.etcd?.put[256]),
   'put W=2 @256 / Redis WAIT 1 @256 (aim >= 2)': ratio(result.quorate?.put[256], result.redis?.put[256]),
+  'put W=2 @64 / PostgreSQL upsert @64': ratio(result.quorate?.put[64], result.postgresql?.put[64]),
   'get R=1 @256 / bare echo @256 (aim >= 0.5)': ratio(result.quorate?.getOne[256], result.echo?.[256]),
   'put W=2 @256 / bare store commit @256': ratio(result.quorate?.put[256], result.storeCommit?.[256]),
   ...movementRatios(result.movement, result.storeCommit),
@@ -104,7 +111,7 @@ else {
       ['getTwo', 'get R=2'],
     ])
       line(`Quorate ${name} @${c}`, result.quorate?.[key][c])
-  for (const peer of ['redis', 'etcd'])
+  for (const peer of ['redis', 'etcd', 'postgresql'])
     for (const c of concurrencies)
       for (const key of ['put', 'get']) line(`${peer} ${key} @${c}`, result[peer]?.[key][c])
   if (result.quorate)

@@ -6,7 +6,7 @@ import { addClusterCommands } from './program/cluster.ts'
 import { addDataCommands } from './program/data.ts'
 import { addNodeCommands } from './program/nodes.ts'
 import { addOperations } from './program/operations.ts'
-import { addPlans } from './program/plans.ts'
+import { addLab, addPlans } from './program/plans.ts'
 
 export function buildProgram(result: ProgramResult): Command {
   const program = new Command('quorate')
@@ -34,6 +34,7 @@ In a checkout: npx quorate …`,
   addDataCommands(program, result)
   program.commandsGroup('Without a cluster:')
   addPlans(program, result)
+  addLab(program, result)
   program.commandsGroup('Looking and mending:')
   addOperations(program, result)
   program.commandsGroup('Members and movement:')

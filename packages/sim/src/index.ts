@@ -2,6 +2,10 @@
 
 export type { Evidence, Violation } from './checkers/evidence.ts'
 export { type FaultCounts, type FaultKind, faultKinds } from './faults/fault-kinds.ts'
+export { type LabHost, runSetting, type SettingResult } from './lab/run-setting.ts'
+export type { Scenario, Setting } from './lab/scenario.ts'
+export { scenarios } from './lab/scenarios.ts'
+export { type Step, timeText } from './lab/timeline.ts'
 export { runSwarm, type SwarmHost, type SwarmResult, type Verdict } from './scenarios/swarm.ts'
 export {
   describeOptions,

@@ -1,4 +1,4 @@
-/** Plans: what would change, computed before anything is done. */
+/** What needs no cluster: plans computed before anything is done, and the lab. */
 
 import type { Command } from 'commander'
 import { integer } from '../arguments.ts'
@@ -30,5 +30,26 @@ export function addPlans(program: Command, result: ProgramResult): void {
     .action(async options => {
       const { planMovement } = await import('../commands/plan-movement.ts')
       result.exitCode = await planMovement(outputOf(options), options)
+    })
+}
+
+export function addLab(program: Command, result: ProgramResult): void {
+  const lab = program
+    .command('lab')
+    .description('stories of what settings break and what they hold, in simulated time')
+  outputOptions(lab.command('list'))
+    .description('the stories that there are')
+    .action(async options => (await import('../commands/lab.ts')).listLab(outputOf(options)))
+  outputOptions(lab.command('run').argument('<name>'))
+    .description(
+      'plays a story under each of its settings: timeline, then the verdict of its checker; exit code 10 when a setting did not do what it is expected to',
+    )
+    .option('--seed <count>', 'the same seed, the same timeline', integer('--seed'), 1)
+    .option('--setting <label>', 'only this one')
+    .action(async (name, options) => {
+      const { runLab } = await import('../commands/lab.ts')
+      // Also into a pipe it is a text to be read, unless something else is asked for.
+      const output = outputOf({ ...options, output: options.output ?? 'table' })
+      result.exitCode = await runLab(output, name, options)
     })
 }

@@ -77,6 +77,8 @@ export class SimNetwork {
   /** `from>to` → when the last frame of that link arrives. */
   readonly #lastArrivalUs = new Map<string, number>()
   readonly #cuts = new Set<string>()
+  /** `from>to` → what this link takes beyond the common delay. */
+  readonly #extraDelayMs = new Map<string, number>()
   delivered = 0
 
   constructor(options: SimNetworkOptions) {
@@ -111,6 +113,11 @@ export class SimNetwork {
     if (endpoint === undefined || (only !== undefined && only !== endpoint)) return
     this.#endpoints.delete(peer)
     for (const other of [...this.#endpoints.values()]) this.#refused(other, peer)
+  }
+
+  /** Makes one direction slower than the others, from the next frame on; 0: no slower. */
+  slow(from: string, to: string, extraMs: number): void {
+    this.#extraDelayMs.set(`${from}>${to}`, extraMs)
   }
 
   /** Cuts one direction. */
@@ -164,6 +171,7 @@ export class SimNetwork {
     const { simulation } = from.machine
     let delayMs =
       conditions.delayMinMs + randomUnit(this.#random) * (conditions.delayMaxMs - conditions.delayMinMs)
+    delayMs += this.#extraDelayMs.get(link) ?? 0
     if (conditions.tailChance > 0 && randomChance(this.#random, conditions.tailChance)) {
       delayMs += randomUnit(this.#random) * conditions.tailMs
       this.#options.onFault?.('message delay')

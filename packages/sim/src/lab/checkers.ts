@@ -1,0 +1,82 @@
+/**
+ * The lab's checkers: pure functions of what clients did and were told. They know nothing of the setting
+ * that was run, nor of what it is expected to do.
+ *
+ * Reference: Terry et al., "Session Guarantees for Weakly Consistent Replicated Data" (PDIS 1994).
+ */
+
+import { type LabEvent, type LabRead, type LabWrite, timeText } from './timeline.ts'
+
+export interface Verdict {
+  /** Undecided: there was nothing to compare, which is neither a proof nor a finding. */
+  readonly verdict: 'holds' | 'broken' | 'undecided'
+  /** What was checked, as a sentence that is true or not. */
+  readonly claim: string
+  /** Where it was not so; or what was looked at, when it held. */
+  readonly evidence: readonly string[]
+}
+
+const reads = (history: readonly LabEvent[]): LabRead[] => history.filter(event => event.kind === 'read')
+const writes = (history: readonly LabEvent[]): LabWrite[] => history.filter(event => event.kind === 'write')
+
+const seen = (read: LabRead): string => (read.version === undefined ? 'nothing' : `version ${read.version}`)
+
+function judge(claim: string, violations: readonly string[], compared: number, what: string): Verdict {
+  if (compared === 0) return { verdict: 'undecided', claim, evidence: ['nothing to compare'] }
+  if (violations.length > 0) return { verdict: 'broken', claim, evidence: violations }
+  return { verdict: 'holds', claim, evidence: [`${compared} ${what}`] }
+}
+
+/** A read that begins after its reader's own write was acknowledged sees that write or a newer one. */
+export function readYourWrites(history: readonly LabEvent[]): Verdict {
+  const violations: string[] = []
+  let pairs = 0
+  for (const read of reads(history)) {
+    for (const write of writes(history)) {
+      if (write.who !== read.who || write.key !== read.key) continue
+      if (write.outcome !== 'acknowledged' || write.returnMs > read.callMs) continue
+      pairs++
+      if ((read.version ?? 0) >= write.version) continue
+      violations.push(
+        `${read.who} was told at ${timeText(write.returnMs)} that ${write.key} is stored (version ${write.version}), and found ${seen(read)} at ${timeText(read.returnMs)}`,
+      )
+    }
+  }
+  const claim = 'Whoever was told that a write is stored finds it in every later read.'
+  return judge(claim, violations, pairs, 'pairs of an own write and a later read, all in order')
+}
+
+/** A read that begins after another one of the same reader ended sees nothing older. */
+export function monotonicReads(history: readonly LabEvent[]): Verdict {
+  const violations: string[] = []
+  let pairs = 0
+  const all = reads(history)
+  for (const [i, later] of all.entries()) {
+    const earlier = all.slice(0, i).findLast(read => read.who === later.who && read.key === later.key)
+    if (earlier === undefined || earlier.returnMs > later.callMs) continue
+    pairs++
+    if ((later.version ?? 0) >= (earlier.version ?? 0)) continue
+    violations.push(
+      `${later.who} saw ${earlier.key} with ${seen(earlier)} at ${timeText(earlier.returnMs)}, and with ${seen(later)} at ${timeText(later.returnMs)}`,
+    )
+  }
+  const claim = 'Whoever reads twice does not go back in time.'
+  return judge(claim, violations, pairs, 'pairs of consecutive reads, all in order')
+}
+
+/** No acknowledged write took a round trip between the regions. */
+export function withinRegion(roundTripMs: number): (history: readonly LabEvent[]) => Verdict {
+  return history => {
+    const done = writes(history).filter(write => write.outcome === 'acknowledged')
+    const took = done.map(write => write.returnMs - write.callMs).sort((a, b) => a - b)
+    const slow = took.filter(ms => ms >= roundTripMs)
+    const claim = `A write is acknowledged in less than the ${roundTripMs} ms of a round trip between the regions.`
+    const middle = took[Math.floor(took.length / 2)] ?? 0
+    const figures = `${middle.toFixed(1)} ms median (${(took[0] ?? 0).toFixed(1)} to ${(took.at(-1) ?? 0).toFixed(1)} ms)`
+    const violations =
+      slow.length === 0
+        ? []
+        : [`${slow.length} of ${took.length} writes waited for the other region: ${figures}`]
+    return judge(claim, violations, took.length, `writes: ${figures}`)
+  }
+}

@@ -1,0 +1,77 @@
+/** Every setting does what it is expected to, under several seeds, and the same twice; checkers catch and pass. */
+
+import { expect, test } from 'vitest'
+import { drain } from '../node-runner/drain.ts'
+import { monotonicReads, readYourWrites, withinRegion } from './checkers.ts'
+import { runSetting } from './run-setting.ts'
+import { scenarios } from './scenarios.ts'
+import { type LabEvent, timeText } from './timeline.ts'
+
+for (const scenario of scenarios) {
+  test.each(scenario.settings)(`${scenario.name}, $label: $expected, whatever the seed`, async setting => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const found = await runSetting(scenario, setting, { seed, drain })
+      expect(found, JSON.stringify(found, null, 1)).toMatchObject({
+        verdict: setting.expected,
+        asExpected: true,
+      })
+    }
+  })
+
+  test(`${scenario.name}: one setting breaks and one holds, and the timeline is a function of the seed`, async () => {
+    const expected = new Set(scenario.settings.map(setting => setting.expected))
+    expect([...expected].sort()).toEqual(['broken', 'holds'])
+    const run = () => runSetting(scenario, scenario.settings[0]!, { seed: 7, drain })
+    expect(await run()).toEqual(await run())
+  })
+}
+
+const write = (who: string, version: number, callMs: number, returnMs: number): LabEvent => ({
+  kind: 'write',
+  who,
+  key: 'k',
+  version,
+  callMs,
+  returnMs,
+  outcome: 'acknowledged',
+})
+const read = (who: string, version: number | undefined, callMs: number, returnMs: number): LabEvent => ({
+  kind: 'read',
+  who,
+  key: 'k',
+  version,
+  callMs,
+  returnMs,
+})
+
+test('readYourWrites: only own, acknowledged writes that ended before the read count', () => {
+  expect(readYourWrites([write('a', 1, 0, 5), read('a', undefined, 6, 7)]).verdict).toBe('broken')
+  expect(readYourWrites([write('a', 2, 0, 5), read('a', 1, 6, 7)]).verdict).toBe('broken')
+  expect(readYourWrites([write('a', 1, 0, 5), read('a', 2, 6, 7)]).verdict).toBe('holds')
+  const others = [write('a', 1, 0, 5), read('a', 1, 6, 7), write('b', 2, 0, 5), read('a', 1, 6, 7)]
+  expect(readYourWrites(others).verdict).toBe('holds')
+  const overlapping = [write('a', 1, 0, 5), read('a', 1, 6, 7), read('a', undefined, 3, 9)]
+  expect(readYourWrites(overlapping).verdict).toBe('holds')
+})
+
+test('monotonicReads: going back is broken, by the same reader only', () => {
+  expect(monotonicReads([read('a', 1, 0, 1), read('a', undefined, 2, 3)]).verdict).toBe('broken')
+  expect(monotonicReads([read('a', 1, 0, 1), read('a', 2, 2, 3)]).verdict).toBe('holds')
+  const two = [read('a', 2, 0, 1), read('b', 1, 2, 3), read('a', 2, 4, 5)]
+  expect(monotonicReads(two).verdict).toBe('holds')
+})
+
+test('withinRegion: one slow write is enough', () => {
+  expect(withinRegion(80)([write('a', 1, 0, 79)]).verdict).toBe('holds')
+  expect(withinRegion(80)([write('a', 1, 0, 2), write('a', 2, 3, 83)]).verdict).toBe('broken')
+})
+
+test('a run in which nothing was compared proves nothing: neither way', () => {
+  for (const check of [readYourWrites, monotonicReads, withinRegion(80)])
+    expect(check([]).verdict).toBe('undecided')
+})
+
+test('times are told in minutes, seconds and milliseconds', () => {
+  expect(timeText(120.9)).toBe('00:00.120')
+  expect(timeText(61_005)).toBe('01:01.005')
+})

@@ -1,0 +1,34 @@
+/** What a scenario is: a question, the settings that answer it differently, and the checker that judges. */
+
+import type { Level } from '@quorate/client/pure'
+import type { TableSpecification } from '@quorate/core'
+import type { Verdict } from './checkers.ts'
+import type { Stage } from './stage.ts'
+import type { LabEvent } from './timeline.ts'
+
+export interface Setting {
+  /** One word: `--setting LABEL`. */
+  readonly label: string
+  /** In words a newcomer reads. */
+  readonly explained: string
+  readonly expected: 'holds' | 'broken'
+  /** Everything that a story may do differently; a new kind of setting is a field here. */
+  readonly replication: TableSpecification['replication']
+  readonly w?: Level
+  readonly r?: Level
+  /** All requests of a person go to one node. */
+  readonly sticky?: boolean
+}
+
+export interface Scenario {
+  readonly name: string
+  readonly question: string
+  /** What is set up, before anything happens. */
+  readonly scene: readonly string[]
+  readonly settings: readonly Setting[]
+  /** Acts, and writes down what happens. Fails only when something does that the scene does not allow for. */
+  readonly act: (stage: Stage, setting: Setting) => Promise<void>
+  readonly check: (history: readonly LabEvent[]) => Verdict
+  /** Which setting of a table to choose, in one sentence. */
+  readonly advice: string
+}

@@ -1,0 +1,65 @@
+/** What happened in one run, in words a newcomer reads, and the history that its checker judges. */
+
+export interface Step {
+  /** Simulated, from the beginning of the story. */
+  readonly atMs: number
+  readonly who: string
+  readonly what: string
+}
+
+export interface LabWrite {
+  readonly kind: 'write'
+  readonly who: string
+  readonly key: string
+  /** Grows with each write of a key, from 1. */
+  readonly version: number
+  readonly callMs: number
+  readonly returnMs: number
+  /** Unknown: the writer gave up, and the write may be there or not. */
+  readonly outcome: 'acknowledged' | 'unknown' | 'refused'
+}
+
+export interface LabRead {
+  readonly kind: 'read'
+  readonly who: string
+  readonly key: string
+  /** Undefined: there was no row. */
+  readonly version: number | undefined
+  readonly callMs: number
+  readonly returnMs: number
+}
+
+export type LabEvent = LabWrite | LabRead
+
+export class Timeline {
+  readonly steps: Step[] = []
+  /** In the order of their ends. */
+  readonly history: LabEvent[] = []
+  readonly #nowMs: () => number
+  #beganMs = 0
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+  }
+
+  /** The story begins now: what was before was setting up. */
+  begin(): void {
+    this.#beganMs = this.#nowMs()
+  }
+
+  get nowMs(): number {
+    return this.#nowMs() - this.#beganMs
+  }
+
+  step(who: string, what: string): void {
+    this.steps.push({ atMs: this.nowMs, who, what })
+  }
+}
+
+/** `00:01.250`: minutes, seconds and milliseconds of the story. */
+export function timeText(ms: number): string {
+  const whole = Math.floor(ms)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const milliseconds = String(whole % 1_000).padStart(3, '0')
+  return `${two(Math.floor(whole / 60_000))}:${two(Math.floor(whole / 1_000) % 60)}.${milliseconds}`
+}
