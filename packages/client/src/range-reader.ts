@@ -118,7 +118,16 @@ export class RangeReader {
       () => this.#edge(lane.start, lane.end),
       ({ from, to, version }) => {
         asked = { from: lane.start > from ? lane.start : from, to: lane.end < to ? lane.end : to }
-        return { table: this.#table as number, mapVersion: version, level, hops: 0, ...asked, reverse, limit }
+        return {
+          table: this.#table as number,
+          mapVersion: version,
+          level,
+          hops: 0,
+          ...asked,
+          reverse,
+          limit,
+          session: undefined,
+        }
       },
       this.#options,
       false,

@@ -209,6 +209,7 @@ test('a range beyond its partition is refused', async () => {
           to,
           reverse: false,
           limit: 10,
+          session: undefined,
         },
         1_000,
       )

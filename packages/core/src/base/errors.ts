@@ -39,6 +39,10 @@ export const ERROR_CODES = [
   'WRONG_CLUSTER',
   'NOT_FOUND',
   'INTERNAL',
+  'BAD_SESSION',
+  'SESSION_NOT_REACHED',
+  'SESSION_FULL',
+  'SESSION_ROLLED_BACK',
 ] as const
 
 export type ErrorCode = (typeof ERROR_CODES)[number]
@@ -89,6 +93,7 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DAMAGED_CELL',
   'UNREACHABLE',
   'CONFLICT',
+  'SESSION_NOT_REACHED',
 ])
 
 export function isQuorateError(value: unknown): value is QuorateError {

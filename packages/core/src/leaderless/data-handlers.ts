@@ -224,7 +224,8 @@ export class DataHandlers {
       void gatherParts(writePartsOf(view.descriptor), readPart)
         .then(answers => {
           const receipts = answers.map(({ receipt }) => receipt)
-          respond.ok({ receipt: weakestReceipt(this.#node.self, receipts), ...joinParts(answers, row) })
+          const receipt = weakestReceipt(this.#node.self, receipts)
+          respond.ok({ receipt, ...joinParts(answers, row), session: undefined })
         })
         .catch((error: unknown) => respond.fail(error))
         .then(() => Promise.all(flows))
@@ -330,7 +331,8 @@ export class DataHandlers {
     const answer = (cell: Cell | undefined, receipt: WireReceipt): void =>
       guarded(respond, () => {
         const values = cell === undefined ? [] : view.rule.read(cell)
-        respond.ok({ receipt, values, context: encodeContextToken(seenOf(cell ?? emptyCell), key) })
+        const context = encodeContextToken(seenOf(cell ?? emptyCell), key)
+        respond.ok({ receipt, values, context, session: undefined })
       })
     this.#find(view, key, needed, hops, deadline, answer, error => respond.fail(error), leave)
   }

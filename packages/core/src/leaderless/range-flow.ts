@@ -168,6 +168,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       // Of a row in parts, what is deleted here may have a value in another part: the client asks.
       .filter(row => row.values.length > 0 || writePartsOf(view.descriptor) > 1),
     resume: more && last !== undefined ? (request.reverse ? last : ((last + '\0') as ByteString)) : undefined,
+    session: undefined,
   }
 }
 

@@ -96,6 +96,7 @@ export async function runSplitWrite(
     ),
     context: joinContextTokens(replies.map(({ context }) => context)),
     repeated: after.length > 0 ? replies[0]!.repeated : replies.every(({ repeated }) => repeated),
+    session: undefined,
   }
 }
 

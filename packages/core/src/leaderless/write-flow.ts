@@ -397,7 +397,7 @@ export class WriteFlow {
     const { seen, repeated } = this.#written!
     const { row, part } = this.#options.place
     const context = encodeContextToken(seen, row, part)
-    this.#options.respond.ok({ receipt: this.#receipt(), context, repeated })
+    this.#options.respond.ok({ receipt: this.#receipt(), context, repeated, session: undefined })
   }
 
   /** The deadline passed. */

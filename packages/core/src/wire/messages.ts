@@ -41,6 +41,11 @@ const keyPart = s.byteString<ByteString>(limits.keyBytesMax)
 const rowKey = s.byteString<ByteString>(2 * limits.keyBytesMax + 16)
 const cell = s.bytes(limits.cellBytesMax)
 const token = s.bytes(1 * 1024 * 1024)
+/**
+ * What a session has seen (sessions/session-token.ts): several tokens one after the other with a request, one in the
+ * reply; absent: no session, and then there is none in the reply either.
+ */
+const session = s.optional(s.bytes(limits.sessionBundleBytesMax))
 const document = s.bytes(limits.registerBytesMax)
 const empty = s.record({})
 
@@ -86,6 +91,7 @@ const rowAddress = {
   level: s.u8,
   /** Times this request has been handed on; a request handed on twice is refused. */
   hops: s.u8,
+  session,
 } as const
 
 const writeRequest = {
@@ -96,7 +102,7 @@ const writeRequest = {
   context: s.optional(token),
   strict: s.flag,
 } as const
-const writeReply = s.record({ receipt: receiptSchema, context: token, repeated: s.flag })
+const writeReply = s.record({ receipt: receiptSchema, context: token, repeated: s.flag, session })
 
 export const writeMessage = message('write', 1, s.record(writeRequest), writeReply)
 export type WriteRequest = s.Shaped<typeof writeMessage.request>
@@ -106,7 +112,12 @@ export const readMessage = message(
   'read',
   2,
   s.record(rowAddress),
-  s.record({ receipt: receiptSchema, values: s.list(s.bytes(limits.valueBytesMax), 65_536), context: token }),
+  s.record({
+    receipt: receiptSchema,
+    values: s.list(s.bytes(limits.valueBytesMax), 65_536),
+    context: token,
+    session,
+  }),
 )
 export type ReadRequest = s.Shaped<typeof readMessage.request>
 export type ReadReply = s.Shaped<typeof readMessage.reply>
@@ -124,6 +135,7 @@ export const rangeMessage = message(
     to: rowKey,
     reverse: s.flag,
     limit: s.count,
+    session,
   }),
   s.record({
     receipt: receiptSchema,
@@ -133,6 +145,7 @@ export const rangeMessage = message(
     ),
     /** Where the next page starts (or ends, in reverse); absent when there is none. */
     resume: s.optional(rowKey),
+    session,
   }),
 )
 export type RangeRequest = s.Shaped<typeof rangeMessage.request>
@@ -224,7 +237,8 @@ export const replicaReadMessage = message(
   'replica-read',
   21,
   s.record({ table: s.u32, mapVersion: s.count, key: rowKey, fallback: s.flag }),
-  s.record({ cell: s.optional(cell), asOf: s.stamp }),
+  /** `collected`: writes up to here may be gone for good, their tombstones collected (sweep/fences.ts). */
+  s.record({ cell: s.optional(cell), asOf: s.stamp, collected: s.stamp }),
 )
 export type ReplicaRead = s.Shaped<typeof replicaReadMessage.request>
 

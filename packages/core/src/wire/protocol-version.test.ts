@@ -20,8 +20,8 @@ const shapesHash = (): string => {
 
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
-    version: 3,
-    shapes: 'fa0c3a725ab37cb7',
+    version: 4,
+    shapes: 'c34c753d51ec84bc',
   })
 })
 
