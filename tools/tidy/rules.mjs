@@ -18,6 +18,7 @@ export const roomOrder = [
   'membership',
   'register',
   'wire',
+  'sessions',
   'sweep',
   'leader',
   'leaderless',

@@ -34,6 +34,11 @@ export const limits = {
   listLengthMax: 1_000_000,
   /** Rows that one session remembers by themselves; past it the oldest are settled (sessions/session-token.ts). */
   sessionRowsMax: 256,
+  /** Partitions with leaders that one session remembers. */
+  sessionLedMax: 1_024,
+  /** Rows that a write in a session may be caused by, and their bytes: they are stored with its value. */
+  causesMax: 32,
+  causesBytesMax: 4 * KiB,
   /** What those rows take, their keys among it: a token travels with every request of its session. */
   sessionBytesMax: 32 * KiB,
   /** Calls of one session at once, each with a reply of its own: further ones wait for their turn. */

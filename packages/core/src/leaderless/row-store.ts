@@ -132,6 +132,7 @@ export class RowStore {
     if (told !== undefined) this.#hybrid.refuseDrift(told, 'the context')
     if (before !== undefined) this.#hybrid.observe(contextMax(base.context), 'the stored row')
     if (told !== undefined) this.#hybrid.observe(told, 'the context')
+    if (write.after !== undefined) this.#hybrid.observe(contextMax(write.after), 'the session')
     if (
       this.#recent.has(write.operation, key) &&
       !base.values.some(value => value.operation === write.operation)

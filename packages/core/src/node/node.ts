@@ -50,11 +50,14 @@ import { checkNodeConfig, type NodeConfig } from './node-config.ts'
 import { ProofAges } from './proof-ages.ts'
 import { Rebuild } from './rebuild.ts'
 import { Scrubber } from './scrubber.ts'
+import { SessionKey } from './session-key.ts'
 
 /** Everything a node needs from outside. */
 export interface World {
   readonly clock: Clock
   readonly random: Random
+  /** Chance that nobody can guess, for keys; without it `random` (simulations). */
+  readonly secrets?: Random | undefined
   readonly disk: Disk
   readonly table: Table
   readonly transport: Transport
@@ -196,7 +199,7 @@ export class Node {
     this.#start()
   }
 
-  #makeContext({ clock, random }: World, rpc: Rpc): NodeContext {
+  #makeContext({ clock, random, secrets }: World, rpc: Rpc): NodeContext {
     const { store, trees, catalog, counters } = this
     const { id: self } = this.config
     const { hybrid, floor } = this.#reservation
@@ -217,6 +220,13 @@ export class Node {
       counters,
       latency: new UserLatency(clock),
       hot: new HotPartitions(),
+      sealOfSessions: new SessionKey({
+        store,
+        secrets: secrets ?? random,
+        operation: () => this.coordination.operation(),
+        registers: () => (this.coordination.hasRegisters ? this.coordination.registers : undefined),
+        clusterId: () => this.coordination.clusterId,
+      }).seal,
       isSuspected: (node: NodeId) =>
         this.coordination.membership.isSuspected(node) ||
         (this.catalog.members.members.length > 0 && this.catalog.member(node) === undefined),
