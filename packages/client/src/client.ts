@@ -35,6 +35,7 @@ import {
   u64ToString,
 } from '@quorate/core'
 import { Router, type Seed } from './router.ts'
+import { Session } from './session.ts'
 import type { TableHandle } from './table.ts'
 import { TableClient } from './table-client.ts'
 import { backoffMs, Tries } from './tries.ts'
@@ -43,6 +44,8 @@ export interface CallOptions {
   /** The whole life of the call, retries included; default 5 s. */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignalLike | undefined
+  /** What this call must show of earlier ones, and what it adds (`client.session()`). */
+  readonly session?: Session | undefined
 }
 
 /** The part of AbortSignal that is used: platforms differ in the rest. */
@@ -104,6 +107,11 @@ export class QuorateClient {
 
   table<T extends object>(handle: TableHandle<T>): TableClient<T> {
     return new TableClient(this, handle)
+  }
+
+  /** A new session, or one that goes on from a token. Throws BAD_SESSION. */
+  session(token?: string | Uint8Array): Session {
+    return new Session(token)
   }
 
   /** Six bytes of wall-clock milliseconds, so that ids sort by age, and ten of chance. */

@@ -113,26 +113,28 @@ export class RangeReader {
     const limit = Math.min(this.#left, pageSize ?? PAGE_ROWS)
     // The part of the lane in the partition at its near end, as the map is when the page is asked for.
     let asked = { from: lane.start, to: lane.end }
-    const reply = await this.#client.send(
-      rangeMessage,
-      () => this.#edge(lane.start, lane.end),
-      ({ from, to, version }) => {
-        asked = { from: lane.start > from ? lane.start : from, to: lane.end < to ? lane.end : to }
-        return {
-          table: this.#table as number,
-          mapVersion: version,
-          level,
-          hops: 0,
-          ...asked,
-          reverse,
-          limit,
-          session: undefined,
-        }
-      },
-      this.#options,
-      false,
-      this.#client.pageLatency,
-    )
+    const ask = (session?: Uint8Array): Promise<RangeReply> =>
+      this.#client.send(
+        rangeMessage,
+        () => this.#edge(lane.start, lane.end),
+        ({ from, to, version }) => {
+          asked = { from: lane.start > from ? lane.start : from, to: lane.end < to ? lane.end : to }
+          return {
+            table: this.#table as number,
+            mapVersion: version,
+            level,
+            hops: 0,
+            ...asked,
+            reverse,
+            limit,
+            session,
+          }
+        },
+        this.#options,
+        false,
+        this.#client.pageLatency,
+      )
+    const reply = await (this.#options.session === undefined ? ask() : this.#options.session.run(ask))
     if (reverse) lane.end = reply.resume ?? asked.from
     else lane.start = reply.resume ?? asked.to
     return reply

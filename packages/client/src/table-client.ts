@@ -21,10 +21,12 @@ import {
   type TableId,
   type TableView,
   tablePrefix,
+  type WriteReply,
   writeMessage,
   writePartsOf,
 } from '@quorate/core'
 import type { CallOptions, Place, QuorateClient } from './client.ts'
+import { readTogether } from './get-many.ts'
 import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
 import { PAGE_ROWS, RangeReader } from './range-reader.ts'
@@ -224,27 +226,28 @@ export class TableClient<T extends object> {
     const place = (): Place => this.#placeAt(id, writtenKey)
     if (context !== undefined) decodeContextToken(context)
     const strict = options.strict ?? false
-    const sent = this.#client.send(
-      writeMessage,
-      place,
-      partition => ({
-        table: id as number,
-        mapVersion: partition.version,
-        partitionKey,
-        sortKey,
-        level,
-        hops: 0,
-        session: undefined,
-        operation,
-        value,
-        context,
-        strict,
-      }),
-      options,
-      true,
-    )
+    const write = (session?: Uint8Array): Promise<WriteReply> =>
+      this.#client.send(
+        writeMessage,
+        place,
+        partition => ({
+          table: id as number,
+          mapVersion: partition.version,
+          partitionKey,
+          sortKey,
+          level,
+          hops: 0,
+          session,
+          operation,
+          value,
+          context,
+          strict,
+        }),
+        options,
+        true,
+      )
     try {
-      const reply = await sent
+      const reply = await (options.session === undefined ? write() : options.session.run(write))
       const receipt = makeReceipt('write', reply.receipt, replication)
       return { context: new Uint8Array(reply.context), receipt, repeated: reply.repeated }
     } catch (error) {
@@ -255,7 +258,10 @@ export class TableClient<T extends object> {
 
   async get(key: KeyInput, options: GetOptions<T> = {}): Promise<GetResult<T>> {
     const encoded = this.#key(key)
-    const view = this.#knownView() ?? (await this.#view())
+    return this.#get(this.#knownView() ?? (await this.#view()), encoded, options)
+  }
+
+  async #get(view: TableView, encoded: EncodedKey, options: GetOptions<T>): Promise<GetResult<T>> {
     const reply = await this.#read(view, encoded, options)
     const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
     const row = decodeRow<T>({ ...reply, receipt })
@@ -263,24 +269,43 @@ export class TableClient<T extends object> {
     return { ...row, value: options.resolve(row.siblings) }
   }
 
+  /**
+   * Several rows, none of which shows the effect of a write that another lacks (get-many.ts). Without a session they are
+   * so among themselves; in one, also beside what it has seen.
+   */
+  async getMany(keys: readonly KeyInput[], options: GetOptions<T> = {}): Promise<GetResult<T>[]> {
+    const encoded = keys.map(key => this.#key(key))
+    const view = this.#knownView() ?? (await this.#view())
+    const session = options.session ?? this.#client.session()
+    const inSession = { ...options, session }
+    return readTogether(
+      () => this.#knownView() ?? view,
+      session,
+      encoded,
+      key => this.#get(view, key, inSession),
+    )
+  }
+
   #read(view: TableView, { partitionKey, sortKey }: EncodedKey, options: GetOptions<T>): Promise<ReadReply> {
     const { id } = view.descriptor
     const level = levelByte(options.r ?? (options.read === 'any' ? 'one' : options.read), 'r')
-    return this.#client.send(
-      readMessage,
-      this.#placeOf(view, partitionKey, sortKey),
-      partition => ({
-        table: id as number,
-        mapVersion: partition.version,
-        partitionKey,
-        sortKey,
-        level,
-        hops: 0,
-        session: undefined,
-      }),
-      options,
-      false,
-    )
+    const read = (session?: Uint8Array): Promise<ReadReply> =>
+      this.#client.send(
+        readMessage,
+        this.#placeOf(view, partitionKey, sortKey),
+        partition => ({
+          table: id as number,
+          mapVersion: partition.version,
+          partitionKey,
+          sortKey,
+          level,
+          hops: 0,
+          session,
+        }),
+        options,
+        false,
+      )
+    return options.session === undefined ? read() : options.session.run(read)
   }
 
   /**
@@ -361,8 +386,12 @@ export class TableClient<T extends object> {
   }
 
   /** The row at this key of the store, or of which a part is there. */
-  async #readWhole(view: TableView, key: ByteString, { r, timeoutMs }: RangeOptions): Promise<RawRow> {
-    const call = timeoutMs === undefined ? {} : { timeoutMs }
+  async #readWhole(
+    view: TableView,
+    key: ByteString,
+    { r, timeoutMs, session }: RangeOptions,
+  ): Promise<RawRow> {
+    const call = { timeoutMs, session }
     const { receipt, values, context } = await this.#read(view, rowKeyParts(key), { ...call, r })
     return { key, values, context, receipt: makeReceipt('read', receipt, view.descriptor.replication) }
   }

@@ -98,6 +98,7 @@ export class Node {
   readonly counters: Counters
   readonly #clock: Clock
   readonly #reservation: ClockReservation
+  readonly #sessionKey: SessionKey
   readonly #replayer: HintReplayer
   readonly #healer: DamageHealer
   readonly #startedMs: number
@@ -173,6 +174,13 @@ export class Node {
       onTrouble: hooks.onTrouble ?? (() => {}),
       onRefused: hooks.onRefused ?? (error => hooks.onTrouble?.(error.message)),
     })
+    this.#sessionKey = new SessionKey({
+      store,
+      secrets: world.secrets ?? random,
+      operation: () => this.coordination.operation(),
+      registers: () => (this.coordination.hasRegisters ? this.coordination.registers : undefined),
+      clusterId: () => this.coordination.clusterId,
+    })
     this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)
     this.catalog.onChange(() => this.#followMaps())
@@ -199,7 +207,7 @@ export class Node {
     this.#start()
   }
 
-  #makeContext({ clock, random, secrets }: World, rpc: Rpc): NodeContext {
+  #makeContext({ clock, random }: World, rpc: Rpc): NodeContext {
     const { store, trees, catalog, counters } = this
     const { id: self } = this.config
     const { hybrid, floor } = this.#reservation
@@ -220,13 +228,7 @@ export class Node {
       counters,
       latency: new UserLatency(clock),
       hot: new HotPartitions(),
-      sealOfSessions: new SessionKey({
-        store,
-        secrets: secrets ?? random,
-        operation: () => this.coordination.operation(),
-        registers: () => (this.coordination.hasRegisters ? this.coordination.registers : undefined),
-        clusterId: () => this.coordination.clusterId,
-      }).seal,
+      sealOfSessions: () => this.#sessionKey.seal(),
       isSuspected: (node: NodeId) =>
         this.coordination.membership.isSuspected(node) ||
         (this.catalog.members.members.length > 0 && this.catalog.member(node) === undefined),
@@ -284,6 +286,7 @@ export class Node {
     while (!this.#stopped) {
       this.coordination.membership.set('time', Math.round(this.#clock.wallMs()))
       this.coordination.membership.set('hints', this.context.hints.count)
+      this.#sessionKey.follow()
       await pause(this.#clock, TELL_TIME_MS)
     }
   }

@@ -1,7 +1,7 @@
 /**
  * The key under which this cluster's nodes seal session tokens (sessions/session-token.ts).
  *
- * It is one value in a register, made by compare-and-set by the first node that needs it, so that every node takes the
+ * It is one value in a register, made by compare-and-set by whichever node is first, so that every node takes the
  * tokens of every other; kept in memory and on disk, so that a token outlives restarts, and is taken while the registers
  * cannot be read. It never changes. A node that cannot have it yet answers NOT_READY: it can neither believe a token
  * nor make one.
@@ -42,12 +42,17 @@ export class SessionKey {
   }
 
   /** Throws NOT_READY, and fetches the key meanwhile. */
-  readonly seal = (): SessionSeal => {
+  seal(): SessionSeal {
     if (this.#key !== undefined) return { clusterId: this.#options.clusterId(), key: this.#key }
-    void this.#fetch()
+    this.follow()
     throw new QuorateError('NOT_READY', 'this node does not have the key of session tokens yet', {
       data: { waitingFor: 'session-key' },
     })
+  }
+
+  /** To be called now and then, so that whoever needs the key mostly has it. */
+  follow(): void {
+    if (this.#key === undefined) void this.#fetch()
   }
 
   async #fetch(): Promise<void> {
