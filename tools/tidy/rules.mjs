@@ -19,6 +19,7 @@ export const roomOrder = [
   'membership',
   'register',
   'wire',
+  'sessions',
   'sweep',
   'leader',
   'leaderless',

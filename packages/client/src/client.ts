@@ -35,6 +35,7 @@ import {
   u64ToString,
 } from '@quorate/core'
 import { Router, type Seed } from './router.ts'
+import { Session } from './session.ts'
 import type { TableHandle } from './table.ts'
 import { TableClient } from './table-client.ts'
 import { backoffMs, Tries } from './tries.ts'
@@ -43,6 +44,8 @@ export interface CallOptions {
   /** The whole life of the call, retries included; default 5 s. */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignalLike | undefined
+  /** What this call must show of earlier ones, and what it adds (`client.session()`). */
+  readonly session?: Session | undefined
 }
 
 /** The part of AbortSignal that is used: platforms differ in the rest. */
@@ -56,6 +59,8 @@ export interface AbortSignalLike {
 export interface Place {
   readonly map: PartitionMap
   readonly partition: Partition
+  /** Any home will do as well as the leader. */
+  readonly anyHome?: boolean | undefined
 }
 
 export interface ClientParts {
@@ -104,6 +109,11 @@ export class QuorateClient {
 
   table<T extends object>(handle: TableHandle<T>): TableClient<T> {
     return new TableClient(this, handle)
+  }
+
+  /** A new session, or one that goes on from a token. Throws BAD_SESSION. */
+  session(token?: string | Uint8Array): Session {
+    return new Session(token)
   }
 
   /** Six bytes of wall-clock milliseconds, so that ids sort by age, and ten of chance. */
@@ -191,10 +201,10 @@ export class QuorateClient {
   ): Promise<Reply> {
     let order: readonly string[] = []
     let at = 0
-    let { map, partition } = place()
+    let { map, partition, anyHome } = place()
     const next = (): PeerId => {
       if (at >= order.length) {
-        order = this.router.order(map, partition)
+        order = this.router.order(map, partition, anyHome)
         at = 0
       }
       return order[at++] as PeerId
@@ -207,7 +217,7 @@ export class QuorateClient {
     const ask = (leftMs: number, resolve: (reply: Reply) => void, reject: (error: unknown) => void): void => {
       const now = place()
       if (now.partition !== partition) order = []
-      ;({ map, partition } = now)
+      ;({ map, partition, anyHome } = now)
       const request = makeRequest(partition)
       this.rpc.call([tries.next(next)], message, request, leftMs, (_, reply, error) => {
         if (error === undefined) resolve(reply as Reply)

@@ -25,7 +25,7 @@ export interface ConnectOptions<H> extends CallOptions {
 
 /** A connection: the tables by name, and everything else of the client. */
 export type Database<H> = Clients<H> &
-  Pick<QuorateClient, 'createTable' | 'table' | 'tables' | 'describe' | 'close' | 'router'> &
+  Pick<QuorateClient, 'createTable' | 'table' | 'tables' | 'describe' | 'session' | 'close' | 'router'> &
   AsyncDisposable
 
 /** `quorate://h1:7701,h2:7701` */
@@ -76,6 +76,7 @@ export async function connect<const H extends object = Record<never, never>>(
     createTable: client.createTable.bind(client),
     table: client.table.bind(client),
     tables: client.tables.bind(client),
+    session: client.session.bind(client),
     describe: client.describe.bind(client),
     close: () => client.close(),
     router: client.router,

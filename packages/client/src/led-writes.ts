@@ -32,6 +32,8 @@ export interface ChangeOptions extends CallOptions {
 }
 
 export interface Changed {
+  /** What the session has seen then. */
+  readonly session: Uint8Array | undefined
   readonly context: Uint8Array
   readonly receipt: Receipt
   readonly repeated: boolean
@@ -48,6 +50,7 @@ export async function sendChange(
   statement: Statement,
   operation: OperationId,
   options: ChangeOptions,
+  session: Uint8Array | undefined,
 ): Promise<Changed> {
   const { id, replication } = view.descriptor
   const encoded = encodeDocument(statement as unknown as Document, 'the statement', Number.MAX_SAFE_INTEGER)
@@ -68,12 +71,13 @@ export async function sendChange(
       condition,
       context: options.context,
       ack: options.ack,
-      session: undefined,
+      session,
     }),
     options,
     true,
   )
   return {
+    session: reply.session,
     context: new Uint8Array(reply.context),
     receipt: makeReceipt('write', reply.receipt, replication),
     repeated: reply.repeated,

@@ -17,6 +17,15 @@ export { PRESET_NAMES, type Preset, type PresetName, presets, presetsOf } from '
 export { type ProxyIdentity, RoutingProxy } from './proxy.ts'
 export { makeReceipt, type Receipt } from './receipt.ts'
 export type { Seed } from './router.ts'
+export { Session } from './session.ts'
+export {
+  type RequestHeaders,
+  SESSION_COOKIE,
+  SESSION_HEADER,
+  type SessionCookieOptions,
+  sessionCookie,
+  sessionFromRequest,
+} from './session-http.ts'
 export { sampledSplitPoints } from './split-points.ts'
 export {
   type KeyInput,

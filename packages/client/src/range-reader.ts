@@ -31,6 +31,9 @@ export const PAGE_ROWS = 500
 
 export interface RangeReaderOptions extends CallOptions {
   readonly level: number
+  readonly staleMs: number
+  /** Any home will do, not the leader first. */
+  readonly anyHome: boolean
   readonly limit?: number | undefined
   readonly pageSize?: number | undefined
   readonly concurrency?: number | undefined
@@ -113,17 +116,29 @@ export class RangeReader {
     const limit = Math.min(this.#left, pageSize ?? PAGE_ROWS)
     // The part of the lane in the partition at its near end, as the map is when the page is asked for.
     let asked = { from: lane.start, to: lane.end }
-    const reply = await this.#client.send(
-      rangeMessage,
-      () => this.#edge(lane.start, lane.end),
-      ({ from, to, version }) => {
-        asked = { from: lane.start > from ? lane.start : from, to: lane.end < to ? lane.end : to }
-        return { table: this.#table as number, mapVersion: version, level, hops: 0, ...asked, reverse, limit }
-      },
-      this.#options,
-      false,
-      this.#client.pageLatency,
-    )
+    const ask = (session?: Uint8Array): Promise<RangeReply> =>
+      this.#client.send(
+        rangeMessage,
+        () => this.#edge(lane.start, lane.end),
+        ({ from, to, version }) => {
+          asked = { from: lane.start > from ? lane.start : from, to: lane.end < to ? lane.end : to }
+          return {
+            table: this.#table as number,
+            mapVersion: version,
+            level,
+            hops: 0,
+            ...asked,
+            reverse,
+            limit,
+            session,
+            staleMs: this.#options.staleMs,
+          }
+        },
+        this.#options,
+        false,
+        this.#client.pageLatency,
+      )
+    const reply = await (this.#options.session === undefined ? ask() : this.#options.session.run(ask))
     if (reverse) lane.end = reply.resume ?? asked.from
     else lane.start = reply.resume ?? asked.to
     return reply
@@ -133,10 +148,12 @@ export class RangeReader {
   #edge(start: ByteString, end: ByteString): Place {
     const { map } = this.#client.router.catalog.view(this.#table)
     const { reverse } = this.#range
+    const { anyHome } = this.#options
     const partition = map.locate(reverse ? end : start)
-    if (!reverse || partition.from < end) return { map, partition }
+    if (!reverse || partition.from < end) return { map, partition, anyHome }
     // `end` is exclusive, and a boundary: the rows before it are in the partition before.
-    return { map, partition: map.partitions[map.partitions.indexOf(partition) - 1] ?? partition }
+    const before = map.partitions[map.partitions.indexOf(partition) - 1] ?? partition
+    return { map, partition: before, anyHome }
   }
 }
 

@@ -46,6 +46,8 @@ export class Router {
   #refreshing: Promise<void> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   clusterId = ''
+  /** Where this client is: nodes there are asked first where any will do. */
+  near: { readonly zone?: string | undefined; readonly region?: string | undefined } = {}
 
   constructor(rpc: Rpc, clock: Clock, random: Random, seeds: readonly Seed[]) {
     this.#rpc = rpc
@@ -68,14 +70,26 @@ export class Router {
   }
 
   /** Homes first, spread; then the rest of the preference list (any node accepts any request). */
-  order(map: PartitionMap, partition: Partition): NodeId[] {
-    const leader = partition.lead?.leader
-    const spread = randomShuffle(this.#random, partition.replicas)
+  order(map: PartitionMap, partition: Partition, anyHome = false): NodeId[] {
+    const leader = anyHome ? undefined : partition.lead?.leader
+    const spread = this.#nearFirst(randomShuffle(this.#random, partition.replicas))
     const homes = leader === undefined ? spread : [leader, ...spread.filter(home => home !== leader)]
     const others = map.preference(partition).slice(partition.replicas.length)
     const all = others.length === 0 ? homes : [...homes, ...others]
     if (this.#avoid.size === 0) return all
     return [...all.filter(node => !this.isAvoided(node)), ...all.filter(node => this.isAvoided(node))]
+  }
+
+  /** Homes in the client's own zone first, then those in its region. */
+  #nearFirst(homes: readonly NodeId[]): NodeId[] {
+    const { zone, region } = this.near
+    if (zone === undefined && region === undefined) return [...homes]
+    const distance = (home: NodeId): number => {
+      const member = this.catalog.member(home)
+      if (zone !== undefined && member?.zone === zone) return 0
+      return region !== undefined && member?.region === region ? 1 : 2
+    }
+    return [...homes].sort((a, b) => distance(a) - distance(b))
   }
 
   /** Asks nodes until one tells the state of the cluster. One refresh at a time serves all who wait. */

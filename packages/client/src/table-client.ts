@@ -25,14 +25,17 @@ import {
   type TableId,
   type TableView,
   type Update,
+  type WriteReply,
   writeMessage,
   writePartsOf,
 } from '@quorate/core'
 import type { CallOptions, Place, QuorateClient } from './client.ts'
-import { refuseQuorums, refuseUnordered, sendChange } from './led-writes.ts'
+import { readTogether } from './get-many.ts'
+import { type Changed, refuseQuorums, refuseUnordered, sendChange } from './led-writes.ts'
 import { type Level, levelByte } from './level.ts'
 import { operationToHex } from './operation.ts'
 import { RangeReader } from './range-reader.ts'
+import { type ReadFrom, wantedOf } from './read-wanted.ts'
 import { makeReceipt, type Receipt } from './receipt.ts'
 import { resumeAfter, type StoreRange } from './resume-token.ts'
 import { aboutRow, rowText } from './row-name.ts'
@@ -52,8 +55,13 @@ export type ContextToken = Uint8Array
 
 export interface GetOptions<T> extends CallOptions {
   readonly r?: Level | undefined
-  /** `any` one replica, `quorum` a majority; default: the table's r. `r` takes precedence. */
-  readonly read?: 'any' | 'quorum' | undefined
+  /**
+   * `any` one replica, `quorum` a majority; default: the table's r. `r` takes precedence. On tables with leaders:
+   * `leader` (the default) under its lease, `any` replica, or with `session` any that has what the session has seen.
+   */
+  readonly read?: ReadFrom | undefined
+  /** On tables with leaders: any replica whose state is not older than this, or the leader. */
+  readonly maxStalenessMs?: number | undefined
   /** Settles siblings for this read; its result is not written back. */
   readonly resolve?: ((siblings: readonly T[]) => T) | undefined
 }
@@ -102,6 +110,9 @@ export interface RowResult<T> {
 /** `timeoutMs` is that of each page. */
 export interface RangeOptions extends CallOptions {
   readonly r?: Level | undefined
+  /** On tables with leaders, as for a single row. */
+  readonly read?: ReadFrom | undefined
+  readonly maxStalenessMs?: number | undefined
   /** First and last key, inclusive; default all. */
   readonly from?: KeyValue | undefined
   readonly to?: KeyValue | undefined
@@ -178,9 +189,9 @@ export class TableClient<T extends object> {
     return view
   }
 
-  #placeOf(view: TableView, partitionKey: ByteString, sortKey: ByteString): () => Place {
+  #placeOf(view: TableView, partitionKey: ByteString, sortKey: ByteString, anyHome = false): () => Place {
     const key = keyOfRow(view, partitionKey, sortKey)
-    return () => this.#placeAt(view.descriptor.id, key)
+    return () => ({ ...this.#placeAt(view.descriptor.id, key), anyHome })
   }
 
   #placeAt(id: TableId, key: ByteString): Place {
@@ -221,7 +232,9 @@ export class TableClient<T extends object> {
     const operation = options.operation ?? this.#client.newOperation()
     const place = this.#placeOf(view, key.partitionKey, key.sortKey)
     try {
-      return await sendChange(this.#client, view, place, key, statement, operation, options)
+      const send = (session?: Uint8Array): Promise<Changed> =>
+        sendChange(this.#client, view, place, key, statement, operation, options, session)
+      return await (options.session === undefined ? send() : options.session.run(send))
     } catch (error) {
       const isBound = isQuorateError(error) && BOUNDS_OF_ROWS.has(error.code)
       throw withOperation(isBound ? aboutRow(error, name, rowText(key)) : error, operation)
@@ -259,26 +272,28 @@ export class TableClient<T extends object> {
     const place = (): Place => this.#placeAt(id, writtenKey)
     if (context !== undefined) decodeContextToken(context)
     const strict = options.strict ?? false
-    const sent = this.#client.send(
-      writeMessage,
-      place,
-      partition => ({
-        table: id as number,
-        mapVersion: partition.version,
-        partitionKey,
-        sortKey,
-        level,
-        hops: 0,
-        operation,
-        value,
-        context,
-        strict,
-      }),
-      options,
-      true,
-    )
+    const write = (session?: Uint8Array): Promise<WriteReply> =>
+      this.#client.send(
+        writeMessage,
+        place,
+        partition => ({
+          table: id as number,
+          mapVersion: partition.version,
+          partitionKey,
+          sortKey,
+          level,
+          hops: 0,
+          session,
+          operation,
+          value,
+          context,
+          strict,
+        }),
+        options,
+        true,
+      )
     try {
-      const reply = await sent
+      const reply = await (options.session === undefined ? write() : options.session.run(write))
       const receipt = makeReceipt('write', reply.receipt, replication)
       const { repeated } = reply
       return { context: new Uint8Array(reply.context), receipt, repeated, applied: true, current: undefined }
@@ -290,7 +305,10 @@ export class TableClient<T extends object> {
 
   async get(key: KeyInput, options: GetOptions<T> = {}): Promise<GetResult<T>> {
     const encoded = this.#key(key)
-    const view = this.#knownView() ?? (await this.#view())
+    return this.#get(this.#knownView() ?? (await this.#view()), encoded, options)
+  }
+
+  async #get(view: TableView, encoded: EncodedKey, options: GetOptions<T>): Promise<GetResult<T>> {
     const reply = await this.#read(view, encoded, options)
     const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
     const row = decodeRow<T>({ ...reply, receipt })
@@ -298,23 +316,44 @@ export class TableClient<T extends object> {
     return { ...row, value: options.resolve(row.siblings) }
   }
 
+  /**
+   * Several rows, none of which shows the effect of a write that another lacks (get-many.ts). Without a session they are
+   * so among themselves; in one, also beside what it has seen.
+   */
+  async getMany(keys: readonly KeyInput[], options: GetOptions<T> = {}): Promise<GetResult<T>[]> {
+    const encoded = keys.map(key => this.#key(key))
+    const view = this.#knownView() ?? (await this.#view())
+    const session = options.session ?? this.#client.session()
+    const inSession = { ...options, session }
+    return readTogether(
+      () => this.#knownView() ?? view,
+      session,
+      encoded,
+      key => this.#get(view, key, inSession),
+    )
+  }
+
   #read(view: TableView, { partitionKey, sortKey }: EncodedKey, options: GetOptions<T>): Promise<ReadReply> {
     const { id } = view.descriptor
-    const level = levelByte(options.r ?? (options.read === 'any' ? 'one' : options.read), 'r')
-    return this.#client.send(
-      readMessage,
-      this.#placeOf(view, partitionKey, sortKey),
-      partition => ({
-        table: id as number,
-        mapVersion: partition.version,
-        partitionKey,
-        sortKey,
-        level,
-        hops: 0,
-      }),
-      options,
-      false,
-    )
+    const { level, staleMs, anyHome } = wantedOf(view, options)
+    const read = (session?: Uint8Array): Promise<ReadReply> =>
+      this.#client.send(
+        readMessage,
+        this.#placeOf(view, partitionKey, sortKey, anyHome),
+        partition => ({
+          table: id as number,
+          mapVersion: partition.version,
+          partitionKey,
+          sortKey,
+          level,
+          hops: 0,
+          session,
+          staleMs,
+        }),
+        options,
+        false,
+      )
+    return options.session === undefined ? read() : options.session.run(read)
   }
 
   /**
@@ -421,15 +460,19 @@ export class TableClient<T extends object> {
   }
 
   /** The row at this key of the store, or of which a part is there. */
-  async #readWhole(view: TableView, key: ByteString, { r, timeoutMs }: RangeOptions): Promise<RawRow> {
-    const call = timeoutMs === undefined ? {} : { timeoutMs }
+  async #readWhole(
+    view: TableView,
+    key: ByteString,
+    { r, timeoutMs, session }: RangeOptions,
+  ): Promise<RawRow> {
+    const call = { timeoutMs, session }
     const { receipt, values, context } = await this.#read(view, rowKeyParts(key), { ...call, r })
     return { key, values, context, receipt: makeReceipt('read', receipt, view.descriptor.replication) }
   }
 
   async *#raw(view: TableView, range: StoreRange, options: RangeOptions): RawRows {
     const { id, replication } = view.descriptor
-    const reader = new RangeReader(this.#client, id, range, { ...options, level: levelByte(options.r, 'r') })
+    const reader = new RangeReader(this.#client, id, range, { ...options, ...wantedOf(view, options) })
     for await (const { rows, receipt } of reader.pages()) {
       const told = makeReceipt('read', receipt, replication)
       for (const row of rows) yield { ...row, receipt: told }

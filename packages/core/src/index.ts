@@ -105,6 +105,8 @@ export {
   type RegisterListener,
   type Registers,
 } from './register/registers.ts'
+export * from './sessions/session-state.ts'
+export * from './sessions/session-token.ts'
 export * from './store/keyspace.ts'
 export { LogStore, type LogStoreOptions } from './store/log-store.ts'
 export type { LogDamage, ScrubStep } from './store/scrub.ts'

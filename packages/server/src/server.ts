@@ -7,7 +7,7 @@ import { AssertionError, Node, type NodeConfig, QuorateError, stringToHex } from
 import { type Logger, pino } from 'pino'
 import { LmdbTable } from './adapters/lmdb-table.ts'
 import { NodeDisk } from './adapters/node-disk.ts'
-import { nodeRandom } from './adapters/node-random.ts'
+import { nodeRandom, secretRandom } from './adapters/node-random.ts'
 import { type AdminListener, adminApp, listenAdmin } from './admin-http.ts'
 import { DataDirectory } from './data-directory.ts'
 import { etcdRegisters } from './etcd/etcd-registers.ts'
@@ -110,7 +110,14 @@ async function openNode(
 ): Promise<Node> {
   const disk = await NodeDisk.open(directory.log)
   const table = await LmdbTable.open(directory.table)
-  const world = { clock: new NodeClock(), random: nodeRandom(), disk, table, transport }
+  const world = {
+    clock: new NodeClock(),
+    random: nodeRandom(),
+    secrets: secretRandom,
+    disk,
+    table,
+    transport,
+  }
   const { coordination } = config
   const registers = coordination.kind === 'etcd' ? { registers: etcdRegisters(coordination) } : {}
   return Node.open({ ...world, ...registers }, config.node, {

@@ -209,6 +209,8 @@ test('a range beyond its partition is refused', async () => {
           to,
           reverse: false,
           limit: 10,
+          session: undefined,
+          staleMs: 0,
         },
         1_000,
       )

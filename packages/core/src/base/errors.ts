@@ -39,8 +39,11 @@ export const ERROR_CODES = [
   'WRONG_CLUSTER',
   'NOT_FOUND',
   'INTERNAL',
-  'NOT_LEADER',
+  'BAD_SESSION',
+  'SESSION_NOT_REACHED',
+  'SESSION_FULL',
   'SESSION_ROLLED_BACK',
+  'NOT_LEADER',
   'FEED_GONE',
 ] as const
 
@@ -93,6 +96,7 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNREACHABLE',
   'CONFLICT',
   'NOT_LEADER',
+  'SESSION_NOT_REACHED',
 ])
 
 export function isQuorateError(value: unknown): value is QuorateError {

@@ -32,6 +32,19 @@ export const limits = {
   documentDepthMax: 64,
   /** Elements in any list on the wire: an allocation made before its content has arrived is bounded. */
   listLengthMax: 1_000_000,
+  /** Rows that one session remembers by themselves; past it the oldest are settled (sessions/session-token.ts). */
+  sessionRowsMax: 256,
+  /** Partitions with leaders that one session remembers. */
+  sessionLedMax: 1_024,
+  /** Rows that a write in a session may be caused by, and their bytes: they are stored with its value. */
+  causesMax: 32,
+  causesBytesMax: 4 * KiB,
+  /** What those rows take, their keys among it: a token travels with every request of its session. */
+  sessionBytesMax: 32 * KiB,
+  /** Calls of one session at once, each with a reply of its own: further ones wait for their turn. */
+  sessionCallsMax: 32,
+  /** Tokens of as many calls, and the one before them. */
+  sessionBundleBytesMax: 33 * 36 * KiB,
   /** Unsent bytes for one peer before frames to it are dropped: a dead peer must not eat the heap. */
   sendBufferBytesMax: 64 * MiB,
   /** Connections one node accepts. Each costs buffers; 1,000 clients is far past a pool per process. */

@@ -3,7 +3,8 @@
  * replicas can be compared by digest; the decoder refuses every other form.
  *
  * Layout: format (1) · actors: count, each 8 bytes and its intervals (count, from and length of each) ·
- * values: count, each actor index, stamp, operation (16 bytes), 0 or 1 + document ·
+ * values: count, each actor index, stamp, operation (16 bytes), flags (1: a document follows,
+ * 2: causes follow) ·
  * superseded operations: count, each 16 bytes.
  */
 
@@ -16,6 +17,8 @@ import { ByteWriter } from '../wire/byte-writer.ts'
 import { type Cell, type CellValue, compareDots, emptyCell } from './cell.ts'
 
 const FORMAT = 2
+const HAS_DOCUMENT = 1
+const HAS_CAUSES = 2
 export const INCARNATION_BYTES = 8
 export const OPERATION_BYTES = 16
 
@@ -47,12 +50,9 @@ function writeCell(out: ByteWriter, cell: Cell): void {
     out.varint(cell.context.findIndex(history => history.actor === value.actor))
     out.stamp(value.stamp)
     out.rawByteString(value.operation)
-    if (value.value === undefined) {
-      out.u8(0)
-    } else {
-      out.u8(1)
-      out.bytes(value.value)
-    }
+    out.u8((value.value === undefined ? 0 : HAS_DOCUMENT) + (value.causes === undefined ? 0 : HAS_CAUSES))
+    if (value.value !== undefined) out.bytes(value.value)
+    if (value.causes !== undefined) out.bytes(value.causes)
   }
   writeOperations(out, cell.superseded)
 }
@@ -109,14 +109,12 @@ export function decodeCell(bytes: Uint8Array): Cell {
     const actor = context[reader.varint()]?.actor ?? reader.fail('a value names an actor that is not there')
     const stamp = reader.stamp()
     const operation = reader.rawByteString(OPERATION_BYTES) as string as OperationId
-    const flag = reader.u8()
-    if (flag > 1) reader.fail('a value has an unknown flag')
-    const value: CellValue = {
-      actor,
-      stamp,
-      operation,
-      value: flag === 0 ? undefined : reader.bytes(limits.valueBytesMax),
-    }
+    const flags = reader.u8()
+    if (flags > HAS_DOCUMENT + HAS_CAUSES) reader.fail('a value has an unknown flag')
+    const document = (flags & HAS_DOCUMENT) === 0 ? undefined : reader.bytes(limits.valueBytesMax)
+    const plain: CellValue = { actor, stamp, operation, value: document }
+    const value =
+      (flags & HAS_CAUSES) === 0 ? plain : { ...plain, causes: reader.bytes(limits.causesBytesMax) }
     if (i > 0 && compareDots(values[i - 1]!, value) >= 0) reader.fail('values are not in order')
     if (!contextHas(context, actor, stamp)) reader.fail('a value is outside its context')
     values.push(value)

@@ -23,6 +23,8 @@ export interface CellValue extends Dot {
   readonly operation: OperationId
   /** Encoded document; undefined is a deletion that competes as a value (rule `lww`). */
   readonly value: Uint8Array | undefined
+  /** What the session that wrote it had seen (sessions/session-state.ts); stays with its dot. Absent: no session. */
+  readonly causes?: Uint8Array | undefined
 }
 
 export interface Cell {

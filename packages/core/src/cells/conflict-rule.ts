@@ -7,7 +7,7 @@
  */
 
 import type { OperationId, Stamp } from '../base/ids.ts'
-import { contextHas, contextWithout, mergeContexts } from '../causality/context.ts'
+import { type Context, contextHas, contextWithout, mergeContexts } from '../causality/context.ts'
 import type { Cell, CellValue, Dot } from './cell.ts'
 import { nothingSeen, type Seen, sortedOperations, uniteOperations } from './superseded.ts'
 
@@ -17,6 +17,15 @@ export interface WriteOperation {
   readonly value: Uint8Array | undefined
   /** What the writer had seen; undefined: nothing was said (see each rule). */
   readonly seen: Seen | undefined
+  /** What the writer's session has seen of the row, which the write must come after. Only `lww` needs it: see there. */
+  readonly after?: Context | undefined
+  /** See `CellValue.causes`. */
+  readonly causes?: Uint8Array | undefined
+}
+
+/** The value of a write, under its dot. */
+export function valueWritten({ operation, value, causes }: WriteOperation, dot: Dot): CellValue {
+  return causes === undefined ? { ...dot, operation, value } : { ...dot, operation, value, causes }
 }
 
 /**

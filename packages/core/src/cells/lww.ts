@@ -12,21 +12,31 @@
 import type { Stamp } from '../base/ids.ts'
 import { contextHas, extendOwn, mergeContexts } from '../causality/context.ts'
 import { type Cell, type Dot, emptyCell, liveValues, mergeCells } from './cell.ts'
-import type { ConflictRule, MergeResult, WriteOperation, WriteResult } from './conflict-rule.ts'
+import {
+  type ConflictRule,
+  type MergeResult,
+  valueWritten,
+  type WriteOperation,
+  type WriteResult,
+} from './conflict-rule.ts'
 
 export const lwwRule: ConflictRule = {
   kind: 'lww',
   discards: true,
 
-  /** Without a context the write is taken to replace what its coordinator sees. */
+  /**
+   * Without a context the write is taken to replace what its coordinator sees; in a session also what that has seen,
+   * wherever it is: the stamp is later, so it wins there, and that it has met it is then true.
+   */
   write(base: Cell = emptyCell, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult {
     if (base.values.some(value => value.operation === write.operation))
       return { cell: base, repeated: true, discarded: [] }
 
-    const seen = write.seen?.context ?? base.context
+    const told = write.seen?.context ?? base.context
+    const seen = write.after === undefined ? told : mergeContexts(told, write.after)
     const discarded = base.values.filter(value => !contextHas(seen, value.actor, value.stamp))
     const context = extendOwn(mergeContexts(base.context, seen), dot.actor, dot.stamp, memoryFrom)
-    const values = [{ ...dot, operation: write.operation, value: write.value }]
+    const values = [valueWritten(write, dot)]
     return { cell: { ...base, context, values }, repeated: false, discarded }
   },
 

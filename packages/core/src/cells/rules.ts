@@ -12,7 +12,8 @@ const byKind = new Map<string, ConflictRule>([
   ...Object.keys(mergeFunctions).map((name): [string, ConflictRule] => [`merge:${name}`, mergeRule(name)]),
 ])
 
-export const conflictRuleKinds: readonly string[] = [...byKind.keys()]
+/** Rules by which coordinators write; `ordered` rows are written by logs alone. */
+export const conflictRuleKinds: readonly string[] = [...byKind.keys()].filter(kind => kind !== orderedRule.kind)
 
 export function conflictRule(kind: string): ConflictRule {
   const rule = byKind.get(kind)

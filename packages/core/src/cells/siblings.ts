@@ -10,7 +10,13 @@ import type { OperationId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { contextHas, extendOwn, mergeContexts } from '../causality/context.ts'
 import { type Cell, type CellValue, type Dot, emptyCell, liveValues, mergeCells } from './cell.ts'
-import type { ConflictRule, MergeResult, WriteOperation, WriteResult } from './conflict-rule.ts'
+import {
+  type ConflictRule,
+  type MergeResult,
+  valueWritten,
+  type WriteOperation,
+  type WriteResult,
+} from './conflict-rule.ts'
 import { nothingSeen, type Seen, seenOf, sortedOperations, uniteSuperseded } from './superseded.ts'
 
 const nothing: readonly CellValue[] = []
@@ -31,7 +37,7 @@ export const siblingsRule: ConflictRule = {
     const superseded = supersede(base, base.values.filter(replaces), seen)
     // Also where the writer had seen only another name of the value.
     const values = base.values.filter(value => !replaces(value) && !superseded.includes(value.operation))
-    if (write.value !== undefined) values.push({ ...dot, operation: write.operation, value: write.value })
+    if (write.value !== undefined) values.push(valueWritten(write, dot))
     const context = extendOwn(mergeContexts(base.context, seen.context), dot.actor, dot.stamp, memoryFrom)
     const cell = { context, values, superseded }
     refuseTooMany(cell)

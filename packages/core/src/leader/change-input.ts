@@ -17,6 +17,8 @@ export interface ChangeInput {
   readonly context: Uint8Array | undefined
   readonly ack: Acknowledgement | undefined
   readonly hops: number
+  /** Token of the writer's session. */
+  readonly session: Uint8Array | undefined
 }
 
 /** Names of the fields that make up the key of a row, and what they are in this one. */

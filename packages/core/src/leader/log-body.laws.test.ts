@@ -19,7 +19,7 @@ import {
 } from './log-body.ts'
 
 const operation = 'o'.repeat(16) as OperationId
-const named = { operation, actor: 'a'.repeat(8) as Incarnation, stamp: 7 as Stamp }
+const named = { operation, actor: 'a'.repeat(8) as Incarnation, stamp: 7 as Stamp, causes: undefined }
 const key = (n: number): ByteString => `rkey${n}` as ByteString
 
 /** Calls that answer differently on each replica. */

@@ -36,6 +36,7 @@ export interface Change extends Dot {
   readonly operation: OperationId
   readonly key: ByteString
   readonly statement: Statement
+  readonly causes?: Uint8Array | undefined
 }
 
 const rowKey = s.byteString<ByteString>(2 * limits.keyBytesMax + 16)
@@ -45,6 +46,8 @@ const name = {
   operation: s.fixed<OperationId>(16),
   actor: s.fixed<Incarnation>(8),
   stamp: s.stamp,
+  /** What its writer knew (`CellValue.causes`). */
+  causes: s.optional(s.bytes(limits.causesBytesMax)),
 } as const
 
 const bodySchema = s.variants({
@@ -100,8 +103,8 @@ export function bodyOf(
   before: Uint8Array | undefined,
   after: Uint8Array | undefined,
 ): LogBody {
-  const { operation, actor, stamp, key, statement } = change
-  const named = { operation, actor, stamp }
+  const { operation, actor, stamp, causes, key, statement } = change
+  const named = { operation, actor, stamp, causes }
   switch (kind) {
     case 'statement':
       return { kind, ...named, key, statement: encodeStatement(statement) }
@@ -114,11 +117,12 @@ export function bodyOf(
 
 /** The row as the store keeps it. */
 function cellOf(
-  { operation, actor, stamp }: Omit<Change, 'key' | 'statement'>,
+  { operation, actor, stamp, causes }: Omit<Change, 'key' | 'statement'>,
   document: Uint8Array | undefined,
 ): Uint8Array | undefined {
   if (document === undefined) return undefined
-  return encodeCell(orderedCell({ operation, actor, stamp, value: document }))
+  const value = { operation, actor, stamp, value: document }
+  return encodeCell(orderedCell(causes === undefined ? value : { ...value, causes }))
 }
 
 /** The document in a stored row. */

@@ -69,6 +69,8 @@ export interface ReplicaOptions {
   readonly partition: number
   /** Records to write with the cut of an entry, such as a ledger's. */
   readonly onCut: (entry: CutEntry) => readonly TableWrite[]
+  /** A row was found damaged. */
+  readonly onDamaged?: (key: ByteString) => void
   /** Told in the turn in which the store shows other rows. */
   readonly onRows?: (changes: readonly RowChange[]) => void
   /** What calls answer here that a table wants shipped unfrozen. */
@@ -132,9 +134,15 @@ export class Replica {
   /** A row as stored, as of what has been carried out. Throws DAMAGED_CELL. */
   cell(key: ByteString): Uint8Array | undefined {
     const stored = this.#options.store.get(key)
-    if (stored === DAMAGED)
-      throw new QuorateError('DAMAGED_CELL', 'a row that an entry changes is damaged here')
-    return stored
+    if (stored !== DAMAGED) return stored
+    this.#options.onDamaged?.(key)
+    throw new QuorateError('DAMAGED_CELL', 'a row that an entry changes is damaged here')
+  }
+
+  /** As stored, where that can be told. */
+  #wholeCell(key: ByteString): Uint8Array | undefined {
+    const stored = this.#options.store.get(key)
+    return stored === DAMAGED ? undefined : stored
   }
 
   /** What a leader has sent. The answer is true when `position` of the store is durable. Throws FENCED. */
@@ -159,6 +167,18 @@ export class Replica {
     const matched = before.position + entries.length
     position = Math.max(position, this.commit(Math.min(committed, matched)))
     return { answer: { kind: 'matched', position: matched }, position }
+  }
+
+  /** What calls answer here, of a table that ships them. */
+  get calls(): CallSource | undefined {
+    return this.#options.calls
+  }
+
+  /** Its rows cannot be trusted any more: it waits to be filled anew. */
+  giveUpRows(): void {
+    const progress = { ...this.#progress, isLoading: true }
+    this.#options.store.commit([this.#record(progress)])
+    this.#progress = progress
   }
 
   #behind(): AppendAnswer {
@@ -261,7 +281,11 @@ export class Replica {
           const rows = decodeUndo(undo)
           for (const { key: row, value: after } of rows) {
             const known = changes.get(row)
-            changes.set(row, { key: row, before: known === undefined ? this.cell(row) : known.before, after })
+            changes.set(row, {
+              key: row,
+              before: known === undefined ? this.#wholeCell(row) : known.before,
+              after,
+            })
           }
           batch.push(...rows, { key, value: undefined })
         }
@@ -325,7 +349,7 @@ export class Replica {
   load(rows: readonly { readonly key: ByteString; readonly cell: Uint8Array }[]): Position {
     assert(this.isLoading, 'only while it is being filled')
     const { store, onRows } = this.#options
-    const changes = rows.map(({ key, cell }) => ({ key, before: this.cell(key), after: cell }))
+    const changes = rows.map(({ key, cell }) => ({ key, before: this.#wholeCell(key), after: cell }))
     const position = store.commit(changes.map(({ key, after }) => ({ key, value: after })))
     onRows?.(changes)
     return position

@@ -28,6 +28,10 @@ export interface Counters {
   healedCells: number
   tombstonesCollected: number
   supersededCollected: number
+  /** Rows that sessions have forgotten because they are on a write quorum. */
+  sessionRowsSettled: number
+  /** Reads that asked further homes because a session had seen more. */
+  sessionReadsWidened: number
   /** Rows removed here because their partition is kept elsewhere now. */
   rowsMovedAway: number
   /** Entries sent to followers, and the bytes of what they carry. */
@@ -68,6 +72,8 @@ export function newCounters(): Counters {
     healedCells: 0,
     tombstonesCollected: 0,
     supersededCollected: 0,
+    sessionRowsSettled: 0,
+    sessionReadsWidened: 0,
     rowsMovedAway: 0,
     logEntriesSent: 0,
     logBytesSent: 0,

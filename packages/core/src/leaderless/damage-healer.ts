@@ -8,7 +8,7 @@
 import { isQuorateError } from '../base/errors.ts'
 import type { ByteString, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import { leaderlessOf } from '../catalog/table-descriptor.ts'
+import { leaderlessOf, ledOf } from '../catalog/table-descriptor.ts'
 import { rowTable } from '../partitioning/row-key.ts'
 import { pause } from '../ports/pause.ts'
 import { replicaReadMessage } from '../wire/messages.ts'
@@ -23,11 +23,17 @@ export function othersNeeded(n: number, w: number): number {
 
 export class DamageHealer {
   readonly #node: NodeContext
+  readonly #healLed: (table: number, partition: number, key: ByteString) => Promise<boolean>
   #running = false
   #stopped = false
 
-  constructor(node: NodeContext) {
+  /** `healLed`: of a table with leaders, whose rows follow from logs. */
+  constructor(
+    node: NodeContext,
+    healLed: (table: number, partition: number, key: ByteString) => Promise<boolean>,
+  ) {
     this.#node = node
+    this.#healLed = healLed
   }
 
   start(): void {
@@ -64,6 +70,7 @@ export class DamageHealer {
     const view = catalog.find(rowTable(key))
     if (view === undefined) return false
     const partition = view.map.locate(key)
+    if (ledOf(view.descriptor) !== undefined) return this.#healLed(view.descriptor.id, partition.id, key)
     const others = partition.replicas.filter(home => home !== self)
     const message = { table: view.descriptor.id, mapVersion: partition.version, key, fallback: false }
     const copies = await Promise.all(

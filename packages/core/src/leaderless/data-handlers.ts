@@ -40,11 +40,14 @@ import { asIs, asWritten, keyFields, type LedRequests, notOrdered, plainChange }
 import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
 import { guarded, PartitionDoors, type Routed, refuseOutside } from './partition-doors.ts'
-import { runRange } from './range-flow.ts'
+import { replyOfPage, runRange } from './range-flow.ts'
 import { ReadFlow } from './read-flow.ts'
 import { serveReplicas } from './replica-handlers.ts'
+import type { SessionCall } from './session-call.ts'
+import { SessionFlows } from './session-flows.ts'
+import { runSessionRange } from './session-range.ts'
 import { gatherParts, joinParts, type PartAnswer } from './split-read.ts'
-import { runSplitWrite, splitWrite } from './split-write.ts'
+import { type PartWrite, runSplitWrite, splitWrite } from './split-write.ts'
 import { weakestReceipt } from './weakest-receipt.ts'
 import { WriteFlow } from './write-flow.ts'
 
@@ -70,12 +73,14 @@ export class DataHandlers {
   readonly #doors: PartitionDoors
   readonly #latency = new LatencyTracker()
   readonly #pageLatency = new LatencyTracker()
+  readonly #sessions: SessionFlows
   readonly hotReads: HotReads
 
   constructor(options: DataHandlersOptions) {
     this.#options = options
     this.#node = options.node
     this.hotReads = new HotReads(options.node, options.hotReadCacheMs)
+    this.#sessions = new SessionFlows(options.node, this.#latency)
     this.#doors = new PartitionDoors(options.node, options.onBehind)
     this.#serveClients()
     serveReplicas(options.node, this.#doors)
@@ -138,10 +143,10 @@ export class DataHandlers {
       const view = this.#doors.view(request.table)
       const { key } = this.#place(view, request, 0)
       if (ledOf(view.descriptor) === undefined) throw notOrdered(view)
-      const { operation, context, ack, hops } = request
+      const { operation, context, ack, hops, session } = request
       const statement = statementOf(request.statement, keyFields(view, request))
       const condition = conditionOf(request.condition)
-      const input = { operation, statement, condition, context, ack, hops }
+      const input = { operation, statement, condition, context, ack, hops, session }
       this.#doors.at(request, key, respond, from, routed =>
         this.#options.led.change(changeMessage, request, routed, key, input, asIs, respond, deadline),
       )
@@ -158,16 +163,16 @@ export class DataHandlers {
 
   /** Each part from here, under the version of its own partition. */
   #writeParts(view: TableView, request: WriteRequest, respond: Respond<WriteReply>, deadline: number): void {
-    const writing = runSplitWrite(this.#node.self, splitWrite(view, request), (write, to) =>
+    const writePart = (write: PartWrite, to: Respond<WriteReply>): void =>
       guarded(to, () => {
         const now = this.#doors.view(request.table)
         const place = this.#place(now, request, write.part)
         const partition = now.map.locate(place.key)
         const asked = { ...request, ...write, hops: 0, mapVersion: partition.version }
         this.#write(partWriteMessage, { view: now, partition }, place, asked, to, deadline)
-      }),
-    )
-    void writing.then(
+      })
+    const joined = this.#sessions.joined
+    void runSplitWrite(this.#node.self, splitWrite(view, request), writePart, joined).then(
       reply =>
         respond.ok({
           ...reply,
@@ -187,17 +192,17 @@ export class DataHandlers {
   ): void {
     answersNeeded(request.level, partition.replicas.length, leaderlessOf(view.descriptor).w, 'w')
     const coordinate = (to: Respond<WriteReply> = respond): void =>
-      this.#admitted(to, leave =>
-        new WriteFlow({
-          context: this.#node,
-          view,
-          place,
-          request,
-          respond: to,
-          deadline,
-          onDone: leave,
-        }).start(),
-      )
+      this.#admitted(to, leave => {
+        const flow = { context: this.#node, view, place, request, respond: to, deadline, onDone: leave }
+        if (request.session === undefined) return new WriteFlow(flow).start()
+        const fail = (error: unknown): void => {
+          leave()
+          to.fail(error)
+        }
+        void this.#sessions
+          .beforeWrite(view, place.key, request.session, deadline)
+          .then(session => guarded({ fail }, () => new WriteFlow({ ...flow, session }).start()), fail)
+      })
     const sloppy = leaderlessOf(view.descriptor).sloppy && !request.strict
     this.#coordinateOrForward(
       message,
@@ -229,14 +234,17 @@ export class DataHandlers {
   #readParts(view: TableView, request: ReadRequest, respond: Respond<ReadReply>, deadline: number): void {
     const { r } = leaderlessOf(view.descriptor)
     const { row } = this.#place(view, request, 0)
+    const session = this.#sessions.open(request.session, deadline)
     this.#admitted(respond, leave => {
       const flows: Promise<void>[] = []
       const readPart = (part: number): Promise<PartAnswer> =>
         new Promise((resolve, reject) => {
           const { key } = this.#place(view, request, part)
           const needed = answersNeeded(request.level, view.map.locate(key).replicas.length, r, 'r')
-          const onResult = (cell: Cell | undefined, receipt: WireReceipt): void =>
+          const onResult = (cell: Cell | undefined, receipt: WireReceipt): void => {
+            session?.met(key, cell)
             resolve({ part, cell, receipt })
+          }
           let done = (): void => {}
           flows.push(
             new Promise(ended => {
@@ -248,13 +256,15 @@ export class DataHandlers {
             reject(error)
           }
           guarded({ fail }, () =>
-            this.#find(view, key, needed, request.hops, deadline, onResult, reject, done),
+            this.#find(view, key, needed, request.hops, deadline, session, onResult, reject, done),
           )
         })
       void gatherParts(writePartsOf(view.descriptor), readPart)
         .then(answers => {
           const receipts = answers.map(({ receipt }) => receipt)
-          respond.ok({ receipt: weakestReceipt(this.#node.self, receipts), ...joinParts(answers, row) })
+          const receipt = weakestReceipt(this.#node.self, receipts)
+          const found = joinParts(answers, row)
+          this.#sessions.reply(session, respond, token => ({ receipt, ...found, session: token }))
         })
         .catch((error: unknown) => respond.fail(error))
         .then(() => Promise.all(flows))
@@ -276,7 +286,7 @@ export class DataHandlers {
       'r',
     )
     const coordinate = (to: Respond<ReadReply> = respond): void =>
-      this.#admitted(to, leave => this.#read(view, key, needed, request.hops, deadline, to, leave))
+      this.#admitted(to, leave => this.#read(view, key, needed, request, deadline, to, leave))
     // Any node can coordinate a read: it needs no store of its own.
     if (partition.replicas.includes(this.#node.self) || request.hops > 0) return coordinate()
     this.#coordinateOrForward(
@@ -306,15 +316,14 @@ export class DataHandlers {
           'r',
         )
         this.#admitted(respond, leave => {
-          void runRange({
-            context: this.#node,
-            view,
-            partition,
-            request,
-            needed,
-            deadline,
-            latency: this.#pageLatency,
-          })
+          const latency = this.#pageLatency
+          const options = { context: this.#node, view, partition, request, needed, deadline, latency }
+          const session = this.#sessions.open(request.session, deadline)
+          const reading =
+            session === undefined
+              ? runRange(options).then(page => replyOfPage(options, page, undefined))
+              : runSessionRange(options, session, this.#sessions.reads(deadline))
+          void reading
             .then(
               reply => respond.ok(reply),
               (error: unknown) => respond.fail(error),
@@ -344,17 +353,21 @@ export class DataHandlers {
     view: TableView,
     key: ByteString,
     needed: number,
-    hops: number,
+    request: ReadRequest,
     deadline: number,
     respond: Respond<ReadReply>,
     leave: () => void,
   ): void {
+    const session = this.#sessions.open(request.session, deadline)
     const answer = (cell: Cell | undefined, receipt: WireReceipt): void =>
       guarded(respond, () => {
         const values = cell === undefined ? [] : view.rule.read(cell)
-        respond.ok({ receipt, values, context: encodeContextToken(seenOf(cell ?? emptyCell), key) })
+        const context = encodeContextToken(seenOf(cell ?? emptyCell), key)
+        session?.met(key, cell)
+        this.#sessions.reply(session, respond, token => ({ receipt, values, context, session: token }))
       })
-    this.#find(view, key, needed, hops, deadline, answer, error => respond.fail(error), leave)
+    const fail = (error: unknown): void => respond.fail(error)
+    this.#find(view, key, needed, request.hops, deadline, session, answer, fail, leave)
   }
 
   /** Reads one row, or part of one, from memory where that may be. Answers once, and is done after that. */
@@ -364,6 +377,7 @@ export class DataHandlers {
     needed: number,
     hops: number,
     deadline: number,
+    session: SessionCall | undefined,
     answer: (cell: Cell | undefined, receipt: WireReceipt) => void,
     fail: (error: unknown) => void,
     leave: () => void,
@@ -377,15 +391,18 @@ export class DataHandlers {
         context: this.#node,
         view,
         key,
-        needed,
+        needed: session?.needed(view, key, needed) ?? needed,
         hops,
         deadline,
         latency: this.#latency,
+        demand: session?.demand(view, key),
         onResult,
         onError,
         onDone,
       }).start()
     }
+    // What is in memory may be older than what the session has seen.
+    if (session !== undefined) return flow(answer, fail, leave)
     const load = (): Promise<ReadAnswer> =>
       new Promise((resolve, reject) =>
         flow(

@@ -30,6 +30,7 @@ export function writeAsFallback(
   const base = hint === undefined ? emptyCell : decodeCell(hint.cell)
   if (write.seen !== undefined) node.hybrid.observe(contextMax(write.seen.context), 'the context')
   node.hybrid.observe(contextMax(base.context), 'the hint')
+  if (write.after !== undefined) node.hybrid.observe(contextMax(write.after), 'the session')
   const dot = { actor: node.store.incarnation, stamp: node.hybrid.mint() }
   const result = view.rule.write(base, write, dot, dot.stamp)
   const bytes = encodeBounded(result.cell, key)

@@ -44,16 +44,16 @@ export interface LedRequests {
 export const asIs = (reply: ChangeReply): ChangeReply => reply
 
 /** Of a put or delete that knows no conditions but the context it was read with. */
-export function asWritten({ receipt, context, repeated, applied }: ChangeReply): WriteReply {
-  if (applied) return { receipt, context, repeated }
+export function asWritten({ receipt, context, repeated, applied, session }: ChangeReply): WriteReply {
+  if (applied) return { receipt, context, repeated, session }
   throw new QuorateError('BAD_CONTEXT', 'the row has been changed since it was read; read it again', {
     data: { field: 'context' },
   })
 }
 
-export function plainChange({ operation, value, context, hops }: WriteRequest): ChangeInput {
+export function plainChange({ operation, value, context, hops, session }: WriteRequest): ChangeInput {
   const statement = value === undefined ? ({ delete: true } as const) : { put: value }
-  return { operation, statement, condition: undefined, context, ack: undefined, hops }
+  return { operation, statement, condition: undefined, context, ack: undefined, hops, session }
 }
 
 export function keyFields(

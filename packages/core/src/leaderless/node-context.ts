@@ -7,6 +7,7 @@ import type { HotPartitions } from '../hotkeys/hot-partitions.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
+import type { SessionSeal } from '../sessions/session-token.ts'
 import type { Store } from '../store/store-face.ts'
 import type { Fences } from '../sweep/fences.ts'
 import type { Rpc } from '../wire/rpc.ts'
@@ -33,6 +34,8 @@ export interface NodeContext {
   readonly latency: UserLatency
   /** What this node coordinates, by partition and key. */
   readonly hot: HotPartitions
+  /** What session tokens are sealed and opened with. Throws NOT_READY. */
+  sealOfSessions(): SessionSeal
   /** Liveness only routes; it never decides who owns anything. */
   isSuspected(node: NodeId): boolean
   /** May this replica answer reads of the partition? Not while it is being rebuilt after losing its store. */

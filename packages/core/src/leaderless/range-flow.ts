@@ -63,7 +63,7 @@ export function localPage(
   return { rows, more: false, asOf }
 }
 
-interface MergedRow {
+export interface MergedRow {
   readonly key: ByteString
   readonly cell: Cell
   /** Homes that lacked part of it, with what they have. */
@@ -131,7 +131,15 @@ export interface RangeFlowOptions {
   readonly latency: LatencyTracker
 }
 
-export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
+export interface RangePage {
+  readonly receipt: RangeReply['receipt']
+  readonly rows: readonly MergedRow[]
+  /** The last row met, deleted ones included. */
+  readonly last: ByteString | undefined
+  readonly more: boolean
+}
+
+export async function runRange(options: RangeFlowOptions): Promise<RangePage> {
   const { context: node, view, partition, request, needed, deadline } = options
   const limit = Math.max(1, Math.min(request.limit, limits.pageRowsMax))
   const { pages, hedged } = await collectPages(options, limit)
@@ -160,6 +168,19 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       hedged,
       log: undefined,
     },
+    rows,
+    last,
+    more,
+  }
+}
+
+export function replyOfPage(
+  { view, request }: RangeFlowOptions,
+  { receipt, rows, last, more }: RangePage,
+  session: Uint8Array | undefined,
+): RangeReply {
+  return {
+    receipt,
     rows: rows
       .map(row => ({
         key: row.key,
@@ -169,6 +190,7 @@ export async function runRange(options: RangeFlowOptions): Promise<RangeReply> {
       // Of a row in parts, what is deleted here may have a value in another part: the client asks.
       .filter(row => row.values.length > 0 || writePartsOf(view.descriptor) > 1),
     resume: more && last !== undefined ? (request.reverse ? last : ((last + '\0') as ByteString)) : undefined,
+    session,
   }
 }
 

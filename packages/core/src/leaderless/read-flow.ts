@@ -25,6 +25,8 @@ import { QuorumTally } from '../quorum/quorum-tally.ts'
 import { replicaReadMessage, replicaWriteMessage, type WireReceipt } from '../wire/messages.ts'
 import type { LatencyTracker } from './latency-tracker.ts'
 import type { NodeContext } from './node-context.ts'
+import { othersToAsk, type ReadCandidate } from './read-candidates.ts'
+import { isMet, type ReadDemand } from './read-demand.ts'
 import { knowsBetter } from './write-flow.ts'
 
 /** Times one read begins anew because its partition has changed under it. */
@@ -38,14 +40,10 @@ export interface ReadFlowOptions {
   readonly hops: number
   readonly deadline: number
   readonly latency: LatencyTracker
+  readonly demand?: ReadDemand | undefined
   readonly onResult: (cell: Cell | undefined, receipt: WireReceipt) => void
   readonly onError: (error: QuorateError) => void
   readonly onDone: () => void
-}
-
-interface Candidate {
-  readonly node: NodeId
-  readonly fallback: boolean
 }
 
 interface Answer {
@@ -54,6 +52,8 @@ interface Answer {
   readonly cell: Uint8Array | undefined
   /** Clock of the store it was read from. */
   readonly asOf: Stamp
+  /** What has been collected there (see `isMet`). */
+  readonly collected: Stamp
 }
 
 export class ReadFlow {
@@ -63,11 +63,11 @@ export class ReadFlow {
   #partition: Partition
   #answers: Answer[] = []
   /** Asked first when it is a home that is ready, and for one answer the only one. */
-  #own: Candidate | undefined
+  #own: ReadCandidate | undefined
   /** Grows when the read begins anew under a newer version of the partition: older answers count no more. */
   #round = 0
   #catchingUp = false
-  #others: readonly Candidate[] | undefined
+  #others: readonly ReadCandidate[] | undefined
   readonly #attempts: string[] = []
   readonly #repaired: NodeId[] = []
   readonly #begunMs: number
@@ -91,7 +91,7 @@ export class ReadFlow {
     this.#node.hot.noteRead(this.#view.descriptor.id, this.#partition.id, row, this.#begunMs)
   }
 
-  #ownCandidate(): Candidate | undefined {
+  #ownCandidate(): ReadCandidate | undefined {
     const { self } = this.#node
     const isReadyHome =
       this.#partition.replicas.includes(self) && this.#node.isReady(this.#view, this.#partition)
@@ -99,27 +99,15 @@ export class ReadFlow {
   }
 
   /** The replica to ask as number `at`. */
-  #candidate(at: number): Candidate | undefined {
+  #candidate(at: number): ReadCandidate | undefined {
     if (this.#own !== undefined && at === 0) return this.#own
-    this.#others ??= this.#order()
+    this.#others ??= othersToAsk(
+      this.#node,
+      this.#view,
+      this.#partition,
+      this.#options.demand?.homesOnly === true,
+    )
     return this.#others[this.#own === undefined ? at : at - 1]
-  }
-
-  /** Beside this node: homes that seem alive, then suspected homes, then fallbacks. */
-  #order(): Candidate[] {
-    const [view, partition] = [this.#view, this.#partition]
-    const homes = partition.replicas.filter(home => home !== this.#node.self)
-    const alive = homes.filter(home => !this.#node.isSuspected(home))
-    const suspected = homes.filter(home => !alive.includes(home))
-    const fallbacks = leaderlessOf(view.descriptor).sloppy
-      ? view.map
-          .preference(partition)
-          .filter(node => !partition.holders.includes(node) && !this.#node.isSuspected(node))
-      : []
-    return [
-      ...[...alive, ...suspected].map(node => ({ node, fallback: false })),
-      ...fallbacks.map(node => ({ node, fallback: true })),
-    ]
   }
 
   start(): void {
@@ -127,7 +115,7 @@ export class ReadFlow {
     const { clock } = this.#node
     this.#open = 1
     this.#askUntil(needed)
-    if (!this.#answered && needed > this.#answers.length) {
+    if (!this.#answered) {
       const { deadlines } = this.#node.rpc
       latency.readStarted()
       this.#end = deadlines.add(deadline, { expire: () => this.#fail('the deadline passed') })
@@ -183,7 +171,7 @@ export class ReadFlow {
   #askSelf(fallback: boolean): void {
     const { key } = this.#options
     const round = this.#round
-    const { rows, store, self } = this.#node
+    const { rows, store, self, fences } = this.#node
     const asOf = this.#node.hybrid.peek()
     let cell: Uint8Array | undefined
     try {
@@ -197,14 +185,14 @@ export class ReadFlow {
     store.whenDurable(rows.positionOf(key), () => {
       if (round !== this.#round) return this.#close()
       this.#outstanding--
-      this.#answer({ node: self, fallback, cell, asOf })
+      this.#answer({ node: self, fallback, cell, asOf, collected: fences.at(key).watermark })
       this.#close()
     })
   }
 
   #refused(node: NodeId, error: QuorateError): void {
     this.#attempts.push(`${node}: ${error.code}`)
-    if (!this.#answered && !this.#catchingUp) this.#askUntil(this.#options.needed)
+    if (!this.#answered && !this.#catchingUp) this.#askFurther()
   }
 
   /** A home knows a newer version of the partition: the read begins anew under that one. */
@@ -249,7 +237,26 @@ export class ReadFlow {
   #answer(answer: Answer): void {
     if (this.#answered) return
     this.#answers.push(answer)
-    if (this.#answers.length >= this.#options.needed) this.#conclude()
+    if (this.#answers.length >= this.#options.needed && this.#isMet()) this.#conclude()
+    else if (!this.#catchingUp) this.#askFurther()
+  }
+
+  #isMet(): boolean {
+    const { demand } = this.#options
+    return demand === undefined || isMet(demand, this.#answers, this.#partition.replicas.length)
+  }
+
+  /** As many as were asked for; and when these are here and a session has seen more than they show, all others. */
+  #askFurther(): void {
+    const { needed } = this.#options
+    if (this.#answers.length < needed) return this.#askUntil(needed)
+    if (this.#candidate(this.#asked) !== undefined) this.#node.counters.sessionReadsWidened++
+    for (let next = this.#candidate(this.#asked); next !== undefined; next = this.#candidate(this.#asked)) {
+      this.#asked++
+      this.#ask(next.node, next.fallback)
+      if (this.#answered) return
+    }
+    if (this.#outstanding === 0) this.#fail('none of the homes shows what this session has seen')
   }
 
   #settle(): void {
@@ -294,11 +301,15 @@ export class ReadFlow {
     this.#repair(merged!, discards)
   }
 
+  #isBlocking(): boolean {
+    const { demand } = this.#options
+    return demand?.repairs === true || leaderlessOf(this.#view.descriptor).readRepair === 'blocking'
+  }
+
   /** A monotonic read while the partition moves: those who answer later reads must hold what this one saw. */
   #bothSetsMustHold(): boolean {
     const { writeSets, replicas, settled } = this.#partition
-    const isBlocking = leaderlessOf(this.#view.descriptor).readRepair === 'blocking'
-    return isBlocking && writeSets.length > 1 && replicas === settled
+    return this.#isBlocking() && writeSets.length > 1 && replicas === settled
   }
 
   #repair(merged: Cell, discards: boolean): void {
@@ -310,7 +321,7 @@ export class ReadFlow {
       if (cell !== undefined && !distinct.some(other => bytesEqual(other, cell))) distinct.push(cell)
     }
     const stale = this.#answers.filter(answer => !answer.fallback && !sameBytes(answer.cell, mergedBytes))
-    const blocking = leaderlessOf(view.descriptor).readRepair === 'blocking'
+    const blocking = this.#isBlocking()
     if (this.#bothSetsMustHold()) return this.#repairBothSets(merged, distinct, asOf)
     let waiting = stale.length
     let failed = 0
@@ -460,13 +471,15 @@ export class ReadFlow {
     this.#settle()
     this.#node.counters.readsShort++
     const { needed } = this.#options
-    const message = `${why}: ${this.#answers.length} of the ${needed} answers asked for`
-    this.#options.onError(
-      new QuorateError('READ_SHORT', message, {
-        data: { answered: this.#answers.length, needed },
-        attempts: this.#attempts,
-      }),
-    )
+    const answered = this.#answers.length
+    const isUnmet = answered >= needed
+    const asked = this.#answers.map(({ node }) => node).join(', ')
+    const message = isUnmet
+      ? `${why}: ${asked} answered, and what it saw of this row is with none of them`
+      : `${why}: ${answered} of the ${needed} answers asked for`
+    const data = isUnmet ? { answered, needed, asked } : { answered, needed }
+    const code = isUnmet ? 'SESSION_NOT_REACHED' : 'READ_SHORT'
+    this.#options.onError(new QuorateError(code, message, { data, attempts: this.#attempts }))
   }
 
   #close(): void {

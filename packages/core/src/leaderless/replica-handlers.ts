@@ -59,7 +59,7 @@ class ReplicaHandlers {
   }
 
   #serveReads(): void {
-    const { rpc, rows, store, hybrid, counters } = this.#node
+    const { rpc, rows, store, hybrid, counters, fences } = this.#node
     rpc.handle(replicaReadMessage, (request, respond, from) => {
       this.#doors.at(request, request.key, respond, from, ({ view, partition }) => {
         counters.replicaReads++
@@ -69,8 +69,9 @@ class ReplicaHandlers {
         const asOf = hybrid.peek()
         const cell = rows.read(request.key)
         const position = rows.positionOf(request.key)
-        if (position === 0) respond.ok({ cell, asOf })
-        else store.whenDurable(position, () => respond.ok({ cell, asOf }))
+        const collected = fences.at(request.key).watermark
+        if (position === 0) respond.ok({ cell, asOf, collected })
+        else store.whenDurable(position, () => respond.ok({ cell, asOf, collected }))
       })
     })
 
@@ -150,7 +151,7 @@ class ReplicaHandlers {
     view: TableView,
     partition: Partition,
     key: ByteString,
-    respond: Respond<{ cell: Uint8Array | undefined; asOf: Stamp }>,
+    respond: Respond<{ cell: Uint8Array | undefined; asOf: Stamp; collected: Stamp }>,
   ): void {
     const { hints, hybrid, ledger, store } = this.#node
     let asOf = hybrid.peek()
@@ -172,7 +173,7 @@ class ReplicaHandlers {
       }
     }
     store.whenDurable(store.handed, () =>
-      respond.ok({ cell: cell === undefined ? undefined : encodeCell(cell), asOf }),
+      respond.ok({ cell: cell === undefined ? undefined : encodeCell(cell), asOf, collected: 0 as Stamp }),
     )
   }
 }

@@ -132,6 +132,7 @@ export class RowStore {
     if (told !== undefined) this.#hybrid.refuseDrift(told, 'the context')
     if (before !== undefined) this.#hybrid.observe(contextMax(base.context), 'the stored row')
     if (told !== undefined) this.#hybrid.observe(told, 'the context')
+    if (write.after !== undefined) this.#hybrid.observe(contextMax(write.after), 'the session')
     if (
       this.#recent.has(write.operation, key) &&
       !base.values.some(value => value.operation === write.operation)
@@ -282,6 +283,17 @@ export class RowStore {
     this.#collectable.delete(key)
   }
 
+  /** Puts a damaged row of a table with leaders right. */
+  healLed(view: TableView, key: ByteString, cell: Uint8Array | undefined): void {
+    this.#store.commit([
+      { key: damageKey(key), value: undefined },
+      { key, value: cell },
+    ])
+    this.#damaged.delete(key)
+    this.onShown(key)
+    this.#trees.recount(view.descriptor.id, key)
+  }
+
   /** Told of rows that a log has changed, in a batch of its own. */
   replaced(
     table: TableId,
@@ -295,7 +307,11 @@ export class RowStore {
       bytes === undefined ? undefined : digestCell(key, bytes)
     for (const { key, before, after } of changes) {
       this.onShown(key)
-      this.#trees.applied(table, key, digest(key, before), digest(key, after))
+      if (this.#damaged.size > 0 && this.#damaged.has(key)) {
+        this.#store.commit([{ key: damageKey(key), value: undefined }])
+        this.#damaged.delete(key)
+        this.#trees.recount(table, key)
+      } else this.#trees.applied(table, key, digest(key, before), digest(key, after))
     }
   }
 

@@ -165,7 +165,8 @@ describe('the steps of a write', () => {
   const { context } = model.read()
   const write = { partitionKey, sortKey, operation: operation(50), value: new Uint8Array([50]), context }
   const own = splitPartOf(write.operation, PARTS)
-  const reply = { receipt: receipt(2), context: encodeContextToken({ context: [], operations: [] }, row) }
+  const nothing = encodeContextToken({ context: [], operations: [] }, row)
+  const reply = { receipt: receipt(2), context: nothing, session: undefined }
 
   it('nothing is removed before the value is acknowledged', async () => {
     const asked: number[] = []

@@ -71,6 +71,8 @@ export async function runSplitWrite(
   self: NodeId,
   { first, after }: ReturnType<typeof splitWrite>,
   writePart: (write: PartWrite, respond: Respond<WriteReply>) => void,
+  /** One session token for those of all parts. */
+  joined: (tokens: readonly WriteReply['session'][]) => WriteReply['session'] = () => undefined,
 ): Promise<WriteReply> {
   const step = (writes: readonly PartWrite[]): Promise<Answer[]> =>
     Promise.all(
@@ -96,6 +98,7 @@ export async function runSplitWrite(
     ),
     context: joinContextTokens(replies.map(({ context }) => context)),
     repeated: after.length > 0 ? replies[0]!.repeated : replies.every(({ repeated }) => repeated),
+    session: joined(replies.map(({ session }) => session)),
   }
 }
 

@@ -34,6 +34,7 @@ import { writeAsFallback } from './fallback-write.ts'
 import { answersNeeded } from './levels.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Written } from './row-store.ts'
+import type { SessionCall } from './session-call.ts'
 
 /** Times one write begins anew because its partition has changed under it. */
 const MAP_CHANGES_MAX = 16
@@ -49,6 +50,7 @@ export interface WriteFlowOptions {
   readonly respond: Respond<WriteReply>
   /** On this node's monotonic clock. */
   readonly deadline: number
+  readonly session?: SessionCall | undefined
   readonly onDone: () => void
 }
 
@@ -119,7 +121,10 @@ export class WriteFlow {
     this.#refuseHopeless()
     const seen = request.context === undefined ? undefined : decodeTokenOfRow(request.context, row, part)
     // The value is a view of the frame: the cell that is made of it is a copy.
-    const operation = { operation: request.operation, value: request.value, seen }
+    const { session } = this.#options
+    const after = session?.seenOf(key)
+    const causes = session?.causes(key)
+    const operation = { operation: request.operation, value: request.value, seen, after, causes }
     this.#asOf = node.hybrid.peek()
     const isHome = partition.replicas.includes(node.self)
     const standsFor = isHome ? undefined : this.#standsFor()
@@ -398,7 +403,9 @@ export class WriteFlow {
     const { seen, repeated } = this.#written!
     const { row, part } = this.#options.place
     const context = encodeContextToken(seen, row, part)
-    this.#options.respond.ok({ receipt: this.#receipt(), context, repeated })
+    const { session } = this.#options
+    session?.wrote(this.#options.place.key, seen.context)
+    this.#options.respond.ok({ receipt: this.#receipt(), context, repeated, session: session?.tokenNow() })
   }
 
   /** The deadline passed. */

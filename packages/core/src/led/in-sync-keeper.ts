@@ -3,7 +3,8 @@
  * everything again comes back. Only of tables whose acknowledgement rests on the set.
  *
  * Invariants: a smaller set counts when the register has it; a larger one counts from the moment it is asked for, and
- * until the register has said no; the set never goes below `minInSync` by itself: then writes wait instead.
+ * until the register has said no; a set that falls below `minInSync` commits nothing, and each of its members still has
+ * everything that was committed.
  * References: Kafka KIP-497, KIP-966.
  */
 
@@ -60,7 +61,6 @@ export class InSyncKeeper {
     const wanted = this.#wanted(held, leading)
     const now = leading.inSync
     if (wanted.length === now.length && wanted.every(node => now.includes(node))) return
-    if (wanted.length < now.length && wanted.length < settings.minInSync) return
     this.#changing.add(leading)
     void this.#change(held, leading, wanted).finally(() => this.#changing.delete(leading))
   }

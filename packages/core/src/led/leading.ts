@@ -25,6 +25,7 @@ import type { Replica } from '../leader/replica.ts'
 import { Replication } from '../leader/replication.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import type { AckRule } from '../leadership/acknowledgement.ts'
+import { epochAt } from '../leadership/epoch-history.ts'
 import type { Lead } from '../leadership/leadership.ts'
 import { leaseUntilMs } from '../leadership/lease.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -40,6 +41,8 @@ export interface LeadingOptions {
   readonly lead: Lead
   readonly partition: Partition
   readonly leaseMs: number
+  /** How much longer than that it may take until who does not answer is out of the in-sync set. */
+  readonly patienceMs: number
   /** Its epoch is over, or it can do nothing for its clients any more. */
   readonly onEnd: (why: string) => void
   /** More of the log is carried out. */
@@ -125,6 +128,11 @@ export class Leading {
   /** Position of the first entry of this epoch. */
   get epochFrom(): number {
     return this.#epochFrom
+  }
+
+  /** Who wrote an entry of the log. */
+  epochOf(position: number): number {
+    return epochAt(this.#options.replica.log.shape, position)
   }
 
   /** Of the ids that this epoch gives out. */
@@ -357,7 +365,7 @@ export class Leading {
     )
     this.#expireReaders(nowMs)
     if (this.hasLease) this.#leaseLostMs = nowMs
-    else if (nowMs - this.#leaseLostMs > PATIENCE_LEASES * this.#options.leaseMs)
+    else if (nowMs - this.#leaseLostMs > PATIENCE_LEASES * this.#options.leaseMs + this.#options.patienceMs)
       this.end('too few followers have answered for too long')
     this.#pump()
   }

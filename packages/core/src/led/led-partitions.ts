@@ -32,6 +32,7 @@ export interface LedPartitionsOptions {
   readonly node: NodeContext
   readonly leaseMs: number
   readonly beatMs: number
+  readonly inSyncLagMs: number
   readonly isEmptied: (view: TableView, partition: Partition) => boolean
   readonly onFilled: (view: TableView, partition: Partition) => void
   /** Records of entries that go, for the ledger. */
@@ -105,7 +106,7 @@ export class LedPartitions {
   }
 
   #seat(view: TableView, partition: Partition): Seat | undefined {
-    const { node, leaseMs, isEmptied, onFilled, onCut, onRows, calls, onTrouble } = this.#options
+    const { node, leaseMs, inSyncLagMs, isEmptied, onFilled, onCut, onRows, calls, onTrouble } = this.#options
     const settings = ledOf(view.descriptor)!
     const [table, id] = [view.descriptor.id, partition.id]
     const now = (): { view: TableView; partition: Partition } => {
@@ -116,8 +117,12 @@ export class LedPartitions {
       return new Seat({
         node,
         leaseMs,
+        inSyncLagMs,
         place: { table, partition: id, settings, calls: settings.freeze === false ? calls : undefined },
-        replica: { onRows: changes => onRows(table, changes) },
+        replica: {
+          onRows: changes => onRows(table, changes),
+          onDamaged: key => node.rows.markDamaged(key),
+        },
         onCut: (entry, unclean) => onCut(table, entry, unclean),
         isEmptied: () => isEmptied(now().view, now().partition),
         onFilled: () => onFilled(now().view, now().partition),

@@ -19,6 +19,7 @@ import type { LedRequests } from '../leaderless/led-requests.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { guarded, type Routed } from '../leaderless/partition-doors.ts'
 import { localPage } from '../leaderless/range-flow.ts'
+import { epochAt } from '../leadership/epoch-history.ts'
 import type { ChangeReply } from '../wire/led-messages.ts'
 import {
   LEVEL_ONE,
@@ -34,12 +35,26 @@ import {
 import type { Respond } from '../wire/rpc.ts'
 import type { Leading } from './leading.ts'
 import type { Held, LedPartitions } from './led-partitions.ts'
+import { LedSession } from './led-session.ts'
 import { ledReceipt, orderWrite } from './ordered-write.ts'
 
 export interface LedTablesOptions {
   readonly node: NodeContext
   readonly partitions: LedPartitions
   readonly admission: Admission
+}
+
+/** Makes the reply of what is here now. */
+type Answer = (held: Held, receipt: WireReceipt, session: LedSession | undefined) => void
+
+/** The session's token after a read that shows these rows. */
+function told(
+  session: LedSession | undefined,
+  { log }: WireReceipt,
+  cells: readonly (Uint8Array | undefined)[],
+): Uint8Array | undefined {
+  session?.saw(log!.epoch, log!.position, cells)
+  return session?.token()
 }
 
 /** A request is handed on once. */
@@ -90,7 +105,7 @@ export class LedTables implements LedRequests {
     deadline: number,
   ): void {
     const { node } = this.#options
-    this.#serve(readMessage, { view, partition }, request, respond, deadline, (held, receipt) => {
+    this.#serve(readMessage, { view, partition }, request, respond, deadline, (held, receipt, session) => {
       node.hot.noteRead(view.descriptor.id, partition.id, key, node.clock.monotonicMs())
       node.counters.reads++
       const stored = node.rows.read(key)
@@ -99,10 +114,11 @@ export class LedTables implements LedRequests {
         receipt,
         values: held.view.rule.read(cell),
         context: encodeContextToken(seenOf(cell), key),
+        session: told(session, receipt, [stored]),
       }
       // A follower's rows may be ahead of its disk: a crash would make later reads go back.
       if (receipt.log!.byLeader) respond.ok(reply)
-      else node.store.whenDurable(node.rows.positionOf(key), () => respond.ok(reply))
+      else node.store.whenDurable(node.store.handed, () => respond.ok(reply))
     })
   }
 
@@ -113,7 +129,7 @@ export class LedTables implements LedRequests {
     deadline: number,
   ): void {
     const { node } = this.#options
-    this.#serve(rangeMessage, { view, partition }, request, respond, deadline, (held, receipt) => {
+    this.#serve(rangeMessage, { view, partition }, request, respond, deadline, (held, receipt, session) => {
       node.counters.ranges++
       const { from, to, reverse } = request
       const limit = Math.max(1, Math.min(request.limit, limits.pageRowsMax))
@@ -126,20 +142,25 @@ export class LedTables implements LedRequests {
           return { key, values: held.view.rule.read(cell), context: encodeContextToken(seenOf(cell), key) }
         }),
         resume: more && last !== undefined ? (reverse ? last : ((last + '\0') as ByteString)) : undefined,
+        session: told(
+          session,
+          receipt,
+          rows.map(({ cell }) => cell),
+        ),
       }
       if (receipt.log!.byLeader) respond.ok(reply)
       else node.store.whenDurable(node.store.handed, () => respond.ok(reply))
     })
   }
 
-  /** Finds who answers a read: the leader under its lease, or with `any` this follower. */
+  /** Finds who answers a read: the leader under its lease, or with `any` this follower, if it is recent enough. */
   #serve<Request extends ReadRequest | RangeRequest, Reply extends { receipt: WireReceipt }>(
     message: Message<Request, Reply>,
     routed: Routed,
     request: Request,
     respond: Respond<Reply>,
     deadline: number,
-    answer: (held: Held, receipt: WireReceipt) => void,
+    answer: Answer,
   ): void {
     const { view, partition } = routed
     const held = this.#options.partitions.find(view.descriptor.id, partition.id)
@@ -147,29 +168,39 @@ export class LedTables implements LedRequests {
     if (held !== undefined && leading !== undefined)
       return this.#asLeader(held, leading, request, respond, deadline, answer)
     if (request.level === LEVEL_ONE && held?.seat.isReadable === true) {
-      this.#admitted(leave => {
-        answer(held, this.#followerReceipt(held, request.hops))
-        leave()
-      })
-      return
+      const session = LedSession.open(this.#options.node, held.seat.place, request.session)
+      const isRecent = request.staleMs === 0 || held.seat.staleMs() <= request.staleMs
+      if (isRecent && session?.isShownBy(held.seat.replica) !== false) {
+        this.#admitted(leave => {
+          try {
+            answer(held, this.#followerReceipt(held, request.hops), session)
+          } finally {
+            leave()
+          }
+        })
+        return
+      }
     }
+    // Not here, or not yet: the leader has everything.
     this.#handOn(message, request, routed, respond, deadline)
   }
 
   #asLeader<Reply>(
     held: Held,
     leading: Leading,
-    request: { readonly hops: number },
+    request: { readonly hops: number; readonly session: Uint8Array | undefined },
     respond: Respond<Reply>,
     deadline: number,
-    answer: (held: Held, receipt: WireReceipt) => void,
+    answer: Answer,
   ): void {
+    const session = LedSession.open(this.#options.node, held.seat.place, request.session)
     this.#admitted(leave =>
       leading.whenServing({
         deadline,
         run: () => {
           try {
-            answer(held, this.#leaderReceipt(held, leading, request.hops))
+            session?.refuseRolledBack(held.seat.replica)
+            answer(held, this.#leaderReceipt(held, leading, request.hops), session)
           } catch (error) {
             respond.fail(error)
           }
@@ -186,14 +217,14 @@ export class LedTables implements LedRequests {
   #leaderReceipt({ partition, seat }: Held, leading: Leading, hops: number): WireReceipt {
     const { self } = this.#options.node
     const position = seat.replica.carriedOut
-    const log = { leader: self, epoch: leading.epoch, position, byLeader: true, staleMs: 0 }
+    const log = { leader: self, epoch: leading.epochOf(position), position, byLeader: true, staleMs: 0 }
     return ledReceipt(self, partition, hops, [self], 1, log)
   }
 
   #followerReceipt({ partition, seat }: Held, hops: number): WireReceipt {
     const { self } = this.#options.node
     const position = seat.replica.carriedOut
-    const { epoch } = seat.end
+    const epoch = epochAt(seat.replica.log.shape, position)
     const leader = partition.lead?.leader ?? self
     const log = { leader, epoch, position, byLeader: false, staleMs: Math.round(seat.staleMs()) }
     return ledReceipt(self, partition, hops, [self], 1, log)

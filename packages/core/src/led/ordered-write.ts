@@ -34,6 +34,7 @@ import type { WireReceipt } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
 import { callSource } from './calls.ts'
 import type { Leading } from './leading.ts'
+import { LedSession } from './led-session.ts'
 import type { Seat } from './seat.ts'
 
 export interface OrderedWriteOptions {
@@ -56,10 +57,14 @@ export function orderWrite(options: OrderedWriteOptions): void {
 class OrderedWrite {
   readonly #options: OrderedWriteOptions
   readonly #begunMs: number
+  readonly #session: LedSession | undefined
 
   constructor(options: OrderedWriteOptions) {
     this.#options = options
     this.#begunMs = options.node.clock.monotonicMs()
+    const { node, seat, input } = options
+    this.#session = LedSession.open(node, seat.place, input.session)
+    this.#session?.refuseRolledBack(seat.replica)
   }
 
   /** Throws when nothing has been done. */
@@ -88,6 +93,7 @@ class OrderedWrite {
       stamp,
       key,
       statement,
+      causes: this.#session?.causes(key),
     }
     const { log } = this.#options.seat.place.settings
     const body = bodyOf(log, change, documentOf(before), after)
@@ -177,7 +183,9 @@ class OrderedWrite {
     if (applied) node.counters.writes++
     node.latency.record(node.clock.monotonicMs() - this.#begunMs)
     const context = encodeContextToken(seenOf(cell === undefined ? emptyCell : decodeCell(cell)), key)
-    respond.ok({ receipt: this.#receipt(position), context, repeated, applied, current, session: undefined })
+    this.#session?.saw(this.#options.leading.epochOf(position), position, applied ? [] : [cell])
+    const session = this.#session?.token()
+    respond.ok({ receipt: this.#receipt(position), context, repeated, applied, current, session })
     onDone()
   }
 

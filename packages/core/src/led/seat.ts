@@ -32,7 +32,8 @@ export interface SeatOptions {
   readonly node: NodeContext
   readonly place: Place
   readonly leaseMs: number
-  readonly replica: Pick<ReplicaOptions, 'onRows'>
+  readonly inSyncLagMs: number
+  readonly replica: Pick<ReplicaOptions, 'onRows' | 'onDamaged'>
   /** Records of an entry that goes; `unclean`: the last epoch that began by an unclean election. */
   readonly onCut: (entry: CutEntry, unclean: number) => readonly TableWrite[]
   /** Did this node lose its store, and not get back yet what it had of this partition? */
@@ -131,6 +132,7 @@ export class Seat {
         lead,
         partition,
         leaseMs,
+        patienceMs: place.settings.ack === 'in-sync' ? 2 * this.#options.inSyncLagMs : 0,
         onEnd: why => this.#ended(why),
         onCommitted: () => this.onProgress(),
       })

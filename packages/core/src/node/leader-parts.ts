@@ -11,6 +11,7 @@ import { InSyncKeeper } from '../led/in-sync-keeper.ts'
 import { LedPartitions } from '../led/led-partitions.ts'
 import { LedTables } from '../led/led-tables.ts'
 import { LogKeeper } from '../led/log-keeper.ts'
+import { RowHealer } from '../led/row-healer.ts'
 import type { Coordination } from './coordination.ts'
 import type { NodeTuning } from './node-config.ts'
 import type { Rebuild } from './rebuild.ts'
@@ -28,6 +29,7 @@ export class LeaderParts {
   readonly partitions: LedPartitions
   readonly tables: LedTables
   readonly handOver: HandOver
+  readonly rowHealer: RowHealer
   readonly #challenger: Challenger
   readonly #inSync: InSyncKeeper
   readonly #filler: Filler
@@ -39,6 +41,7 @@ export class LeaderParts {
       node,
       leaseMs,
       beatMs,
+      inSyncLagMs: lagMs,
       // A store that the cluster does not know yet is one that was lost: what it held was another one's promise.
       isEmptied: (view, partition) =>
         node.catalog.member(node.self)?.incarnation !== node.store.incarnation ||
@@ -61,6 +64,7 @@ export class LeaderParts {
       operation: () => coordination.operation(),
     }
     this.handOver = new HandOver(changing)
+    this.rowHealer = new RowHealer(node, this.partitions)
     this.#challenger = new Challenger({
       ...changing,
       leaseMs,

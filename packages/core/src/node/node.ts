@@ -51,11 +51,14 @@ import { checkNodeConfig, type NodeConfig } from './node-config.ts'
 import { ProofAges } from './proof-ages.ts'
 import { Rebuild } from './rebuild.ts'
 import { Scrubber } from './scrubber.ts'
+import { SessionKey } from './session-key.ts'
 
 /** Everything a node needs from outside. */
 export interface World {
   readonly clock: Clock
   readonly random: Random
+  /** Chance that nobody can guess, for keys; without it `random` (simulations). */
+  readonly secrets?: Random | undefined
   readonly disk: Disk
   readonly table: Table
   readonly transport: Transport
@@ -97,6 +100,7 @@ export class Node {
   readonly counters: Counters
   readonly #clock: Clock
   readonly #reservation: ClockReservation
+  readonly #sessionKey: SessionKey
   readonly #replayer: HintReplayer
   readonly #healer: DamageHealer
   readonly #startedMs: number
@@ -172,6 +176,13 @@ export class Node {
       onTrouble: hooks.onTrouble ?? (() => {}),
       onRefused: hooks.onRefused ?? (error => hooks.onTrouble?.(error.message)),
     })
+    this.#sessionKey = new SessionKey({
+      store,
+      secrets: world.secrets ?? random,
+      operation: () => this.coordination.operation(),
+      registers: () => (this.coordination.hasRegisters ? this.coordination.registers : undefined),
+      clusterId: () => this.coordination.clusterId,
+    })
     this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)
     this.catalog.onChange(() => this.#followMaps())
@@ -194,7 +205,9 @@ export class Node {
     this.collector = new Collector(this.context, collectIntervalMs)
     this.scrubber = new Scrubber(this.context, store, trees, scrubIntervalMs)
     this.#replayer = new HintReplayer(this.context)
-    this.#healer = new DamageHealer(this.context)
+    this.#healer = new DamageHealer(this.context, (table, partition, key) =>
+      this.leaders.rowHealer.heal(table, partition, key),
+    )
     this.#movement = new MovementParts({
       node: this.context,
       coordination: this.coordination,
@@ -227,6 +240,7 @@ export class Node {
       counters,
       latency: new UserLatency(clock),
       hot: new HotPartitions(),
+      sealOfSessions: () => this.#sessionKey.seal(),
       isSuspected: (node: NodeId) =>
         this.coordination.membership.isSuspected(node) ||
         (this.catalog.members.members.length > 0 && this.catalog.member(node) === undefined),
@@ -286,6 +300,7 @@ export class Node {
     while (!this.#stopped) {
       this.coordination.membership.set('time', Math.round(this.#clock.wallMs()))
       this.coordination.membership.set('hints', this.context.hints.count)
+      this.#sessionKey.follow()
       await pause(this.#clock, TELL_TIME_MS)
     }
   }

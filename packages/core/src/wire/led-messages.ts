@@ -30,7 +30,6 @@ export const changeMessage = message(
     context: s.optional(token),
     /** More copies than the table's own acknowledgement asks for. */
     ack: s.optional(s.oneOf(ACKNOWLEDGEMENTS)),
-    session: s.optional(token),
   }),
   s.record({
     receipt: receiptSchema,
@@ -163,4 +162,12 @@ export const moveLeaderMessage = message(
   75,
   s.record({ ...place, to: s.node }),
   s.record({ epoch: s.count }),
+)
+
+/** One row of another replica, for one whose own is damaged. */
+export const logRowMessage = message(
+  'log-row',
+  76,
+  s.record({ table: s.u32, partition: s.count, key: rowKey }),
+  s.record({ carriedOut: s.count, cell: s.optional(s.bytes(limits.cellBytesMax)) }),
 )

@@ -41,6 +41,11 @@ const keyPart = s.byteString<ByteString>(limits.keyBytesMax)
 const rowKey = s.byteString<ByteString>(2 * limits.keyBytesMax + 16)
 const cell = s.bytes(limits.cellBytesMax)
 const token = s.bytes(1 * 1024 * 1024)
+/**
+ * What a session has seen (sessions/session-token.ts): several tokens one after the other with a request, one in the
+ * reply; absent: no session, and then there is none in the reply either.
+ */
+const session = s.optional(s.bytes(limits.sessionBundleBytesMax))
 const document = s.bytes(limits.registerBytesMax)
 const empty = s.record({})
 
@@ -88,6 +93,9 @@ export const receiptSchema = s.record({
 })
 export type WireReceipt = s.Shaped<typeof receiptSchema>
 
+/** Of a table with leaders: how old the state may be that a follower answers from, in milliseconds; 0: no matter. */
+const staleMs = s.count
+
 export const rowAddress = {
   table: s.u32,
   /** Version of the row's partition, as the sender knows it. */
@@ -97,6 +105,7 @@ export const rowAddress = {
   level: s.u8,
   /** Times this request has been handed on; a request handed on twice is refused. */
   hops: s.u8,
+  session,
 } as const
 
 const writeRequest = {
@@ -107,7 +116,7 @@ const writeRequest = {
   context: s.optional(token),
   strict: s.flag,
 } as const
-const writeReply = s.record({ receipt: receiptSchema, context: token, repeated: s.flag })
+const writeReply = s.record({ receipt: receiptSchema, context: token, repeated: s.flag, session })
 
 export const writeMessage = message('write', 1, s.record(writeRequest), writeReply)
 export type WriteRequest = s.Shaped<typeof writeMessage.request>
@@ -116,8 +125,13 @@ export type WriteReply = s.Shaped<typeof writeMessage.reply>
 export const readMessage = message(
   'read',
   2,
-  s.record(rowAddress),
-  s.record({ receipt: receiptSchema, values: s.list(s.bytes(limits.valueBytesMax), 65_536), context: token }),
+  s.record({ ...rowAddress, staleMs }),
+  s.record({
+    receipt: receiptSchema,
+    values: s.list(s.bytes(limits.valueBytesMax), 65_536),
+    context: token,
+    session,
+  }),
 )
 export type ReadRequest = s.Shaped<typeof readMessage.request>
 export type ReadReply = s.Shaped<typeof readMessage.reply>
@@ -135,6 +149,8 @@ export const rangeMessage = message(
     to: rowKey,
     reverse: s.flag,
     limit: s.count,
+    session,
+    staleMs,
   }),
   s.record({
     receipt: receiptSchema,
@@ -144,6 +160,7 @@ export const rangeMessage = message(
     ),
     /** Where the next page starts (or ends, in reverse); absent when there is none. */
     resume: s.optional(rowKey),
+    session,
   }),
 )
 export type RangeRequest = s.Shaped<typeof rangeMessage.request>
@@ -235,7 +252,8 @@ export const replicaReadMessage = message(
   'replica-read',
   21,
   s.record({ table: s.u32, mapVersion: s.count, key: rowKey, fallback: s.flag }),
-  s.record({ cell: s.optional(cell), asOf: s.stamp }),
+  /** `collected`: writes up to here may be gone for good, their tombstones collected (sweep/fences.ts). */
+  s.record({ cell: s.optional(cell), asOf: s.stamp, collected: s.stamp }),
 )
 export type ReplicaRead = s.Shaped<typeof replicaReadMessage.request>
 

@@ -27,7 +27,9 @@ export function checkLists(evidence: ListEvidence): Violation[] {
 }
 
 function checkRow(row: string, { history, final, ledger, clocksApartMs }: ListEvidence): Violation[] {
-  const list = final.get(row) ?? []
+  const list = final.get(row)
+  // That it cannot be read is told apart.
+  if (list === undefined) return []
   const appends = history.appends.filter(append => append.row === row)
   const reads = history.reads.filter(read => read.row === row)
   const out: Violation[] = []
