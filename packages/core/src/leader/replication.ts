@@ -151,6 +151,8 @@ export class Replication {
     const { log } = this.#options
     if (answer.kind === 'matched') {
       assert(answer.position <= log.shape.last, 'nobody has more of a log than its leader', { node, answer })
+      // Filled: it goes on from there, wherever it was before.
+      if (follower.needsSnapshot) follower.next = answer.position + 1
       follower.needsSnapshot = false
       follower.matched = Math.max(follower.matched, answer.position)
       follower.next = Math.max(follower.next, follower.matched + 1)
