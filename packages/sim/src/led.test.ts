@@ -3,6 +3,7 @@
 import { equal, increment, set, table } from '@quorate/client/pure'
 import { pause } from '@quorate/core'
 import { expect, test } from 'vitest'
+import { ledDifferences } from './checkers/logs.ts'
 import { until, type World, withCluster } from './testing/live-cluster.ts'
 
 interface Post {
@@ -61,5 +62,80 @@ test('writes go on when a leader is gone, with nothing acknowledged lost', async
     expect(client.clock.monotonicMs() - before).toBeLessThan(5_000)
     for (let i = 0; i < 20; i++) expect((await db.get(`p${i}`)).value?.likes).toBe(i + 100)
     await pause(client.clock, 100)
+  })
+})
+
+async function carryOut({ client, cluster }: World): Promise<number> {
+  const { control } = cluster.machines[0]!.node!
+  const plan = await control.plan()
+  expect(plan.problems).toEqual([])
+  await control.commit(plan.id)
+  await until({ client }, () => control.changes.task === undefined)
+  expect(control.changes.history.at(-1)).toMatchObject({ id: plan.id, outcome: 'done' })
+  return plan.moves
+}
+
+test.each([
+  'majority',
+  'in-sync',
+  'all',
+  'none',
+] as const)('under "%s" a table grows from three nodes to five and shrinks back, under appends', async ack => {
+  await withCluster({ seed: 5, tuning: { logEntriesKept: 40 }, withinMs: 600_000 }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', led({ ack }))
+    const db = client.table(posts)
+    const counts = new Map<string, number>()
+    let writing = true
+    const writer = (async () => {
+      for (let i = 0; writing; i++) {
+        const key = `p${i % 20}`
+        await db.update(key, [increment('likes')], { timeoutMs: 20_000 })
+        counts.set(key, (counts.get(key) ?? 0) + 1)
+        await pause(client.clock, 2)
+      }
+    })()
+    const newcomers = [cluster.newcomer('z1'), cluster.newcomer('z2')]
+    for (const machine of newcomers) machine.start()
+    const { catalog } = cluster.machines[0]!.node!
+    await until({ client }, () => catalog.members.members.length === 5)
+    expect(await carryOut(world)).toBeGreaterThan(0)
+    const held = newcomers.map(({ node }) => node!.trees.rows(catalog.named('posts').descriptor.id))
+    expect(Math.max(...held)).toBeGreaterThan(0)
+    for (const { id } of newcomers)
+      await cluster.machines[0]!.node!.control.stage({ kind: 'leave', node: id })
+    await carryOut(world)
+    writing = false
+    await writer
+    for (const machine of newcomers) {
+      cluster.retire(machine)
+      machine.crash('kill')
+    }
+    await until({ client }, () => ledDifferences(cluster).length === 0)
+    for (const [key, likes] of counts) expect((await db.get(key)).value).toMatchObject({ likes })
+  })
+}, 60_000)
+
+test('a session reads its writes from any replica, and the reply after the question', async () => {
+  await withCluster({ seed: 3 }, async world => {
+    const { client } = world
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    let missed = 0
+    for (let i = 0; i < 60; i++) {
+      await db.put({ id: `p${i}`, likes: i })
+      if ((await db.get(`p${i}`, { read: 'any' })).value === undefined) missed++
+    }
+    // Followers hear of a commit with the next message: without a session the row may not be there yet.
+    expect(missed).toBeGreaterThan(0)
+    for (let i = 0; i < 60; i++) {
+      const session = client.session()
+      await db.put({ id: `q${i}`, likes: i }, { session })
+      expect((await db.get(`q${i}`, { read: 'session', session })).value?.likes).toBe(i)
+      const reader = client.session()
+      await db.put({ id: `answer${i}`, likes: i }, { session })
+      if ((await db.get(`answer${i}`, { read: 'any', session: reader })).value === undefined) continue
+      expect((await db.get(`q${i}`, { read: 'session', session: reader })).value?.likes).toBe(i)
+    }
   })
 })

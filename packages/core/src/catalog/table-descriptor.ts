@@ -66,8 +66,8 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
   if (typeof name !== 'string' || !/^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/.test(name)) {
     throw bad('name', 'a table name starts with a letter and has up to 64 letters, digits, "_" or "-"')
   }
-  const partitioning = partitioningOf(spec.partitioning)
   const replication = replicationOf(spec.replication)
+  const partitioning = partitionedFor(replication, spec.partitioning)
   const conflict = conflictOf(spec.conflict, replication)
   return {
     id: tableId(id),
@@ -79,6 +79,29 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
     hotKeys: hotKeysOf(spec.hotKeys, partitioning, conflict),
     chunks: typeof spec.chunks === 'number' ? spec.chunks : 0,
   }
+}
+
+/** Partitions of a table with leaders, when its maker names no number: each has a log, a lease and followers of its own. */
+const LED_PARTITIONS = 64
+
+/** A log belongs to one partition from its first entry on: the boundaries of a table with leaders stay where they are. */
+function partitionedFor(replication: Replication, given: unknown): Partitioning {
+  if (replication.kind === 'leaderless') return partitioningOf(given)
+  if (given === undefined) return { kind: 'fixed', partitions: LED_PARTITIONS }
+  const { kind, partitions, auto } = given as { kind?: unknown; partitions?: unknown; auto?: unknown }
+  if (kind === 'fixed' && partitions === undefined)
+    return partitioningOf({ ...(given as object), partitions: LED_PARTITIONS })
+  if (kind === 'ring')
+    throw bad(
+      'partitioning.kind',
+      'the ring cuts partitions anew where nodes come and go, and a log cannot be cut: for a table with leaders use "fixed" (or "range" with split points, or "modulo")',
+    )
+  if (kind === 'range') {
+    if (auto === true)
+      throw bad('partitioning.auto', 'partitions of a table with leaders do not split: a log cannot be cut')
+    return partitioningOf({ ...(given as object), auto: false })
+  }
+  return partitioningOf(given)
 }
 
 function keyOf(given: unknown): TableDescriptor['key'] {

@@ -13,7 +13,9 @@ const byKind = new Map<string, ConflictRule>([
 ])
 
 /** Rules by which coordinators write; `ordered` rows are written by logs alone. */
-export const conflictRuleKinds: readonly string[] = [...byKind.keys()].filter(kind => kind !== orderedRule.kind)
+export const conflictRuleKinds: readonly string[] = [...byKind.keys()].filter(
+  kind => kind !== orderedRule.kind,
+)
 
 export function conflictRule(kind: string): ConflictRule {
   const rule = byKind.get(kind)

@@ -8,9 +8,10 @@
 
 import { QuorateError } from '../base/errors.ts'
 import type { NodeId, PeerId } from '../base/ids.ts'
+import type { TableView } from '../catalog/catalog.ts'
 import { handedOver } from '../leadership/leadership.ts'
 import { changeChunk } from '../partitioning/map-chunks.ts'
-import { partitionSets } from '../partitioning/partition-map.ts'
+import { type Partition, partitionSets } from '../partitioning/partition-map.ts'
 import { pause } from '../ports/pause.ts'
 import { mapChangedMessage, moveLeaderMessage } from '../wire/led-messages.ts'
 import type { ChallengerOptions } from './challenger.ts'
@@ -40,6 +41,24 @@ export class HandOver {
         (error: unknown) => respond.fail(error),
       )
     })
+  }
+
+  /** Does a node lead that keeps the partition after its move? If this one leads, it hands over first, which takes a while. */
+  async toOneOf({ descriptor }: TableView, { id, move, lead }: Partition): Promise<boolean> {
+    const { node, partitions } = this.#options
+    const to = move?.to ?? []
+    if (lead?.leader !== node.self) return lead?.leader !== undefined && to.includes(lead.leader)
+    const held = partitions.find(descriptor.id, id)
+    const leading = held?.seat.leading
+    const heir = to.find(home => home !== node.self && !node.isSuspected(home))
+    if (held === undefined || leading === undefined || heir === undefined) return false
+    try {
+      await this.run(held, leading, heir)
+    } catch (error) {
+      // It is not up to date now, or the register cannot be reached: asked again.
+      if (!(error instanceof QuorateError)) throw error
+    }
+    return false
   }
 
   /** Resolves with the new epoch. */

@@ -73,6 +73,8 @@ export class Leading {
   /** Stores that followers have answered from, the one of now first. */
   readonly #stores = new Map<NodeId, readonly Incarnation[]>()
   #sets: Partition['writeSets']
+  /** Of the partition, as it is followed. */
+  #version: number
   #inSync: readonly NodeId[]
   #isOpen = false
   #isPumping = false
@@ -92,6 +94,7 @@ export class Leading {
     this.epoch = lead.epoch
     this.#rule = { ack, minInSync, n: partition.replicas.length }
     this.#sets = partition.writeSets
+    this.#version = partition.version
     this.#inSync = lead.inSync
     this.#leaseLostMs = node.clock.monotonicMs()
     this.ordering = new Ordering(replica, place.calls)
@@ -151,6 +154,7 @@ export class Leading {
   /** The homes of now, and the in-sync set as the register has it, or is asked to have it. */
   follow(partition: Partition, inSync: readonly NodeId[]): void {
     this.#sets = partition.writeSets
+    this.#version = partition.version
     this.#inSync = inSync
     this.replication.setHomes(partition.writeSets, partition.holders)
     this.replication.setInSync(inSync)
@@ -283,7 +287,8 @@ export class Leading {
   /** What every message tells of this leader. */
   #told() {
     const { node, replica, lead } = this.#options
-    return { last: replica.log.shape.last, asOf: node.hybrid.peek(), unclean: lead.unclean }
+    const { unclean } = lead
+    return { last: replica.log.shape.last, mapVersion: this.#version, asOf: node.hybrid.peek(), unclean }
   }
 
   beatAnswered(follower: NodeId, sentMs: number, answer: LogBeatAnswer | undefined): void {

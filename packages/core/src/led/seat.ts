@@ -43,7 +43,7 @@ export interface SeatOptions {
   readonly onTrouble: (message: string) => void
 }
 
-type Progress = Pick<LogBeat, 'epoch' | 'before' | 'committed' | 'last' | 'asOf' | 'unclean'>
+type Progress = Pick<LogBeat, 'epoch' | 'before' | 'committed' | 'last' | 'mapVersion' | 'asOf' | 'unclean'>
 
 export class Seat {
   readonly place: Place
@@ -57,6 +57,8 @@ export class Seat {
   /** Everything that was committed at this moment, by the leader's clock, has been carried out here. */
   #asOfMs = 0
   #unclean = 0
+  /** The greatest version of the partition under which a leader's whole log was here. */
+  #wholeUnder = 0
   /** Told when more is carried out. */
   onProgress: () => void = () => {}
 
@@ -87,6 +89,12 @@ export class Seat {
   /** May rows be told from here, by a follower? */
   get isReadable(): boolean {
     return this.replica.isWhole && !this.#options.isEmptied()
+  }
+
+  /** Did this replica have everything that a leader had who acted under this version of the partition, or a newer one? */
+  isWholeUnder(version: number): boolean {
+    if (this.#leading?.isServing === true) return true
+    return this.isReadable && this.#wholeUnder >= version
   }
 
   /** How old the state here may be, in milliseconds, by this node's clock. */
@@ -176,6 +184,8 @@ export class Seat {
     this.#supported = from
     if (this.replica.isWhole && this.replica.carriedOut >= committed) {
       this.#asOfMs = Math.max(this.#asOfMs, stampMs(asOf))
+      if (result.answer.kind === 'matched' && result.answer.position >= last)
+        this.#wholeUnder = Math.max(this.#wholeUnder, progress.mapVersion)
       if (result.answer.kind === 'matched' && result.answer.position >= last && this.#options.isEmptied())
         this.#options.node.store.whenDurable(result.position, () => this.#options.onFilled())
     }

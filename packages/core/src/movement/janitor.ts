@@ -9,6 +9,8 @@
 
 import { isQuorateError } from '../base/errors.ts'
 import type { TableId } from '../base/ids.ts'
+import { ledOf } from '../catalog/table-descriptor.ts'
+import { dropLog, giveUpLog } from '../leader/drop-log.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { pause } from '../ports/pause.ts'
@@ -79,8 +81,10 @@ export class Janitor {
     if (view === undefined || now === undefined || now.from !== from || now.to !== to) return 'kept'
     if (now.holders.includes(self) || !this.#mapsAreKept()) return 'kept'
     const keys = [...store.scan(from, to, { limit: BATCH_ROWS })].map(([key]) => key)
-    if (keys.length === 0) return 'clean'
     try {
+      // Before the first row goes the log says that it stands for none; it goes itself when the last one is gone.
+      if (ledOf(view.descriptor) !== undefined && giveUpLog(store, table, id)) return 'some'
+      if (keys.length === 0) return dropLog(store, table, id, BATCH_ROWS) ? 'clean' : 'some'
       rows.drop(view, keys)
       counters.rowsMovedAway += keys.length
       return 'some'

@@ -16,6 +16,7 @@ import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
+import { ledOf } from '../catalog/table-descriptor.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { refuseRowsOutside } from '../leaderless/partition-doors.ts'
 import { type Partition, receivers } from '../partitioning/partition-map.ts'
@@ -62,6 +63,8 @@ export interface ReceiverOptions {
   /** Is what this node knows of the maps on its way to its disk? */
   readonly mapsAreKept: () => boolean
   readonly pageBytes: number
+  /** Of a partition with a leader: was its whole log here under this version, or a newer one? */
+  readonly isWholeUnder: (table: number, partition: number, version: number) => boolean
 }
 
 export class Receiver {
@@ -152,6 +155,8 @@ export class Receiver {
   }): boolean {
     const open = this.#open(table, id, session)
     if (open === undefined || !this.#options.mapsAreKept()) return false
+    // Its leader sends the log already; it counts when it can keep up.
+    if (ledOf(open[0].descriptor) !== undefined) return this.#options.isWholeUnder(table, id, open[1].version)
     const key = recordKey(table, id)
     if (this.#sessions.get(key)?.session === session) return true
     const [view, partition] = open
@@ -201,7 +206,13 @@ export class Receiver {
     waitsFor: string
   } {
     const nothing = { state: 'unknown' as const, rows: 0, bytes: 0, waitsFor: '' }
-    if (this.#open(table, id, session) === undefined) return nothing
+    const open = this.#open(table, id, session)
+    if (open === undefined) return nothing
+    if (ledOf(open[0].descriptor) !== undefined) {
+      const isWhole = this.#options.isWholeUnder(table, id, open[1].version)
+      const waitsFor = isWhole ? '' : `${this.#node.self} has not the whole log yet`
+      return { ...nothing, state: isWhole ? 'verified' : 'streaming', waitsFor }
+    }
     const key = recordKey(table, id)
     let record = this.#sessions.get(key)
     try {

@@ -2,6 +2,8 @@
 
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, TableId } from '../base/ids.ts'
+import type { TableView } from '../catalog/catalog.ts'
+import { ledOf } from '../catalog/table-descriptor.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { leavers, type Partition } from '../partitioning/partition-map.ts'
 import { DAMAGED } from '../store/store-face.ts'
@@ -22,6 +24,8 @@ export interface SourceOptions {
   readonly mapsAreKept: () => boolean
   /** 0: not known. */
   readonly freeBytes: () => number
+  /** Of a partition with a leader: does a member of its new homes lead? If this node does, it hands over first. */
+  readonly giveUpLead: (view: TableView, partition: Partition) => Promise<boolean>
 }
 
 export function serveMoves(options: SourceOptions): void {
@@ -86,7 +90,7 @@ function serveBarriers({ node, mapsAreKept }: SourceOptions): void {
 }
 
 /** The last exchange of a home that is leaving: what it alone has goes to a home that stays or comes. */
-function serveHandOver({ node, sweeper }: SourceOptions): void {
+function serveHandOver({ node, sweeper, giveUpLead }: SourceOptions): void {
   const { rpc, catalog } = node
   rpc.handle(handOverMessage, (request, respond) => {
     const exchanges = request.partitions.map(async address => {
@@ -94,6 +98,7 @@ function serveHandOver({ node, sweeper }: SourceOptions): void {
       const partition = view?.map.find(address.partition)
       if (view === undefined || partition?.version !== address.mapVersion) return false
       if (partition.move?.session !== address.session || !leavers(partition).includes(node.self)) return false
+      if (ledOf(view.descriptor) !== undefined) return giveUpLead(view, partition)
       const heirs = partition.move.to.filter(home => home !== node.self && !node.isSuspected(home))
       for (const heir of heirs) {
         const result = await sweeper.exchangePartitions(view, [partition], heir)

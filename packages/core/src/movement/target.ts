@@ -5,6 +5,7 @@ import type { ByteString, NodeId } from '../base/ids.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import type { StagedChange } from '../catalog/cluster-changes.ts'
 import type { Member } from '../catalog/cluster-state.ts'
+import { ledOf } from '../catalog/table-descriptor.ts'
 import { assignReplicas } from '../partitioning/assignment.ts'
 import { moduloArcs } from '../partitioning/modulo.ts'
 import { ringArcs } from '../partitioning/ring.ts'
@@ -47,6 +48,10 @@ export function targetOf(
   let partitions: TargetPartition[] = placed
   const merges: number[] = []
   for (const change of own) {
+    if ((change.kind === 'split' || change.kind === 'merge') && ledOf(view.descriptor) !== undefined) {
+      problem(name, 'has a leader and a log for each partition: a log cannot be cut or joined')
+      continue
+    }
     if (change.kind === 'split') {
       const start = hexToString(change.start)
       const at = lastAt(partitions, start)

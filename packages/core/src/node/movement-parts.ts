@@ -15,6 +15,7 @@ import { AutoBalancer } from './auto-balancer.ts'
 import { ClusterControl } from './cluster-control.ts'
 import type { Coordination } from './coordination.ts'
 import { askHot, reportsOf, serveHot } from './hot.ts'
+import type { LeaderParts } from './leader-parts.ts'
 import type { NodeTuning } from './node-config.ts'
 
 const FOLLOW_MS = 1_000
@@ -30,6 +31,7 @@ export interface MovementOptions {
   readonly trees: Trees
   readonly tuning: NodeTuning
   readonly freeBytes: () => number
+  readonly leaders: LeaderParts
 }
 
 export class MovementParts {
@@ -45,7 +47,7 @@ export class MovementParts {
 
   constructor(options: MovementOptions) {
     this.#options = options
-    const { node, coordination, sweeper, trees, tuning, freeBytes } = options
+    const { node, coordination, sweeper, trees, tuning, freeBytes, leaders } = options
     const mapsAreKept = (): boolean => coordination.maps.keep()
     this.control = new ClusterControl({
       node,
@@ -63,6 +65,8 @@ export class MovementParts {
       taskOfNow: () => this.control.changes.task,
       mapsAreKept,
       pageBytes: tuning.movePageBytes,
+      isWholeUnder: (table, partition, version) =>
+        leaders.partitions.find(table, partition)?.seat.isWholeUnder(version) === true,
     })
     this.mover = new Mover({
       node,
@@ -74,7 +78,8 @@ export class MovementParts {
       finish: task => this.control.finish(task),
     })
     this.#janitor = new Janitor(node, mapsAreKept)
-    serveMoves({ node, sweeper, trees, mapsAreKept, freeBytes })
+    const giveUpLead = leaders.handOver.toOneOf.bind(leaders.handOver)
+    serveMoves({ node, sweeper, trees, mapsAreKept, freeBytes, giveUpLead })
     this.splitter = new Splitter({
       node,
       trees,

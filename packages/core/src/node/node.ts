@@ -215,6 +215,7 @@ export class Node {
       trees,
       tuning: config.tuning,
       freeBytes: () => hooks.freeBytes?.() ?? 0,
+      leaders: this.leaders,
     })
     this.#start()
   }

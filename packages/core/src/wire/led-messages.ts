@@ -58,8 +58,9 @@ const answer = s.record(answerFields)
 const progress = {
   before: point,
   committed: s.count,
-  /** End of the leader's log. */
+  /** End of the leader's log, and the version of the partition that it acts under. */
   last: s.count,
+  mapVersion: s.count,
   /** Clock of the leader: everything that was committed then is at or before `committed`. */
   asOf: s.stamp,
   /** The last epoch that began by an unclean election. */
