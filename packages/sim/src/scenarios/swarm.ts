@@ -207,7 +207,7 @@ class SwarmRun {
     for (let i = 1; i <= this.#options.sessionClients; i++) {
       const client = new SessionClient(this.#cluster, random.fork(), `s${i}`, this.#sessions)
       this.#sessionClients.push(client)
-      this.#repeat(random.fork(), 120, () => client.step())
+      this.#repeat(random.fork(), 60, () => client.step())
     }
   }
 

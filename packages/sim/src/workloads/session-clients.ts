@@ -71,8 +71,23 @@ export class SessionClient {
     if (this.#operations++ % SESSION_OPERATIONS === 0) this.#beginSession()
     else if (randomChance(this.#random, 0.2)) this.#session = new Session(this.#session.token)
     const choice = randomBelow(this.#random, 10)
-    if (choice < 4) return this.#write()
-    return this.#read(choice < 7 ? 1 : 2 + randomBelow(this.#random, 3))
+    if (choice < 2) return this.#write()
+    if (choice < 5) {
+      // An answer, as soon as something was found.
+      await this.#read(this.#watched(1))
+      return this.#write()
+    }
+    if (choice < 7) return void (await this.#read(this.#watched(2 + randomBelow(this.#random, 3))))
+    // What was found, and then one of the things that it was caused by.
+    const [found] = await this.#read(this.#watched(1))
+    const causes = Object.keys(found?.saw ?? {}).slice(-3)
+    if (causes.length > 0) await this.#read([randomPick(this.#random, causes)])
+  }
+
+  #watched(count: number): string[] {
+    const watched = this.#cast.keys.slice(-KEYS_WATCHED)
+    if (watched.length === 0) return []
+    return [...new Set(Array.from({ length: count }, () => randomPick(this.#random, watched)))]
   }
 
   #beginSession(): void {
@@ -134,10 +149,8 @@ export class SessionClient {
     this.#ended(operation)
   }
 
-  async #read(count: number): Promise<void> {
-    const watched = this.#cast.keys.slice(-KEYS_WATCHED)
-    if (watched.length === 0) return
-    const keys = [...new Set(Array.from({ length: count }, () => randomPick(this.#random, watched)))]
+  async #read(keys: readonly string[]): Promise<readonly SessionValue[]> {
+    if (keys.length === 0) return []
     const operation = this.#begin('read', [])
     const options = { session: this.#session, timeoutMs: TIMEOUT_MS }
     try {
@@ -152,10 +165,14 @@ export class SessionClient {
       this.#failed(operation, error)
     }
     this.#ended(operation)
+    return operation.values
   }
 
   #show(key: string, number: number): void {
-    this.#saw.set(key, Math.max(number, this.#saw.get(key) ?? 0))
+    const least = this.#saw.get(key) ?? 0
+    // Last what was shown last.
+    this.#saw.delete(key)
+    this.#saw.set(key, Math.max(number, least))
   }
 
   #failed(operation: SessionOperation, error: unknown): void {
