@@ -67,6 +67,7 @@ const USAGE = new Set([
   'KEY_TOO_LARGE',
   'VALUE_TOO_LARGE',
   'BAD_CONTEXT',
+  'BAD_SESSION',
   'BAD_TABLE',
   'QUORUM_LARGER_THAN_N',
 ])
@@ -94,6 +95,8 @@ export function exitCodeOf(error: unknown): ExitCode {
     case 'CLOCK_DRIFT':
     case 'DAMAGED_CELL':
     case 'STORE_FULL':
+    case 'SESSION_NOT_REACHED':
+    case 'SESSION_FULL':
       return exitCodes.noQuorum
     case 'UNREACHABLE':
     case 'PROTOCOL_VERSION':
@@ -183,5 +186,6 @@ const whatWasDone = (error: KnownError): string | undefined =>
 const NEXT: Readonly<Record<string, string>> = {
   UNAVAILABLE: 'quorate status',
   READ_SHORT: 'quorate status',
+  SESSION_NOT_REACHED: 'quorate status',
   UNKNOWN_TABLE: 'quorate table list',
 }

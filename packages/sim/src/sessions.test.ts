@@ -190,7 +190,9 @@ test('a row that cannot be shown fails with the reason, and comes when its home 
     const handle = client.table(rows)
     const session = client.session()
     await handle.put({ k: 'a', v: 1 }, { w: 'all' })
-    const { context } = await handle.get('a')
+    const { context } = await handle.get('a', { session: client.session() })
+    // Until every node has heard of the key of tokens.
+    await pause(client.clock, 10_000)
     // The others hear nothing of the next write before its coordinator goes.
     const nodes = cluster.machines.map(({ id }) => id as string)
     for (const from of nodes) for (const to of nodes) if (from !== to) cluster.network.cut(from, to)

@@ -9,6 +9,7 @@ import { CommandError, usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { fromJson, toJson, valueText } from '../output/json-value.ts'
 import { contextText, receiptLines } from '../output/receipt-text.ts'
+import { inSessionOf } from './session-file.ts'
 import { readAll } from './standard-input.ts'
 
 export interface RowOptions {
@@ -18,6 +19,8 @@ export interface RowOptions {
   readonly strict?: boolean
   readonly timeout?: number
   readonly operation?: string
+  /** File of the session's token. */
+  readonly session?: string
 }
 
 export async function get(
@@ -28,7 +31,9 @@ export async function get(
 ): Promise<ExitCode> {
   const found = await advised({ verb: 'get', table, key, words }, async () => {
     const { client, sort, partition } = await access.table(table)
-    return client.get(keyOf(key, partition, sort), { r: options.r, timeoutMs: options.timeout })
+    return inSessionOf(options.session, session =>
+      client.get(keyOf(key, partition, sort), { r: options.r, timeoutMs: options.timeout, session }),
+    )
   })
   const item = {
     found: found.siblings.length > 0,
@@ -75,7 +80,10 @@ export async function put(
   const { client, partition, sort } = await advised({ verb: 'put', table, words }, () => access.table(table))
   const key = [partition, ...(sort === undefined ? [] : [sort])].map(name => valueText(toJson(row[name])))
   const asked = { verb: 'put', table, key, words } as const
-  report(context, 'put', await advised(asked, () => client.put(row, putOptions(options))))
+  const result = await advised(asked, () =>
+    inSessionOf(options.session, session => client.put(row, { ...putOptions(options), session })),
+  )
+  report(context, 'put', result)
   return exitCodes.ok
 }
 
@@ -88,7 +96,9 @@ export async function remove(
   const { access, words } = context
   const result = await advised({ verb: 'delete', table, key, words }, async () => {
     const { client, sort, partition } = await access.table(table)
-    return client.delete(keyOf(key, partition, sort), putOptions(options))
+    return inSessionOf(options.session, session =>
+      client.delete(keyOf(key, partition, sort), { ...putOptions(options), session }),
+    )
   })
   report(context, 'delete', result)
   return exitCodes.ok

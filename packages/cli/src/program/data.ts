@@ -91,6 +91,9 @@ function addTables(program: Command, result: ProgramResult): void {
     )
 }
 
+const SESSION_WORDS =
+  'sees what earlier calls with this file saw and wrote; the file is made and kept up to date'
+
 function addRows(program: Command, result: ProgramResult): void {
   const rows = () => import('../commands/rows.ts')
   timeout(
@@ -103,6 +106,7 @@ function addRows(program: Command, result: ProgramResult): void {
   )
     .description('reads one row: value or siblings, context, receipt')
     .option('--r <count>', 'one, quorum, all or a number', level('--r'))
+    .option('--session <file>', SESSION_WORDS)
     .action((table, key, options) =>
       withContext(options, result, async context => (await rows()).get(context, table, key, options)),
     )
@@ -111,6 +115,7 @@ function addRows(program: Command, result: ProgramResult): void {
       .option('--w <count>', 'one, quorum, all or a number', level('--w'))
       .option('--context <token>', 'what a get printed: this write replaces what that read saw', contextToken)
       .option('--strict', 'on a sloppy table: count home replicas only')
+      .option('--session <file>', SESSION_WORDS)
       .option(
         '--operation <id>',
         'repeats a write of unknown outcome: the id its error named; it is not applied twice',

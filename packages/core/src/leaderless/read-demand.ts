@@ -4,7 +4,8 @@
  *
  * Collected rows. The writes that a session has seen may have been deleted since, and the tombstone collected: then no
  * replica shows them, and none ever will. What is missing is excused when every home has answered, none of them has it,
- * and one of them says that its partition has been collected past it: a collection only removes what every home had.
+ * and each of them says that its partition has been collected past it: a collection only removes what every home had. A
+ * home that has lost rows, or came after the collection, says no such thing (losses.ts).
  */
 
 import type { Stamp } from '../base/ids.ts'
@@ -36,7 +37,7 @@ export function isMet(demand: ReadDemand, answers: readonly DemandedAnswer[], ho
   }
   const fromHomes = answers.filter(({ fallback }) => !fallback)
   if (fromHomes.length < homes) return false
-  const collected = Math.max(...fromHomes.map(answer => answer.collected))
+  const collected = Math.min(...fromHomes.map(answer => answer.collected))
   const left = demand.context.map(({ actor, intervals }) => ({
     actor,
     intervals: after(intervals, collected),

@@ -24,6 +24,7 @@ import type { Deadline } from '../ports/deadlines.ts'
 import { QuorumTally } from '../quorum/quorum-tally.ts'
 import { replicaReadMessage, replicaWriteMessage, type WireReceipt } from '../wire/messages.ts'
 import type { LatencyTracker } from './latency-tracker.ts'
+import { collectedUpTo } from './losses.ts'
 import type { NodeContext } from './node-context.ts'
 import { othersToAsk, type ReadCandidate } from './read-candidates.ts'
 import { isMet, type ReadDemand } from './read-demand.ts'
@@ -171,7 +172,7 @@ export class ReadFlow {
   #askSelf(fallback: boolean): void {
     const { key } = this.#options
     const round = this.#round
-    const { rows, store, self, fences } = this.#node
+    const { rows, store, self } = this.#node
     const asOf = this.#node.hybrid.peek()
     let cell: Uint8Array | undefined
     try {
@@ -185,7 +186,7 @@ export class ReadFlow {
     store.whenDurable(rows.positionOf(key), () => {
       if (round !== this.#round) return this.#close()
       this.#outstanding--
-      this.#answer({ node: self, fallback, cell, asOf, collected: fences.at(key).watermark })
+      this.#answer({ node: self, fallback, cell, asOf, collected: collectedUpTo(this.#node, key) })
       this.#close()
     })
   }

@@ -19,6 +19,7 @@ import {
   storeHintMessage,
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
+import { collectedUpTo } from './losses.ts'
 import type { NodeContext } from './node-context.ts'
 import { type PartitionDoors, refuseOutside } from './partition-doors.ts'
 import { localPage } from './range-flow.ts'
@@ -59,7 +60,7 @@ class ReplicaHandlers {
   }
 
   #serveReads(): void {
-    const { rpc, rows, store, hybrid, counters, fences } = this.#node
+    const { rpc, rows, store, hybrid, counters } = this.#node
     rpc.handle(replicaReadMessage, (request, respond, from) => {
       this.#doors.at(request, request.key, respond, from, ({ view, partition }) => {
         counters.replicaReads++
@@ -69,7 +70,7 @@ class ReplicaHandlers {
         const asOf = hybrid.peek()
         const cell = rows.read(request.key)
         const position = rows.positionOf(request.key)
-        const collected = fences.at(request.key).watermark
+        const collected = collectedUpTo(this.#node, request.key)
         if (position === 0) respond.ok({ cell, asOf, collected })
         else store.whenDurable(position, () => respond.ok({ cell, asOf, collected }))
       })

@@ -32,6 +32,7 @@ import { encodeBounded } from './bounded-cell.ts'
 import { CollectableIndex } from './collectable-index.ts'
 import { describeRow } from './describe-row.ts'
 import type { Ledger } from './ledger.ts'
+import { lossMark } from './losses.ts'
 import type { RecentOperations } from './recent-operations.ts'
 
 export interface Applied {
@@ -117,7 +118,7 @@ export class RowStore {
   /** Throws STORE_FULL, with nothing marked: a mark that a restart forgets must not let the row be merged over. */
   markDamaged(key: ByteString): void {
     if (this.#damaged.has(key)) return
-    this.#store.commit([{ key: damageKey(key), value: new Uint8Array(0) }])
+    this.#store.commit([{ key: damageKey(key), value: new Uint8Array(0) }, lossMark])
     this.onShown(key)
     this.#damaged.add(key)
     this.#memoryFrom = this.#hybrid.peek()

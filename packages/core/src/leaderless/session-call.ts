@@ -24,6 +24,7 @@ import {
   causesOf,
   contextOf,
   excessRows,
+  fits,
   isSettled,
   mergeSessions,
   type RowEntry,
@@ -141,14 +142,14 @@ export class SessionCall {
   }
 
   async #fit(rowsMax: number, bytesMax: number): Promise<void> {
-    if (excessRows(this.#state, rowsMax, bytesMax).length === 0) return
+    if (fits(this.#state, rowsMax, bytesMax)) return
     const rows = excessRows(this.#state, rowsMax * LEFT_SHARE, bytesMax * LEFT_SHARE)
     const open = rows.filter(({ key }) => !this.#firm.has(key))
     for (let at = 0; at < open.length; at += AT_ONCE)
       await Promise.all(open.slice(at, at + AT_ONCE).map(row => this.#settle(row)))
     this.#state = settle(this.#state, rows)
     this.#node.counters.sessionRowsSettled += rows.length
-    if (excessRows(this.#state, rowsMax, bytesMax).length > 0)
+    if (!fits(this.#state, rowsMax, bytesMax))
       throw new QuorateError('SESSION_FULL', 'the session has seen too many partitions with leaders')
   }
 

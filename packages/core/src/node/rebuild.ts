@@ -14,6 +14,7 @@ import type { Catalog, TableView } from '../catalog/catalog.ts'
 import { copiesAcknowledged } from '../catalog/replication-settings.ts'
 import { ledOf } from '../catalog/table-descriptor.ts'
 import { othersNeeded } from '../leaderless/damage-healer.ts'
+import { lossMark } from '../leaderless/losses.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { durable, type Store } from '../store/store-face.ts'
@@ -46,7 +47,7 @@ export class Rebuild {
   async begin(): Promise<void> {
     if (this.#pending) return
     // Throws when the store is full, with nothing begun: a flag in memory only would not outlive a restart.
-    const position = this.#store.commit([{ key: FLAG_KEY, value: new Uint8Array([1]) }])
+    const position = this.#store.commit([{ key: FLAG_KEY, value: new Uint8Array([1]) }, lossMark])
     this.#pending = true
     await durable(this.#store, position)
   }

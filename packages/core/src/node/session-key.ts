@@ -1,7 +1,7 @@
 /**
  * The key under which this cluster's nodes seal session tokens (sessions/session-token.ts).
  *
- * It is one value in a register, made by compare-and-set by whichever node is first, so that every node takes the
+ * It is one value in a register, made by compare-and-set by the first node that needs it, so that every node takes the
  * tokens of every other; kept in memory and on disk, so that a token outlives restarts, and is taken while the registers
  * cannot be read. It never changes. A node that cannot have it yet answers NOT_READY: it can neither believe a token
  * nor make one.
@@ -34,6 +34,7 @@ export class SessionKey {
   readonly #options: SessionKeyOptions
   #key: Uint8Array | undefined
   #fetching = false
+  #watched = false
 
   constructor(options: SessionKeyOptions) {
     this.#options = options
@@ -44,15 +45,18 @@ export class SessionKey {
   /** Throws NOT_READY, and fetches the key meanwhile. */
   seal(): SessionSeal {
     if (this.#key !== undefined) return { clusterId: this.#options.clusterId(), key: this.#key }
-    this.follow()
+    void this.#fetch()
     throw new QuorateError('NOT_READY', 'this node does not have the key of session tokens yet', {
       data: { waitingFor: 'session-key' },
     })
   }
 
-  /** To be called now and then, so that whoever needs the key mostly has it. */
+  /** To be called now and then: from when there are registers, hears of the key when it is made. */
   follow(): void {
-    if (this.#key === undefined) void this.#fetch()
+    const registers = this.#options.registers()
+    if (this.#key !== undefined || this.#watched || registers === undefined) return
+    this.#watched = true
+    registers.watch(REGISTER_SESSION_KEY, ({ value }) => this.#learn(value))
   }
 
   async #fetch(): Promise<void> {
@@ -84,7 +88,7 @@ export class SessionKey {
   }
 
   #learn(value: Uint8Array | undefined): void {
-    if (value === undefined || value.length !== SESSION_KEY_BYTES) return
+    if (this.#key !== undefined || value?.length !== SESSION_KEY_BYTES) return
     this.#key = value.slice()
     this.#options.store.commit([{ key: STORE_KEY, value: this.#key }])
   }

@@ -142,6 +142,11 @@ export function excessRows(state: SessionState, rowsMax: number, bytesMax: numbe
   return out
 }
 
+/** Would a token, or what is stored with a value, of this session be within these bounds? */
+export function fits(state: SessionState, rowsMax: number, bytesMax: number): boolean {
+  return state.rows.length <= rowsMax && encodeSession(state).length <= bytesMax
+}
+
 const rowBytes = ({ key, context }: RowEntry): number => {
   const intervals = context.reduce((sum, history) => sum + history.intervals.length / 2, 0)
   return key.length + context.length * 9 + intervals * 8

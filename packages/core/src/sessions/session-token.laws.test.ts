@@ -9,6 +9,7 @@ import {
   emptySession,
   encodeSession,
   excessRows,
+  fits,
   isSettled,
   ledEntryOf,
   mergeSessions,
@@ -106,6 +107,7 @@ describe('what a session has seen', () => {
     const oldest = excessRows(three, 1, 10_000)
     expect(oldest.map(({ key }) => key)).toEqual([rowKey(2, 'b'), rowKey(1, 'c')])
     expect(excessRows(three, 3, 60).length).toBeGreaterThan(0)
+    expect(fits(three, 3, 10_000) && !fits(three, 2, 10_000) && !fits(three, 3, 60)).toBe(true)
     const left = settle(three, oldest)
     expect(left.rows.map(({ key }) => key)).toEqual([rowKey(1, 'a')])
     expect(left.settled).toEqual([1, 2])

@@ -9,6 +9,7 @@
 import { hotKeyMutants } from './hot-key-mutants.ts'
 import { movementMutants } from './movement-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { sessionMutants } from './session-mutants.ts'
 
 export type { Mutant, Patch } from './mutant.ts'
 
@@ -390,6 +391,7 @@ export const mutants: readonly Mutant[] = [
   },
   ...movementMutants,
   ...hotKeyMutants,
+  ...sessionMutants,
 ]
 
 export function findMutant(name: string): Mutant {

@@ -29,6 +29,9 @@ export interface SwarmOptions {
   readonly clients: number
   readonly operationsPerSecond: number
   readonly registerClients: number
+  /** Clients that work in sessions, on a table of their own; 0: there is none. */
+  readonly sessionClients: number
+  readonly sessionTable: Omit<TableSpecification, 'name'>
   /** Mean time between an operator's doings; 0: there is none. */
   readonly operatorEveryMs: number
   readonly tuning: NodeTuning
@@ -53,6 +56,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
   const splits = new SeededRandom(seed ^ 0x5b117)
   const balancing = new SeededRandom(seed ^ 0xa071)
   const parts = new SeededRandom(seed ^ 0x9a275)
+  const sessions = new SeededRandom(seed ^ 0x5e551)
   const tables = chosen
     .filter(role => role !== 'hot')
     .map(role => swarmTable(random, role, nodes, { replication, keys, partitioners, splits }))
@@ -71,6 +75,8 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
     clients: 2 + randomBelow(random, 4),
     operationsPerSecond: randomPick(random, [15, 30, 60]),
     registerClients: randomChance(random, 0.6) ? 2 : 0,
+    sessionClients: randomChance(sessions, 0.5) ? 3 : 0,
+    sessionTable: sessionTable(sessions, nodes),
     operatorEveryMs: randomPick(random, [0, 800, 2_000, 4_000]),
     tuning: {
       ...defaultTuning,
@@ -126,6 +132,16 @@ interface TableChoices {
   readonly keys: number | undefined
   readonly partitioners: readonly Partitioner[] | undefined
   readonly splits: SeededRandom
+}
+
+/** Promises nothing without a session: one copy is an acknowledgement, one answer a read. */
+function sessionTable(random: SeededRandom, nodes: number): SwarmOptions['sessionTable'] {
+  return {
+    key: 'k',
+    partitioning: randomPick(random, [{ kind: 'ring' }, { kind: 'fixed', partitions: 4 }] as const),
+    replication: { n: Math.min(3, nodes), r: 1, w: 1, sloppy: randomChance(random, 0.4) },
+    conflict: { kind: randomPick(random, ['lww', 'siblings']) },
+  }
 }
 
 /** A few keys whose writes are split. */
@@ -214,5 +230,5 @@ export function describeOptions(options: SwarmOptions): string {
     const { n, r, w, sloppy } = specification.replication!
     return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind}${specification.partitioning!.auto === true ? ' auto' : ''} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''}${specification.hotKeys === undefined ? '' : ` in ${specification.hotKeys.writeParts} parts`})`
   })
-  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
+  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; ${options.sessionClients > 0 ? `${options.sessionClients} in sessions (${options.sessionTable.conflict!.kind}${options.sessionTable.replication!.sloppy === true ? ' sloppy' : ''}); ` : ''}faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
 }

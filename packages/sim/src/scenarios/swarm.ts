@@ -9,6 +9,7 @@
  */
 
 import { decodeDocument, describeError, randomUnit, SeededRandom } from '@quorate/core'
+import { checkCausalOrder } from '../checkers/causal-order.ts'
 import { differences } from '../checkers/convergence.ts'
 import type { Evidence, TableFacts, Violation } from '../checkers/evidence.ts'
 import { checkHolders } from '../checkers/holders.ts'
@@ -19,12 +20,14 @@ import { checkNoResurrection } from '../checkers/no-resurrection.ts'
 import { checkOutcomes } from '../checkers/outcomes.ts'
 import { checkReceipts } from '../checkers/receipts.ts'
 import { checkRegisters } from '../checkers/registers.ts'
+import { checkSessionGuarantees } from '../checkers/session-guarantees.ts'
 import { FaultInjector } from '../faults/fault-injector.ts'
 import type { FaultCounts } from '../faults/fault-kinds.ts'
 import { Actor } from '../workloads/actor.ts'
 import { History } from '../workloads/history.ts'
 import { Operator } from '../workloads/operator.ts'
 import { RegisterClient, type RegisterOperation } from '../workloads/register-clients.ts'
+import { SESSION_TABLE, SessionCast, SessionClient } from '../workloads/session-clients.ts'
 import { step } from '../workloads/workloads.ts'
 import { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
@@ -71,6 +74,8 @@ class SwarmRun {
   readonly #cluster: SimCluster
   readonly #history = new History()
   readonly #registerHistory: RegisterOperation[] = []
+  readonly #sessions = new SessionCast()
+  readonly #sessionClients: SessionClient[] = []
   readonly #violations: Violation[] = []
   readonly #actors: Actor[] = []
   readonly #coverage: Record<string, number> = {}
@@ -134,7 +139,7 @@ class SwarmRun {
       traceHash: simulation.traceHash,
       simulatedMs: simulation.nowMs,
       events: simulation.events,
-      operations: this.#history.operations + this.#registerHistory.length,
+      operations: this.#history.operations + this.#registerHistory.length + this.#sessions.history.length,
       acknowledged: this.#history.writes.filter(write => write.outcome === 'ok').length,
       faults: this.#faults.counts,
       coverage: this.#coverage,
@@ -165,6 +170,8 @@ class SwarmRun {
       await client.ready({ timeoutMs: FORMING_MS / 2 })
       for (const { name, specification } of this.#options.tables)
         await client.createTable(name, specification, { timeoutMs: 10_000 })
+      const { sessionClients, sessionTable } = this.#options
+      if (sessionClients > 0) await client.createTable(SESSION_TABLE, sessionTable, { timeoutMs: 10_000 })
     }
     const failed = { error: undefined as unknown }
     const ended = await this.#drive(
@@ -189,9 +196,19 @@ class SwarmRun {
       const client = new RegisterClient(this.#cluster, this.#random.fork(), `r${i}`, this.#registerHistory)
       this.#repeat(this.#random.fork(), 250, () => client.step())
     }
+    this.#openSessions()
     this.#hireOperator()
     this.#faults.start()
     await this.#simulation.run(this.#simulation.nowMs + safetyMs)
+  }
+
+  #openSessions(): void {
+    const random = new SeededRandom(this.#options.seed ^ 0x5e552)
+    for (let i = 1; i <= this.#options.sessionClients; i++) {
+      const client = new SessionClient(this.#cluster, random.fork(), `s${i}`, this.#sessions)
+      this.#sessionClients.push(client)
+      this.#repeat(random.fork(), 60, () => client.step())
+    }
   }
 
   #hireOperator(): void {
@@ -349,8 +366,30 @@ class SwarmRun {
     const checks = [checkNoLostWrite, checkOutcomes, checkNoResurrection, checkReceipts, checkMonotonicReads]
     for (const check of checks)
       for (const { checker, message } of check(evidence)) this.#violate(checker, message)
+    await this.#judgeSessions()
     for (const { checker, message } of this.#maps.violations) this.#violate(checker, message)
     for (const { checker, message } of checkRegisters(this.#registerHistory)) this.#violate(checker, message)
+  }
+
+  async #judgeSessions(): Promise<void> {
+    const operations = this.#sessions.history
+    const [client] = this.#sessionClients
+    if (client === undefined) return
+    let final = new Map<string, number | undefined>()
+    const work = async (): Promise<void> => {
+      final = await client.final()
+    }
+    if (!(await this.#drive(work(), 600_000))) this.#violate('liveness', 'the final reads did not end')
+    const destroyed = this.#faults.destruction.destroyed.length > 0
+    const violations = [
+      ...checkSessionGuarantees({ operations, final, destroyed }),
+      ...checkCausalOrder(operations),
+    ]
+    for (const { checker, message } of violations) this.#violate(checker, message)
+    const count = (what: (error: string | undefined) => boolean): number =>
+      operations.filter(({ error }) => what(error)).length
+    this.#coverage['operations of sessions'] = count(error => error === undefined)
+    this.#coverage['not reached for sessions'] = count(error => error?.startsWith('SESSION_') === true)
   }
 
   #sumCoverage(): void {

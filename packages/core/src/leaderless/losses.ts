@@ -1,0 +1,24 @@
+/**
+ * Has this store, or the one that it takes the place of, ever lost rows? A mark that is durable with the first sign of it
+ * (a damaged copy, a disk that was emptied) and never taken back.
+ *
+ * Who lacks a write that was collected and who lacks one that was lost look alike. So a store with the mark no longer
+ * says how far its partitions were collected, and a session that misses something hears that it was not reached, rather
+ * than that it is gone (leaderless/read-demand.ts).
+ */
+
+import type { ByteString, Stamp } from '../base/ids.ts'
+import type { TableWrite } from '../ports/table.ts'
+import { keyspaces } from '../store/keyspace.ts'
+import type { Store } from '../store/store-face.ts'
+import type { Fences } from '../sweep/fences.ts'
+
+const KEY = `${keyspaces.meta}rows-lost` as ByteString
+
+export const lossMark: TableWrite = { key: KEY, value: new Uint8Array([1]) }
+
+/** Up to where all that this row is missing here has been collected. */
+export function collectedUpTo({ store, fences }: { store: Store; fences: Fences }, key: ByteString): Stamp {
+  const { watermark } = fences.at(key)
+  return watermark === 0 || store.get(KEY) === undefined ? watermark : (0 as Stamp)
+}
