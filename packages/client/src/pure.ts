@@ -35,15 +35,13 @@ export {
   type TableOptions,
   table,
 } from './table.ts'
-export {
-  type ContextToken,
-  type GetOptions,
-  type GetResult,
-  joinContexts,
-  type PutOptions,
-  type PutResult,
-  type RangeOptions,
-  type RangeRow,
-  type RowResult,
-  TableClient,
-} from './table-client.ts'
+export { joinContexts, type RangeRow, TableClient } from './table-client.ts'
+export type {
+  ContextToken,
+  GetOptions,
+  GetResult,
+  PutOptions,
+  PutResult,
+  RangeOptions,
+  RowResult,
+} from './table-options.ts'

@@ -12,7 +12,7 @@ import {
 } from '@quorate/core'
 import { PAGE_ROWS } from './range-reader.ts'
 import { rangeLeft, type StoreRange } from './resume-token.ts'
-import type { RangeOptions } from './table-client.ts'
+import type { RangeOptions } from './table-options.ts'
 
 export const left = (range: StoreRange, { resume }: RangeOptions): StoreRange =>
   resume === undefined ? range : rangeLeft(range, resume)

@@ -6,7 +6,7 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { ByteString, PeerId } from '../base/ids.ts'
+import type { ByteString } from '../base/ids.ts'
 import { assertEncodedKey } from '../base/key-encoding.ts'
 import { partOfWrite, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
 import { leaderlessOf, ledOf, writePartsOf } from '../catalog/table-descriptor.ts'
@@ -15,8 +15,6 @@ import { encodeContextToken } from '../cells/context-token.ts'
 import { checkEncodedDocument } from '../cells/document.ts'
 import { seenOf } from '../cells/superseded.ts'
 import { conditionOf, statementOf } from '../leader/change-input.ts'
-import type { Partition } from '../partitioning/partition-map.ts'
-import { asQuorateError } from '../wire/error-schema.ts'
 import { changeMessage } from '../wire/led-messages.ts'
 import {
   type Message,
@@ -32,7 +30,7 @@ import {
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
 import type { Admission } from './admission.ts'
-import { handedOn } from './handed-on.ts'
+import { Forwarder } from './forwarder.ts'
 import { HotReads, type ReadAnswer } from './hot-reads.ts'
 import { serveInspections } from './inspections.ts'
 import { LatencyTracker } from './latency-tracker.ts'
@@ -51,9 +49,6 @@ import { type PartWrite, runSplitWrite, splitWrite } from './split-write.ts'
 import { weakestReceipt } from './weakest-receipt.ts'
 import { WriteFlow } from './write-flow.ts'
 
-const HOPS_MAX = 2
-const FORWARD_SHARE_MS = 1_500
-
 export interface DataHandlersOptions {
   readonly node: NodeContext
   readonly admission: Admission
@@ -71,6 +66,7 @@ export class DataHandlers {
   readonly #node: NodeContext
   readonly #options: DataHandlersOptions
   readonly #doors: PartitionDoors
+  readonly #forwarder: Forwarder
   readonly #latency = new LatencyTracker()
   readonly #pageLatency = new LatencyTracker()
   readonly #sessions: SessionFlows
@@ -82,6 +78,7 @@ export class DataHandlers {
     this.hotReads = new HotReads(options.node, options.hotReadCacheMs)
     this.#sessions = new SessionFlows(options.node, this.#latency)
     this.#doors = new PartitionDoors(options.node, options.onBehind)
+    this.#forwarder = new Forwarder(options.node, this.#doors)
     this.#serveClients()
     serveReplicas(options.node, this.#doors)
   }
@@ -204,7 +201,7 @@ export class DataHandlers {
           .then(session => guarded({ fail }, () => new WriteFlow({ ...flow, session }).start()), fail)
       })
     const sloppy = leaderlessOf(view.descriptor).sloppy && !request.strict
-    this.#coordinateOrForward(
+    this.#forwarder.coordinateOrForward(
       message,
       request,
       respond,
@@ -289,7 +286,7 @@ export class DataHandlers {
       this.#admitted(to, leave => this.#read(view, key, needed, request, deadline, to, leave))
     // Any node can coordinate a read: it needs no store of its own.
     if (partition.replicas.includes(this.#node.self) || request.hops > 0) return coordinate()
-    this.#coordinateOrForward(
+    this.#forwarder.coordinateOrForward(
       readMessage,
       request,
       respond,
@@ -417,98 +414,4 @@ export class DataHandlers {
       .then(({ cell, receipt }) => answer(cell, { ...receipt, forwarded: hops > 0 }), fail)
       .then(leave)
   }
-
-  /**
-   * Homes coordinate; any other node hands the request to a home, and only then may stand in for one. When a
-   * home knows a newer version of the partition, this node learns it and begins `anew`.
-   */
-  #coordinateOrForward<
-    Request extends { hops: number; mapVersion: number },
-    Reply extends { receipt: WireReceipt },
-  >(
-    message: Message<Request, Reply>,
-    request: Request,
-    respond: Respond<Reply>,
-    { view, partition }: Routed,
-    key: ByteString,
-    deadline: number,
-    coordinate: () => void,
-    standIn: ((respond: Respond<Reply>) => void) | undefined,
-    anew: (routed: Routed, request: Request) => void,
-  ): void {
-    const { self, clock, rpc, counters } = this.#node
-    if (partition.replicas.includes(self)) return coordinate()
-    if (request.hops >= HOPS_MAX)
-      throw new QuorateError(
-        'NOT_REPLICA',
-        `${self} is no home of this row, and the request has been handed on enough`,
-      )
-    const homes = partition.replicas.filter(home => !this.#node.isSuspected(home))
-    const attempts: string[] = []
-    let maybeApplied = false
-    /** Once a home may have taken the write, no answer of another makes it not applied. */
-    const honest: Respond<Reply> = {
-      ok: reply => respond.ok(reply),
-      fail: error => respond.fail(maybeApplied ? asUnknown(error) : error),
-    }
-    const tryNext = (at: number): void => {
-      const home = homes[at]
-      const leftMs = deadline - clock.monotonicMs()
-      if (home === undefined || leftMs <= 0) {
-        if (standIn !== undefined && leftMs > 0) return standIn(honest)
-        const message = `none of the home replicas ${partition.replicas.join(', ')} could take the request`
-        return honest.fail(new QuorateError('UNAVAILABLE', message, { attempts }))
-      }
-      counters.forwarded++
-      const timeoutMs = Math.min(leftMs, at + 1 < homes.length ? FORWARD_SHARE_MS : leftMs)
-      rpc.call(
-        [home as string as PeerId],
-        message,
-        { ...request, hops: request.hops + 1 },
-        timeoutMs,
-        (peer, reply, error) => {
-          if (error === undefined) return respond.ok(handedOn(reply as Reply, self))
-          attempts.push(`${home}: ${error.code}`)
-          maybeApplied ||= error.outcome === 'unknown'
-          if (error.code === 'STALE_MAP' && !maybeApplied) {
-            return void this.#node
-              .catchUp(view.descriptor.id, partition.chunk, peer)
-              .then(() => guarded(honest, () => this.#begin(view, partition, key, request, anew, error)))
-          }
-          // The operation id makes a second try safe; only what another home could answer better is tried again.
-          if (
-            error.code === 'UNREACHABLE' ||
-            error.code === 'DEADLINE' ||
-            error.code === 'OVERLOADED' ||
-            error.code === 'NOT_READY'
-          ) {
-            return guarded(honest, () => tryNext(at + 1))
-          }
-          honest.fail(error)
-        },
-      )
-    }
-    tryNext(0)
-  }
-
-  /** Begins a request anew under the version of its partition that is known now; there must be a newer one. */
-  #begin<Request extends { mapVersion: number }>(
-    { descriptor }: TableView,
-    before: Partition,
-    key: ByteString,
-    request: Request,
-    anew: (routed: Routed, request: Request) => void,
-    cause: QuorateError,
-  ): void {
-    const view = this.#doors.view(descriptor.id)
-    const partition = view.map.locate(key)
-    if (partition.version <= before.version) throw cause
-    anew({ view, partition }, { ...request, mapVersion: partition.version })
-  }
-}
-
-function asUnknown(error: unknown): QuorateError {
-  const known = asQuorateError(error)
-  const { code, message, data, attempts } = known
-  return new QuorateError(code, message, { outcome: 'unknown', data, attempts, cause: known })
 }

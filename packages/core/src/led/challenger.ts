@@ -79,9 +79,11 @@ export class Challenger {
   }
 
   async #loop(): Promise<void> {
-    const { node, beatMs } = this.#options
+    const { node, partitions, beatMs } = this.#options
     while (!this.#stopped) {
-      await pause(node.clock, beatMs * (0.25 + randomUnit(node.random) / 2))
+      // Chance keeps challengers apart; where there is nothing to challenge none is drawn.
+      const isIdle = partitions.held().length === 0
+      await pause(node.clock, beatMs * (isIdle ? 0.5 : 0.25 + randomUnit(node.random) / 2))
       if (!this.#stopped) this.#look()
     }
   }

@@ -16,6 +16,7 @@ import type { TableView } from '../catalog/catalog.ts'
 import type { StagedChange } from '../catalog/cluster-changes.ts'
 import type { Member, MembersState, RemovedMember } from '../catalog/cluster-state.ts'
 import { copiesAcknowledged } from '../catalog/replication-settings.ts'
+import { placementOf } from '../partitioning/map-chunks.ts'
 import { allocateTokens } from '../partitioning/token-allocation.ts'
 import { type TargetPartition, targetOf } from './target.ts'
 
@@ -51,6 +52,7 @@ export interface TablePlan {
   readonly table: TableId
   readonly name: string
   readonly partitioning: string
+  /** Of each piece of the map, what names where its rows are (`placementOf`). */
   readonly chunks: readonly number[]
   readonly splits: readonly ByteString[]
   readonly merges: readonly number[]
@@ -251,7 +253,7 @@ function planTable(
     table: id,
     name,
     partitioning: partitioning.kind,
-    chunks: map.chunks.map(chunk => chunk.version),
+    chunks: map.chunks.map(placementOf),
   }
   const shape = (list: readonly TargetPartition[], nodes: readonly Member[]) => balanceOf(view, list, nodes)
   const before = shape(current, input.members.members)

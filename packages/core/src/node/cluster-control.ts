@@ -22,7 +22,7 @@ import type { Member, MembersState } from '../catalog/cluster-state.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { applyPlan, takeBack } from '../movement/move-steps.ts'
 import { makePlan, type Plan, type TablePlan } from '../movement/plan.ts'
-import { mergeChunk } from '../partitioning/map-chunks.ts'
+import { mergeChunk, placementOf } from '../partitioning/map-chunks.ts'
 import type { MapChunk } from '../partitioning/partition-map.ts'
 import { autoPolicyOf } from './auto-policy.ts'
 import { ChangesRegister } from './changes-register.ts'
@@ -253,12 +253,12 @@ export class ClusterControl {
   async #changeMaps(plan: Plan, table: TablePlan): Promise<void> {
     const moves = new Map(table.moves.map(({ start, to }) => [start, to]))
     const count = table.chunks.length
-    for (const [index, version] of table.chunks.entries()) {
+    for (const [index, placement] of table.chunks.entries()) {
       const outcome = await this.#coordination.maps.change(
         table.table,
         index,
         chunk => {
-          if (chunk?.version !== version) return 'stale'
+          if (chunk === undefined || placementOf(chunk) !== placement) return 'stale'
           const splits = table.splits.filter(start => start > chunk.partitions[0]!.start)
           const end = this.#chunkEnd(table, index)
           const inside = end === undefined ? splits : splits.filter(start => start < end)
@@ -266,7 +266,7 @@ export class ClusterControl {
           const merged = table.merges.reduce<MapChunk>((all, id) => mergeChunk(all, id) ?? all, after)
           const isSame = merged.partitions.every((entry, at) => entry === chunk.partitions[at])
           if (isSame && merged.partitions.length === chunk.partitions.length) return 'nothing'
-          return { ...merged, version: version + 1 }
+          return { ...merged, version: chunk.version + 1 }
         },
         this.#coordination.operation(),
       )

@@ -176,25 +176,12 @@ export class Node {
       onTrouble: hooks.onTrouble ?? (() => {}),
       onRefused: hooks.onRefused ?? (error => hooks.onTrouble?.(error.message)),
     })
-    this.#sessionKey = new SessionKey({
-      store,
-      secrets: world.secrets ?? random,
-      operation: () => this.coordination.operation(),
-      registers: () => (this.coordination.hasRegisters ? this.coordination.registers : undefined),
-      clusterId: () => this.coordination.clusterId,
-    })
+    this.#sessionKey = this.#makeSessionKey(world)
     this.context = this.#makeContext(world, rpc)
     trees.follow(this.catalog, replayed)
     this.catalog.onChange(() => this.#followMaps())
     this.admission = this.#makeAdmission()
-    this.leaders = new LeaderParts({
-      node: this.context,
-      coordination: this.coordination,
-      rebuild: this.rebuild,
-      admission: this.admission,
-      tuning: config.tuning,
-      onTrouble: hooks.onTrouble ?? (() => {}),
-    })
+    this.leaders = this.#makeLeaders(hooks)
     this.#serve()
     const { sweepIntervalMs, sweepRecheckMs, collectIntervalMs, scrubIntervalMs } = config.tuning
     this.sweeper = new Sweeper(this.context, trees, {
@@ -218,6 +205,27 @@ export class Node {
       leaders: this.leaders,
     })
     this.#start()
+  }
+
+  #makeSessionKey({ random, secrets }: World): SessionKey {
+    return new SessionKey({
+      store: this.store,
+      secrets: secrets ?? random,
+      operation: () => this.coordination.operation(),
+      registers: () => (this.coordination.hasRegisters ? this.coordination.registers : undefined),
+      clusterId: () => this.coordination.clusterId,
+    })
+  }
+
+  #makeLeaders(hooks: NodeHooks): LeaderParts {
+    return new LeaderParts({
+      node: this.context,
+      coordination: this.coordination,
+      rebuild: this.rebuild,
+      admission: this.admission,
+      tuning: this.config.tuning,
+      onTrouble: hooks.onTrouble ?? (() => {}),
+    })
   }
 
   #makeContext({ clock, random }: World, rpc: Rpc): NodeContext {

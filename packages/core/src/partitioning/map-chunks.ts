@@ -7,6 +7,7 @@
 
 import { assert } from '../base/assert.ts'
 import type { ByteString, NodeId } from '../base/ids.ts'
+import { murmur3OfString } from '../base/murmur3.ts'
 import type { Lead } from '../leadership/leadership.ts'
 import { type MapChunk, type Move, type PartitionEntry, partitionSets } from './partition-map.ts'
 
@@ -108,6 +109,16 @@ export function mergeChunk(chunk: MapChunk, id: number): MapChunk | undefined {
   const merged: PartitionEntry = { ...left, version }
   const partitions = [...chunk.partitions.slice(0, at - 1), merged, ...chunk.partitions.slice(at + 1)]
   return { ...chunk, version, partitions }
+}
+
+/**
+ * Names where the rows of a piece are and go: a plan is made from that. Who leads a partition may change without it; where
+ * nobody leads it is the version of the piece.
+ */
+export function placementOf(chunk: MapChunk): number {
+  if (chunk.partitions.every(({ lead }) => lead === undefined)) return chunk.version
+  const places = chunk.partitions.map(({ id, start, replicas, move }) => [id, start, replicas, move ?? null])
+  return murmur3OfString(JSON.stringify([chunk.nextId, places]) as ByteString, 7)
 }
 
 export function withMove(entry: PartitionEntry, move: Move | undefined): PartitionEntry {

@@ -31,7 +31,9 @@ export interface SwarmOptions {
   readonly registerClients: number
   /** Clients that work in sessions, on a table of their own; 0: there is none. */
   readonly sessionClients: number
-  readonly sessionTable: Omit<TableSpecification, 'name'>
+  readonly sessionTable: Omit<TableSpecification, 'name' | 'replication'> & {
+    readonly replication: LeaderlessSpecification
+  }
   /** Mean time between an operator's doings; 0: there is none. */
   readonly operatorEveryMs: number
   readonly tuning: NodeTuning
@@ -230,5 +232,5 @@ export function describeOptions(options: SwarmOptions): string {
     const { n, r, w, sloppy } = specification.replication!
     return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind}${specification.partitioning!.auto === true ? ' auto' : ''} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''}${specification.hotKeys === undefined ? '' : ` in ${specification.hotKeys.writeParts} parts`})`
   })
-  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; ${options.sessionClients > 0 ? `${options.sessionClients} in sessions (${options.sessionTable.conflict!.kind}${options.sessionTable.replication!.sloppy === true ? ' sloppy' : ''}); ` : ''}faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
+  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; ${options.sessionClients > 0 ? `${options.sessionClients} in sessions (${options.sessionTable.conflict!.kind}${options.sessionTable.replication.sloppy === true ? ' sloppy' : ''}); ` : ''}faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
 }
