@@ -81,39 +81,42 @@ test.each([
   'all',
   'none',
 ] as const)('under "%s" a table grows from three nodes to five and shrinks back, under appends', async ack => {
-  await withCluster({ seed: 5, tuning: { logEntriesKept: 40 }, withinMs: 600_000 }, async world => {
-    const { client, cluster } = world
-    await client.createTable('posts', led({ ack }))
-    const db = client.table(posts)
-    const counts = new Map<string, number>()
-    let writing = true
-    const writer = (async () => {
-      for (let i = 0; writing; i++) {
-        const key = `p${i % 20}`
-        await db.update(key, [increment('likes')], { timeoutMs: 20_000 })
-        counts.set(key, (counts.get(key) ?? 0) + 1)
-        await pause(client.clock, 2)
+  await withCluster(
+    { seed: 5, tuning: { logEntriesKept: 40, logEntriesMax: 60 }, withinMs: 600_000 },
+    async world => {
+      const { client, cluster } = world
+      await client.createTable('posts', led({ ack }))
+      const db = client.table(posts)
+      const counts = new Map<string, number>()
+      let writing = true
+      const writer = (async () => {
+        for (let i = 0; writing; i++) {
+          const key = `p${i % 20}`
+          await db.update(key, [increment('likes')], { timeoutMs: 20_000 })
+          counts.set(key, (counts.get(key) ?? 0) + 1)
+          await pause(client.clock, 2)
+        }
+      })()
+      const newcomers = [cluster.newcomer('z1'), cluster.newcomer('z2')]
+      for (const machine of newcomers) machine.start()
+      const { catalog } = cluster.machines[0]!.node!
+      await until({ client }, () => catalog.members.members.length === 5)
+      expect(await carryOut(world)).toBeGreaterThan(0)
+      const held = newcomers.map(({ node }) => node!.trees.rows(catalog.named('posts').descriptor.id))
+      expect(Math.max(...held)).toBeGreaterThan(0)
+      for (const { id } of newcomers)
+        await cluster.machines[0]!.node!.control.stage({ kind: 'leave', node: id })
+      await carryOut(world)
+      writing = false
+      await writer
+      for (const machine of newcomers) {
+        cluster.retire(machine)
+        machine.crash('kill')
       }
-    })()
-    const newcomers = [cluster.newcomer('z1'), cluster.newcomer('z2')]
-    for (const machine of newcomers) machine.start()
-    const { catalog } = cluster.machines[0]!.node!
-    await until({ client }, () => catalog.members.members.length === 5)
-    expect(await carryOut(world)).toBeGreaterThan(0)
-    const held = newcomers.map(({ node }) => node!.trees.rows(catalog.named('posts').descriptor.id))
-    expect(Math.max(...held)).toBeGreaterThan(0)
-    for (const { id } of newcomers)
-      await cluster.machines[0]!.node!.control.stage({ kind: 'leave', node: id })
-    await carryOut(world)
-    writing = false
-    await writer
-    for (const machine of newcomers) {
-      cluster.retire(machine)
-      machine.crash('kill')
-    }
-    await until({ client }, () => ledDifferences(cluster).length === 0)
-    for (const [key, likes] of counts) expect((await db.get(key)).value).toMatchObject({ likes })
-  })
+      await until({ client }, () => ledDifferences(cluster).length === 0)
+      for (const [key, likes] of counts) expect((await db.get(key)).value).toMatchObject({ likes })
+    },
+  )
 }, 60_000)
 
 test('a session reads its writes from any replica, and the reply after the question', async () => {

@@ -284,11 +284,19 @@ export class Leading {
     return { table, partition, epoch, before, committed, ...this.#told(), load }
   }
 
+  /** The last entry that all replicas have, as far as is known here. */
+  get everywhere(): number {
+    const { replica } = this.#options
+    const others = this.replication.followers.map(follower => this.replication.matchedOf(follower))
+    return Math.min(replica.carriedOut, ...others)
+  }
+
   /** What every message tells of this leader. */
   #told() {
     const { node, replica, lead } = this.#options
     const { unclean } = lead
-    return { last: replica.log.shape.last, mapVersion: this.#version, asOf: node.hybrid.peek(), unclean }
+    const { last } = replica.log.shape
+    return { last, mapVersion: this.#version, everywhere: this.everywhere, asOf: node.hybrid.peek(), unclean }
   }
 
   beatAnswered(follower: NodeId, sentMs: number, answer: LogBeatAnswer | undefined): void {

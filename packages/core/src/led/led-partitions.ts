@@ -175,7 +175,10 @@ export class LedPartitions {
         if (held !== undefined) return held.seat.vote(candidate, epoch, dry)
         const end = { epoch: 0, position: 0 }
         const why = `${node.self} does not keep the partition`
-        return { vote: { granted: false, why, fence: 0, end, emptied: true, leads: false }, position: 0 }
+        return {
+          vote: { granted: false, why, fence: 0, end, told: end, emptied: true, leads: false },
+          position: 0,
+        }
       })
       const last = Math.max(0, ...votes.map(({ position }) => position))
       store.whenDurable(last, () => respond.ok({ votes: votes.map(({ vote }) => vote) }))

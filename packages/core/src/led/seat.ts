@@ -19,7 +19,7 @@ import { stampMs } from '../causality/hybrid-clock.ts'
 import { decodeBody } from '../leader/log-body.ts'
 import { type AppendAnswer, type CutEntry, Replica, type ReplicaOptions } from '../leader/replica.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
-import type { LogPoint } from '../leadership/epoch-history.ts'
+import { beforeAll, comparePoints, type LogPoint } from '../leadership/epoch-history.ts'
 import type { Lead } from '../leadership/leadership.ts'
 import { mayVote } from '../leadership/lease.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -43,7 +43,10 @@ export interface SeatOptions {
   readonly onTrouble: (message: string) => void
 }
 
-type Progress = Pick<LogBeat, 'epoch' | 'before' | 'committed' | 'last' | 'mapVersion' | 'asOf' | 'unclean'>
+type Progress = Pick<
+  LogBeat,
+  'epoch' | 'before' | 'committed' | 'last' | 'mapVersion' | 'everywhere' | 'asOf' | 'unclean'
+>
 
 export class Seat {
   readonly place: Place
@@ -57,6 +60,9 @@ export class Seat {
   /** Everything that was committed at this moment, by the leader's clock, has been carried out here. */
   #asOfMs = 0
   #unclean = 0
+  #everywhere = 0
+  /** The furthest end of a leader's log that was told of. */
+  #told: LogPoint = beforeAll
   /** The greatest version of the partition under which a leader's whole log was here. */
   #wholeUnder = 0
   /** Told when more is carried out. */
@@ -95,6 +101,11 @@ export class Seat {
   isWholeUnder(version: number): boolean {
     if (this.#leading?.isServing === true) return true
     return this.isReadable && this.#wholeUnder >= version
+  }
+
+  /** The last entry that all replicas have, as its leader has told. */
+  get everywhere(): number {
+    return Math.max(this.#everywhere, this.#leading?.everywhere ?? 0)
   }
 
   /** How old the state here may be, in milliseconds, by this node's clock. */
@@ -178,6 +189,9 @@ export class Seat {
     if (this.#leading !== undefined && epoch > this.#leading.epoch)
       this.#leading.end(`${from} leads epoch ${epoch}`)
     this.#unclean = Math.max(this.#unclean, progress.unclean)
+    this.#everywhere = Math.max(this.#everywhere, progress.everywhere)
+    const told = { epoch, position: last }
+    if (comparePoints(told, this.#told) > 0) this.#told = told
     const had = this.replica.carriedOut
     const result = this.replica.append({ epoch, before, entries, committed })
     this.#heardMs = this.#options.node.clock.monotonicMs()
@@ -207,7 +221,10 @@ export class Seat {
       if (this.#leading !== undefined) this.#leading.end(`${node.self} has voted for epoch ${epoch + 1}`)
     }
     const emptied = !this.isReadable
-    return { vote: { granted: why === '', why, fence: log.fence, end: log.end, emptied, leads }, position }
+    return {
+      vote: { granted: why === '', why, fence: log.fence, end: log.end, told: this.#told, emptied, leads },
+      position,
+    }
   }
 
   #whyNoVote(candidate: NodeId, epoch: number): string {

@@ -12,6 +12,7 @@ import { LedPartitions } from '../led/led-partitions.ts'
 import { LedTables } from '../led/led-tables.ts'
 import { LogKeeper } from '../led/log-keeper.ts'
 import { RowHealer } from '../led/row-healer.ts'
+import { UncleanElections } from '../led/unclean.ts'
 import type { Coordination } from './coordination.ts'
 import type { NodeTuning } from './node-config.ts'
 import type { Rebuild } from './rebuild.ts'
@@ -30,13 +31,14 @@ export class LeaderParts {
   readonly tables: LedTables
   readonly handOver: HandOver
   readonly rowHealer: RowHealer
+  readonly unclean: UncleanElections
   readonly #challenger: Challenger
   readonly #inSync: InSyncKeeper
   readonly #filler: Filler
   readonly #logs: LogKeeper
 
   constructor({ node, coordination, rebuild, admission, tuning, onTrouble }: LeaderPartsOptions) {
-    const { leaseMs, leaderBeatMs: beatMs, inSyncLagMs: lagMs, logEntriesKept } = tuning
+    const { leaseMs, leaderBeatMs: beatMs, inSyncLagMs: lagMs, logEntriesKept, logEntriesMax } = tuning
     this.partitions = new LedPartitions({
       node,
       leaseMs,
@@ -64,6 +66,7 @@ export class LeaderParts {
       operation: () => coordination.operation(),
     }
     this.handOver = new HandOver(changing)
+    this.unclean = new UncleanElections({ ...changing, leaseMs })
     this.rowHealer = new RowHealer(node, this.partitions)
     this.#challenger = new Challenger({
       ...changing,
@@ -73,7 +76,7 @@ export class LeaderParts {
     })
     this.#inSync = new InSyncKeeper({ ...changing, lagMs })
     this.#filler = new Filler(node, this.partitions, onTrouble)
-    this.#logs = new LogKeeper(node.clock, this.partitions, logEntriesKept)
+    this.#logs = new LogKeeper(node.clock, this.partitions, logEntriesKept, logEntriesMax, onTrouble)
   }
 
   start(): void {

@@ -39,6 +39,8 @@ export interface NodeTuning {
   readonly inSyncLagMs: number
   /** Entries of a log that are kept at least, for followers and readers that were away. */
   readonly logEntriesKept: number
+  /** Entries that a log keeps at most for replicas that are behind: past it they are filled anew. */
+  readonly logEntriesMax: number
   /** Rows of a cut or joined partition that are counted at once for its tree. */
   readonly treeSliceRows: number
   /** 16 allocated, or 256 random. */
@@ -63,6 +65,7 @@ export const defaultTuning: NodeTuning = {
   leaderBeatMs: 200,
   inSyncLagMs: 3_000,
   logEntriesKept: 10_000,
+  logEntriesMax: 1_000_000,
   treeSliceRows: 2_000,
   tokensPerNode: 16,
   randomTokens: false,

@@ -61,6 +61,8 @@ const progress = {
   /** End of the leader's log, and the version of the partition that it acts under. */
   last: s.count,
   mapVersion: s.count,
+  /** Every replica has the log up to here: what lies behind it may be on one disk alone, and is kept. */
+  everywhere: s.count,
   /** Clock of the leader: everything that was committed then is at or before `committed`. */
   asOf: s.stamp,
   /** The last epoch that began by an unclean election. */
@@ -124,6 +126,8 @@ export const logVoteMessage = message(
         /** The epoch promised to. */
         fence: s.count,
         end: point,
+        /** The furthest end of a leader's log that it has been told of. */
+        told: point,
         /** It was emptied: its log is not what it once had. */
         emptied: s.flag,
         /** It leads the partition itself, and is sure of that. */

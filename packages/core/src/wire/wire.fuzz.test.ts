@@ -86,7 +86,10 @@ function receiver(): { sent: Uint8Array[]; feed: (frame: Uint8Array) => void; ha
 
 const seeds: Uint8Array[] = [
   requestFrame(w => writeMessage.request.write(w, writeRequest), writeMessage.type),
-  requestFrame(w => readMessage.request.write(w, { ...(writeRequest as object), staleMs: 7 } as never), readMessage.type),
+  requestFrame(
+    w => readMessage.request.write(w, { ...(writeRequest as object), staleMs: 7 } as never),
+    readMessage.type,
+  ),
 ]
 
 function mutate(random: SeededRandom, frame: Uint8Array): Uint8Array {

@@ -18,6 +18,8 @@ export interface ListEvidence {
   readonly final: ReadonlyMap<string, readonly string[]>
   /** Tags in ledgers: what was cut from logs, and told. */
   readonly ledger: ReadonlySet<string>
+  /** Have logs been rolled back by unclean elections? Then what was read may be in the ledger now. */
+  readonly rolledBack?: boolean | undefined
   /** How far apart the clocks of two machines may be, in milliseconds. */
   readonly clocksApartMs: number
 }
@@ -26,12 +28,16 @@ export function checkLists(evidence: ListEvidence): Violation[] {
   return evidence.history.rows().flatMap(row => checkRow(row, evidence))
 }
 
-function checkRow(row: string, { history, final, ledger, clocksApartMs }: ListEvidence): Violation[] {
+function checkRow(row: string, evidence: ListEvidence): Violation[] {
+  const { history, final, ledger, rolledBack = false, clocksApartMs } = evidence
   const list = final.get(row)
   // That it cannot be read is told apart.
   if (list === undefined) return []
   const appends = history.appends.filter(append => append.row === row)
-  const reads = history.reads.filter(read => read.row === row)
+  const isGone = (tag: string): boolean => rolledBack && ledger.has(tag) && !list.includes(tag)
+  const reads = history.reads
+    .filter(read => read.row === row)
+    .map(read => ({ ...read, found: read.found.filter(tag => !isGone(tag)) }))
   const out: Violation[] = []
   const violate = (checker: string, message: string): void =>
     void out.push({ checker, message: `${row}: ${message}` })

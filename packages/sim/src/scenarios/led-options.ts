@@ -32,6 +32,8 @@ export interface LedOptions {
   readonly safetyMs: number
   /** Mean time between planned changes of leader; 0: none. */
   readonly handOverEveryMs: number
+  /** How often an operator looks for partitions without a leader, and has one elected uncleanly; 0: never. */
+  readonly uncleanEveryMs: number
   readonly tuning: NodeTuning
   readonly storeLimits: Partial<StoreLimits>
 }
@@ -52,6 +54,7 @@ export function ledOptions(seed: number, overrides: LedOverrides = {}): LedOptio
     overrides.minInSync ?? (ack === 'in-sync' ? Math.min(n, 1 + randomBelow(random, 2) + (n > 2 ? 1 : 0)) : 1)
   const faults = faultKinds.filter(() => randomChance(random, 0.6))
   const { tuning, ...direct } = overrides
+  const isUnclean = overrides.uncleanEveryMs !== 0 && randomChance(new SeededRandom(seed ^ 0xbad), 0.33)
   const copies = ack === 'none' || (ack === 'in-sync' && minInSync < 2) ? 1 : 2
   const options: LedOptions = {
     seed,
@@ -69,6 +72,7 @@ export function ledOptions(seed: number, overrides: LedOverrides = {}): LedOptio
     faultEveryMs: randomPick(random, [700, 1_500, 3_000, 6_000]),
     safetyMs: randomPick(random, [15_000, 25_000, 40_000]),
     handOverEveryMs: randomPick(random, [0, 700, 3_000]),
+    uncleanEveryMs: isUnclean ? 2_000 : 0,
     tuning: {
       ...defaultTuning,
       gossipIntervalMs: randomPick(random, [200, 400, 1_000]),
@@ -78,6 +82,8 @@ export function ledOptions(seed: number, overrides: LedOverrides = {}): LedOptio
       leaderBeatMs: randomPick(random, [50, 100, 200]),
       inSyncLagMs: randomPick(random, [400, 1_000, 3_000]),
       logEntriesKept: randomPick(random, [3, 20, 10_000]),
+      // What is kept no longer cannot go to the ledger: that is for those who elect cleanly.
+      logEntriesMax: isUnclean ? 1_000_000 : randomPick(random, [10, 60, 1_000_000]),
     },
     storeLimits: randomChance(random, 0.7)
       ? {
@@ -94,6 +100,7 @@ export function describeLed(options: LedOptions): string {
   const { seed, nodes, n, ack, minInSync, log, partitions, keys, handOverEveryMs, faultEveryMs, faults } =
     options
   const inSync = ack === 'in-sync' ? ` ${minInSync}` : ''
+  const unclean = options.uncleanEveryMs > 0 ? '; unclean elections' : ''
   const hands = handOverEveryMs > 0 ? `; hand-overs every ${handOverEveryMs} ms` : ''
-  return `led seed ${seed}: ${nodes} nodes; ${partitions} partitions on ${n}, ack ${ack}${inSync}, ${log} log, ${keys} keys${hands}; faults every ${faultEveryMs} ms: ${faults.join(', ')}`
+  return `led seed ${seed}: ${nodes} nodes; ${partitions} partitions on ${n}, ack ${ack}${inSync}, ${log} log, ${keys} keys${hands}${unclean}; faults every ${faultEveryMs} ms: ${faults.join(', ')}`
 }

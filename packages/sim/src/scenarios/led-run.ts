@@ -55,6 +55,7 @@ class LedRun {
   /** Of processes that have ended: tags in their ledgers, and what they counted. */
   readonly #ledger = new Set<string>()
   #tags = 0
+  #uncleans = 0
   #working = false
   #underWay = 0
 
@@ -163,7 +164,7 @@ class LedRun {
   // ── work ──
 
   async #workUnderFaults(): Promise<void> {
-    const { clients, safetyMs, operationsPerSecond, handOverEveryMs } = this.#options
+    const { clients, safetyMs, operationsPerSecond, handOverEveryMs, uncleanEveryMs } = this.#options
     this.#working = true
     for (let i = 1; i <= clients; i++) {
       const { client, name } = this.#cluster.newClient(`c${i}`)
@@ -174,6 +175,10 @@ class LedRun {
     if (handOverEveryMs > 0) {
       const random = this.#random.fork()
       this.#repeat(random, handOverEveryMs, () => this.#handOver(random))
+    }
+    if (uncleanEveryMs > 0) {
+      const random = this.#random.fork()
+      this.#repeat(random, uncleanEveryMs, () => this.#electUncleanly(random))
     }
     this.#faults.start()
     await this.#simulation.run(this.#simulation.nowMs + safetyMs)
@@ -321,6 +326,23 @@ class LedRun {
     }
   }
 
+  /** As an operator does who would rather lose a little than wait: what the plan says may be lost, is. */
+  async #electUncleanly(random: SeededRandom): Promise<void> {
+    const { node, id } = randomPick(random, this.#cluster.machines)
+    if (node === undefined || node.catalog.findNamed('lists') === undefined) return
+    try {
+      const plan = await node.leaders.unclean.plan('lists')
+      if (plan.items.length === 0) return
+      await node.leaders.unclean.commit('lists', plan.id)
+      this.#uncleans += plan.items.length
+      for (const { words } of plan.items) this.#simulation.tell(`${id}: UNCLEAN ${words}`)
+    } catch (error) {
+      if (!isQuorateError(error)) throw error
+      if (error.outcome === 'unknown') this.#uncleans++
+      this.#simulation.tell(`${id}: no unclean election: ${error.message}`)
+    }
+  }
+
   // ── healing and judgement ──
 
   async #healAndConverge(): Promise<boolean> {
@@ -356,7 +378,9 @@ class LedRun {
     if (!(await this.#drive(work(), 300_000))) this.#violate('liveness', 'the final reads did not end')
     for (const machine of this.#cluster.machines) this.#leave(machine)
     const clocksApartMs = CLOCKS_APART_MS
-    const evidence = { history: this.#history, final, ledger: this.#ledger, clocksApartMs }
+    const rolledBack = this.#uncleans > 0
+    this.#coverage.uncleanElections = this.#uncleans
+    const evidence = { history: this.#history, final, ledger: this.#ledger, rolledBack, clocksApartMs }
     for (const { checker, message } of checkLists(evidence)) this.#violate(checker, message)
     const view = client.router.catalog.named('lists')
     const one = view.map.partitions.length === 1
