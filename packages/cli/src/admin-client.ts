@@ -75,6 +75,9 @@ export interface LedgerDocument {
     readonly reason: string
     readonly value: unknown
     readonly node: string
+    /** Names the entry, on every node that has a copy of it. */
+    readonly id: string
+    readonly restored: boolean
   }[]
 }
 
@@ -128,6 +131,15 @@ export class AdminClient {
     const query = new URLSearchParams({ limit: String(options.limit) })
     if (options.table !== undefined) query.set('table', options.table)
     return this.#ask(`/api/v1/hot?${query}`)
+  }
+
+  /** Applies a discarded write of this node once more. */
+  async restore(id: string): Promise<{ readonly table: string; readonly key: string }> {
+    const token = await this.#token()
+    return this.#ask(`/api/v1/ledger/restore/${encodeURIComponent(id)}`, {
+      method: 'POST',
+      token,
+    })
   }
 
   /** Changes state: needs the node's token, which its status says where to find. */

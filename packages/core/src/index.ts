@@ -53,6 +53,7 @@ export { createTable } from './node/catalog-handlers.ts'
 export type { ClusterControl } from './node/cluster-control.ts'
 export * from './node/explain.ts'
 export { type HotDocument, type HotKey, type HotPartition, hotPartitions } from './node/hot.ts'
+export { type Restored, restoreEntry } from './node/ledger-restore.ts'
 export { Node, type NodeHooks, type World } from './node/node.ts'
 export {
   defaultTuning,

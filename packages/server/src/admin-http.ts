@@ -19,6 +19,7 @@ import {
   type Partition,
   partitionTokens,
   QuorateError,
+  restoreEntry,
   rowKeyParts,
   stampAt,
   stampMs,
@@ -56,6 +57,7 @@ export function adminApp(options: AdminOptions): Hono {
 
   serveHealth(app, options)
   serveInsight(app, node)
+  serveLedger(app, node)
   serveMaintenance(app, node)
   serveCluster(app, node)
   serveHotPartitions(app, node)
@@ -150,7 +152,9 @@ function serveInsight(app: Hono, node: Node): void {
     const { merged, ...found } = await explainRow(node.context, descriptor.id, encodeKey(key), sortKey)
     return context.json({ ...found, merged: { ...merged, values: merged.values.map(documentToJson) } })
   })
+}
 
+function serveLedger(app: Hono, node: Node): void {
   app.get('/api/v1/ledger', context => {
     const name = context.req.query('table')
     const table = name === undefined ? undefined : node.catalog.named(name).descriptor.id
@@ -170,6 +174,8 @@ function serveInsight(app: Hono, node: Node): void {
         reason: entry.reason,
         value: entry.value === undefined ? null : documentToJson(decodeDocument(entry.value)),
         node: entry.node,
+        id: entry.id,
+        restored: entry.restored,
       }
     })
     return context.json({
@@ -177,6 +183,14 @@ function serveInsight(app: Hono, node: Node): void {
       dropped: node.context.ledger.dropped,
       entries,
     })
+  })
+
+  app.post('/api/v1/ledger/restore/:id', async context => {
+    const { entry } = await restoreEntry(node.context, context.req.param('id'))
+    const table = node.catalog.view(entry.table).descriptor.name
+    const { partitionKey, sortKey } = rowKeyParts(entry.rowKey)
+    const sort = sortKey === '' ? null : describeKey(sortKey)
+    return context.json({ id: entry.id, table, key: describeKey(partitionKey), sort, node: node.config.id })
   })
 }
 

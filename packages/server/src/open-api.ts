@@ -50,6 +50,13 @@ export const openApi = {
         ],
       },
     },
+    '/api/v1/ledger/restore/{id}': {
+      post: {
+        ...ok('Applies a discarded write of this node once more; 409 when that was done before'),
+        ...changes,
+        parameters: [parameter('id', 'path', 'Name of the entry')],
+      },
+    },
     '/api/v1/ledger': {
       get: {
         ...ok('Discarded writes on this node'),

@@ -1,7 +1,7 @@
 /** Tables with one leader per partition, on live nodes in simulated time. */
 
 import { equal, increment, set, table } from '@quorate/client/pure'
-import { pause } from '@quorate/core'
+import { pause, restoreEntry } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { ledDifferences } from './checkers/logs.ts'
 import { until, type World, withCluster } from './testing/live-cluster.ts'
@@ -140,5 +140,56 @@ test('a session reads its writes from any replica, and the reply after the quest
       if ((await db.get(`answer${i}`, { read: 'any', session: reader })).value === undefined) continue
       expect((await db.get(`q${i}`, { read: 'session', session: reader })).value?.likes).toBe(i)
     }
+  })
+})
+
+test('an unclean election is a plan that says its price; what it cost is in the ledger, and can be had back', async () => {
+  await withCluster({ seed: 9 }, async world => {
+    const { client, cluster, simulation } = world
+    await client.createTable('posts', {
+      ...led({ ack: 'none' }),
+      partitioning: { kind: 'fixed', partitions: 1 },
+    })
+    const db = client.table(posts)
+    const session = client.session()
+    for (let i = 0; i < 10; i++) await db.put({ id: `p${i}`, likes: i }, { session })
+    const leader = leaders(world)[0]!.node
+    const old = cluster.machine(leader)
+    const others = cluster.machines.filter(machine => machine !== old)
+    await until(world, () =>
+      others.every(({ node }) => node!.leaders.partitions.held()[0]!.seat.end.position === 11),
+    )
+    // Acknowledged by a leader that nobody hears any more.
+    for (const { peer } of others) {
+      cluster.network.cut(old.peer, peer)
+      cluster.network.cut(peer, old.peer)
+    }
+    for (let i = 0; i < 5; i++) await db.put({ id: `lost${i}`, likes: i }, { session })
+    old.crash('power cut')
+    await pause(client.clock, 2_000)
+    const { unclean } = others[0]!.node!.leaders
+    const plan = await unclean.plan('posts')
+    expect(plan.items).toHaveLength(1)
+    expect(plan.items[0]).toMatchObject({
+      before: leader,
+      loss: { after: { epoch: 1, position: 11 }, onlyOn: [leader] },
+    })
+    await expect(unclean.commit('posts', 'u-000000000000')).rejects.toMatchObject({ code: 'CONFLICT' })
+    await unclean.commit('posts', plan.id)
+    await db.put({ id: 'after', likes: 1 })
+    expect((await db.get('lost0')).value).toBeUndefined()
+    await expect(db.get('p0', { session })).rejects.toMatchObject({ code: 'SESSION_ROLLED_BACK' })
+    cluster.network.healAll()
+    old.start()
+    await until(world, () => old.node !== undefined && ledDifferences(cluster).length === 0)
+    const ledger = [...old.node!.context.ledger.list(undefined, 0 as never, 100)]
+    expect(ledger.map(({ reason }) => reason)).toEqual(Array(5).fill('cut-possibly-acknowledged'))
+    const { id } = ledger[0]!
+    await until(world, () => old.node!.time.heardPeers > 0)
+    expect((await restoreEntry(old.node!.context, id)).repeated).toBe(false)
+    expect((await db.get('lost0')).value).toEqual({ id: 'lost0', likes: 0 })
+    await expect(restoreEntry(old.node!.context, id)).rejects.toMatchObject({ code: 'CONFLICT' })
+    await expect(unclean.commit('posts', plan.id)).rejects.toMatchObject({ code: 'CONFLICT' })
+    expect(simulation.failure).toBeUndefined()
   })
 })

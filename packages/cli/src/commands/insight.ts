@@ -133,6 +133,8 @@ const ledgerColumns: readonly Column<LedgerItem>[] = [
   { name: 'DOT', value: item => item.dot },
   { name: 'RECORDED ON', value: item => item.nodes.join(' ') },
   { name: 'VALUE', value: item => (item.value === null ? '(a delete)' : valueText(item.value)) },
+  { name: 'RESTORED', value: item => (item.restored ? 'yes' : '') },
+  { name: 'ID', value: item => item.id },
 ]
 
 /** Entries of all nodes; several replicas record the same discarded write, which shows once. */
@@ -176,4 +178,31 @@ export async function ledger(
         : `${items.length} discarded writes; their values are kept here`,
   })
   return partial ? exitCodes.partial : exitCodes.ok
+}
+
+/** Asks each node that has the entry until one has restored it. */
+export async function restore({ access, output }: CommandContext, id: string): Promise<ExitCode> {
+  let missing: unknown
+  for (const { id: node, admin } of await access.nodes()) {
+    try {
+      const { table, key } = await admin.restore(id)
+      output.answer({
+        kind: 'restored',
+        items: [{ id, table, key, node }],
+        columns: [
+          { name: 'TABLE', value: item => item.table },
+          { name: 'KEY', value: item => item.key },
+          { name: 'RESTORED BY', value: item => item.node },
+        ],
+        warnings: [],
+        partial: false,
+      })
+      return exitCodes.ok
+    } catch (error) {
+      // Entries are kept by the nodes that discarded: another one may have it.
+      if (!(error instanceof Error && 'code' in error && error.code === 'NOT_FOUND')) throw error
+      missing = error
+    }
+  }
+  throw missing
 }

@@ -44,7 +44,8 @@ function addInsight(program: Command, result: ProgramResult): void {
         (await import('../commands/hot.ts')).hot(context, table, { limit: options.limit }),
       ),
     )
-  talking(program.command('ledger').argument('[table]'))
+  const ledger = program.command('ledger').argument('[table]')
+  talking(ledger)
     .description('writes that a conflict rule discarded, with their values, from all nodes')
     .option('--since <duration>', 'only the last 1h, 30m, …', milliseconds('--since'))
     .option('--limit <count>', 'entries at most', integer('--limit'), 100)
@@ -52,6 +53,11 @@ function addInsight(program: Command, result: ProgramResult): void {
       withContext(options, result, async context =>
         (await insight()).ledger(context, table, { sinceMs: options.since, limit: options.limit }),
       ),
+    )
+  talking(ledger.command('restore').argument('<id>'))
+    .description('writes what was discarded to its row once more; each entry only once')
+    .action((id, options) =>
+      withContext(options, result, async context => (await insight()).restore(context, id)),
     )
 }
 

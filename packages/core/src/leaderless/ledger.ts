@@ -16,10 +16,10 @@ import {
 import type { ByteString, NodeId, Stamp, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { CellValue } from '../cells/cell.ts'
-import { decodeDocument, encodeDocument } from '../cells/document.ts'
+import { type Document, decodeDocument, encodeDocument } from '../cells/document.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
-import { DAMAGED, type Store } from '../store/store-face.ts'
+import { DAMAGED, type Position, type Store } from '../store/store-face.ts'
 
 export const LEDGER_REASONS = [
   'concurrent-loser',
@@ -41,6 +41,11 @@ export interface LedgerEntry {
   readonly value: Uint8Array | undefined
   readonly reason: LedgerReason
   readonly node: NodeId
+  /** Names the entry, on whichever node a copy of it is. */
+  readonly id: string
+  /** `value` is a statement that its log shipped, not a row. */
+  readonly isStatement: boolean
+  readonly restored: boolean
 }
 
 /** Row key, operation and reason, in text. */
@@ -78,6 +83,7 @@ export class Ledger {
     rowKey: ByteString,
     discarded: readonly CellValue[],
     reason: LedgerReason,
+    isStatement = false,
   ): TableWrite[] {
     const writes: TableWrite[] = []
     for (const loser of discarded) {
@@ -96,6 +102,7 @@ export class Ledger {
             operation: stringToHex(loser.operation),
             value: loser.value ?? null,
             reason,
+            ...(isStatement ? { isStatement } : {}),
             // An entry is a value and its envelope: what may be a row must fit.
           },
           'ledger entry',
@@ -122,6 +129,25 @@ export class Ledger {
     return 0
   }
 
+  /** The entry of this name, if it is on this node. */
+  find(id: string): LedgerEntry | undefined {
+    const key = keyOfId(id)
+    const stored = key === undefined ? undefined : this.#store.get(key)
+    return stored === undefined || stored === DAMAGED ? undefined : decodeEntry(key!, stored, this.#self)
+  }
+
+  /** It has been applied once more, and will not be again. The position to wait for. */
+  markRestored(id: string): Position {
+    const key = keyOfId(id)!
+    const document = decodeDocument(this.#store.get(key) as Uint8Array) as Record<string, Document>
+    const value = encodeDocument(
+      { ...document, restored: true },
+      'ledger entry',
+      limits.valueBytesMax + ENVELOPE_BYTES,
+    )
+    return this.#store.commit([{ key, value }])
+  }
+
   /** Entries of one table (or all), oldest first, from `since` on. */
   *list(table: TableId | undefined, since: Stamp, limit: number): Generator<LedgerEntry> {
     const prefix = keyspaces.ledger + (table === undefined ? '' : u32ToString(table))
@@ -144,6 +170,8 @@ function decodeEntry(key: ByteString, bytes: Uint8Array, node: NodeId): LedgerEn
     operation: string
     value: Uint8Array | null
     reason: LedgerReason
+    isStatement?: boolean
+    restored?: boolean
   }
   return {
     table: keyTable(key),
@@ -153,8 +181,19 @@ function decodeEntry(key: ByteString, bytes: Uint8Array, node: NodeId): LedgerEn
     value: document.value ?? undefined,
     reason: document.reason,
     node,
+    id: stringToHex(key.slice(1)),
+    isStatement: document.isStatement === true,
+    restored: document.restored === true,
   }
 }
 
 const keyTable = (key: ByteString): TableId => stringToU32(key, 1) as TableId
 const keyStamp = (key: ByteString): Stamp => stringToU64(key, 5) as Stamp
+
+/** Table, stamp and incarnation, in hexadecimal digits. */
+const ID_DIGITS = 40
+
+function keyOfId(id: string): ByteString | undefined {
+  if (id.length !== ID_DIGITS || !/^[0-9a-f]+$/.test(id)) return undefined
+  return (keyspaces.ledger + hexToString(id)) as ByteString
+}
