@@ -14,6 +14,7 @@
 import {
   type ByteString,
   changeMessage,
+  changesMessage,
   clusterMessage,
   createTableMessage,
   encodeChunk,
@@ -76,6 +77,20 @@ export class RoutingProxy {
         keyOfRow(view, request.partitionKey, request.sortKey),
       ),
     )
+    rpc.handle(changesMessage, (request, respond, _, deadline) => {
+      const place = () => {
+        const { map } = this.#view(request.table)
+        const partition = map.find(request.partition)
+        if (partition === undefined)
+          throw new QuorateError('NOT_FOUND', `the table has no partition ${request.partition}`)
+        return { map, partition }
+      }
+      const options = { timeoutMs: this.#left(deadline) }
+      const sent = this.#known(request.table).then(() =>
+        this.#client.send(changesMessage, place, () => request, options, false),
+      )
+      this.#answer(sent, respond)
+    })
     rpc.handle(readMessage, (request, respond, _, deadline) =>
       this.#pass(readMessage, request, respond, deadline, false, view =>
         keyOfRow(view, request.partitionKey, request.sortKey),

@@ -26,6 +26,7 @@ import {
   writeMessage,
   writePartsOf,
 } from '@quorate/core'
+import { type ChangeEvent, type ChangesOptions, readChanges } from './change-feed.ts'
 import type { Place, QuorateClient } from './client.ts'
 import { readTogether } from './get-many.ts'
 import { type Changed, refuseQuorums, refuseUnordered, sendChange } from './led-writes.ts'
@@ -334,6 +335,11 @@ export class TableClient<T extends object> {
       )
     }
     return this.put(change(found.value), { ...options, context: found.context })
+  }
+
+  /** What is committed from now on, or from where a reader left off; in order within each partition. */
+  async *changes(options: ChangesOptions = {}): AsyncGenerator<ChangeEvent<T>, void, undefined> {
+    yield* readChanges<T>(this.#client, await this.#view(), options)
   }
 
   /** Rows of one partition key in sort-key order. */

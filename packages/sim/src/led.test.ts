@@ -165,6 +165,8 @@ test('an unclean election is a plan that says its price; what it cost is in the 
       cluster.network.cut(peer, old.peer)
     }
     for (let i = 0; i < 5; i++) await db.put({ id: `lost${i}`, likes: i }, { session })
+    let resume = ''
+    for await (const event of db.changes({ from: 'start', untilNow: true })) resume = event.resume
     old.crash('power cut')
     await pause(client.clock, 2_000)
     const { unclean } = others[0]!.node!.leaders
@@ -179,6 +181,8 @@ test('an unclean election is a plan that says its price; what it cost is in the 
     await db.put({ id: 'after', likes: 1 })
     expect((await db.get('lost0')).value).toBeUndefined()
     await expect(db.get('p0', { session })).rejects.toMatchObject({ code: 'SESSION_ROLLED_BACK' })
+    const { value: event } = await db.changes({ from: resume }).next()
+    expect(event).toMatchObject({ kind: 'truncated', position: '1/11' })
     cluster.network.healAll()
     old.start()
     await until(world, () => old.node !== undefined && ledDifferences(cluster).length === 0)
@@ -191,5 +195,50 @@ test('an unclean election is a plan that says its price; what it cost is in the 
     await expect(restoreEntry(old.node!.context, id)).rejects.toMatchObject({ code: 'CONFLICT' })
     await expect(unclean.commit('posts', plan.id)).rejects.toMatchObject({ code: 'CONFLICT' })
     expect(simulation.failure).toBeUndefined()
+  })
+})
+
+test('the feed tells every change once, in order, over a change of leader', async () => {
+  await withCluster({ seed: 4 }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', { ...led(), partitioning: { kind: 'fixed', partitions: 2 } })
+    const db = client.table(posts)
+    await db.put({ id: 'before', likes: 0 })
+    const seen = new Map<string, number[]>()
+    let resume = ''
+    let done = false
+    const read = async (from: string, count: number): Promise<void> => {
+      for await (const event of db.changes({ from })) {
+        expect(event.kind).toBe('change')
+        if (event.kind !== 'change') return
+        const { id, likes } = event.after!
+        seen.set(id, [...(seen.get(id) ?? []), likes])
+        expect(event.before?.likes ?? 0).toBe(likes - 1)
+        resume = event.resume
+        if ([...seen.values()].flat().length === count) return
+      }
+    }
+    const first = read('now', 30)
+    await pause(client.clock, 100)
+    const writing = (async () => {
+      for (let i = 0; i < 60; i++) {
+        await db.update(`p${i % 4}`, [increment('likes')], { timeoutMs: 20_000 })
+        if (i === 20) cluster.machine(leaders(world)[0]!.node).crash('power cut')
+      }
+      done = true
+    })()
+    await first
+    await read(resume, 60)
+    await writing
+    expect(done).toBe(true)
+    for (const likes of seen.values()) expect(likes).toEqual(Array.from({ length: 15 }, (_, i) => i + 1))
+    const all: string[] = []
+    for await (const event of db.changes({ from: 'start', untilNow: true }))
+      if (event.kind === 'change') all.push(String(event.key[0]))
+    expect(all).toHaveLength(61)
+    await expect(db.changes({ from: 'nonsense' }).next()).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+    await client.createTable('plain', { key: 'id' })
+    const plain = client.table(table<Post>('plain', { key: 'id' }))
+    await expect(plain.changes().next()).rejects.toMatchObject({ code: 'BAD_REQUEST' })
   })
 })

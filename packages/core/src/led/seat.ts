@@ -65,8 +65,7 @@ export class Seat {
   #told: LogPoint = beforeAll
   /** The greatest version of the partition under which a leader's whole log was here. */
   #wholeUnder = 0
-  /** Told when more is carried out. */
-  onProgress: () => void = () => {}
+  readonly #waiting = new Set<() => void>()
 
   constructor(options: SeatOptions) {
     const { node, place, replica } = options
@@ -114,6 +113,16 @@ export class Seat {
     return Math.max(0, stampMs(this.#options.node.hybrid.peek()) - this.#asOfMs)
   }
 
+  /** Told when more is carried out, until what is given back is called. */
+  onProgress(run: () => void): () => void {
+    this.#waiting.add(run)
+    return () => void this.#waiting.delete(run)
+  }
+
+  #progressed(): void {
+    for (const run of [...this.#waiting]) run()
+  }
+
   // ── the register ──
 
   /** Who leads, as the register has it. */
@@ -153,7 +162,7 @@ export class Seat {
         leaseMs,
         patienceMs: place.settings.ack === 'in-sync' ? 2 * this.#options.inSyncLagMs : 0,
         onEnd: why => this.#ended(why),
-        onCommitted: () => this.onProgress(),
+        onCommitted: () => this.#progressed(),
       })
     } catch (error) {
       // The store or the clock, now: tried again by whoever comes next.
@@ -203,7 +212,7 @@ export class Seat {
       if (result.answer.kind === 'matched' && result.answer.position >= last && this.#options.isEmptied())
         this.#options.node.store.whenDurable(result.position, () => this.#options.onFilled())
     }
-    if (this.replica.carriedOut > had) this.onProgress()
+    if (this.replica.carriedOut > had) this.#progressed()
     return result
   }
 

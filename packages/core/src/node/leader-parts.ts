@@ -4,6 +4,7 @@ import type { Admission } from '../leaderless/admission.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { localCalls } from '../led/calls.ts'
 import { Challenger } from '../led/challenger.ts'
+import { ChangeFeed } from '../led/change-feed.ts'
 import { cutRecords } from '../led/cut-ledger.ts'
 import { Filler } from '../led/filler.ts'
 import { HandOver } from '../led/hand-over.ts'
@@ -67,6 +68,7 @@ export class LeaderParts {
     }
     this.handOver = new HandOver(changing)
     this.unclean = new UncleanElections({ ...changing, leaseMs })
+    new ChangeFeed(node, this.partitions)
     this.rowHealer = new RowHealer(node, this.partitions)
     this.#challenger = new Challenger({
       ...changing,

@@ -176,3 +176,36 @@ export const logRowMessage = message(
   s.record({ table: s.u32, partition: s.count, key: rowKey }),
   s.record({ carriedOut: s.count, cell: s.optional(s.bytes(limits.cellBytesMax)) }),
 )
+
+/** What was committed in a partition behind a place that a reader has read up to; without one, where it ends now. */
+export const changesMessage = message(
+  'changes',
+  10,
+  s.record({
+    table: s.u32,
+    partition: s.count,
+    after: s.optional(point),
+    bytes: s.count,
+    /** How long to wait for something to tell. */
+    waitMs: s.count,
+  }),
+  s.record({
+    entries: s.list(
+      s.record({
+        epoch: s.count,
+        position: s.count,
+        stamp: s.stamp,
+        operation: s.fixed<OperationId>(16),
+        key: rowKey,
+        before: s.optional(s.bytes(limits.valueBytesMax)),
+        after: s.optional(s.bytes(limits.valueBytesMax)),
+      }),
+      100_000,
+    ),
+    /** The place to go on from. */
+    next: point,
+    /** The log was rolled back to here: what was told behind it is gone. */
+    truncatedTo: s.optional(point),
+  }),
+)
+export type ChangesReply = s.Shaped<typeof changesMessage.reply>
