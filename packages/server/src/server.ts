@@ -40,7 +40,7 @@ export async function startServer(config: ServerConfig, hooks: ServerHooks = {})
   let node: Node | undefined
   try {
     const late = new LateTransport()
-    node = await openNode(config, directory, late, troubles, endings)
+    node = await openNode(config, directory, late, troubles, endings, log)
     transport = new TcpTransport({
       identity: { node: config.node.id, incarnation: node.store.incarnation, cluster: '' },
       onRefused: (peer, error) => troubles.met(peer, error),
@@ -107,6 +107,7 @@ async function openNode(
   transport: LateTransport,
   troubles: TroubleLog,
   endings: Endings,
+  log: Logger,
 ): Promise<Node> {
   const disk = await NodeDisk.open(directory.log)
   const table = await LmdbTable.open(directory.table)
@@ -123,6 +124,7 @@ async function openNode(
   return Node.open({ ...world, ...registers }, config.node, {
     ...endings,
     onTrouble: message => troubles.needsOperator(config.node.id, message),
+    onNews: message => log.info(message),
     freeBytes: freeBytesOf(directory.path),
   })
 }

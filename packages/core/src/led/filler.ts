@@ -20,14 +20,14 @@ const PAGE_MS = 5_000
 export class Filler {
   readonly #node: NodeContext
   readonly #partitions: LedPartitions
-  readonly #onTrouble: (message: string) => void
+  readonly #onNews: (message: string) => void
   readonly #running = new Set<string>()
   #stopped = false
 
-  constructor(node: NodeContext, partitions: LedPartitions, onTrouble: (message: string) => void) {
+  constructor(node: NodeContext, partitions: LedPartitions, onNews: (message: string) => void) {
     this.#node = node
     this.#partitions = partitions
-    this.#onTrouble = onTrouble
+    this.#onNews = onNews
     partitions.onLoad = (held, from) => this.#begin(held, from)
     this.#serve()
   }
@@ -45,7 +45,7 @@ export class Filler {
       .catch((error: unknown) => {
         // Begun again by the leader's next message.
         if (!isQuorateError(error)) throw error
-        this.#onTrouble(`filling partition ${partition} of table ${table} from ${from}: ${error.message}`)
+        this.#onNews(`filling partition ${partition} of table ${table} from ${from}: ${error.message}`)
       })
       .finally(() => this.#running.delete(name))
   }

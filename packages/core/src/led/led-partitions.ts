@@ -41,6 +41,7 @@ export interface LedPartitionsOptions {
   /** For tables that ship calls as they are. */
   readonly calls: CallSource
   readonly onTrouble: (message: string) => void
+  readonly onNews: (message: string) => void
 }
 
 export interface Held {
@@ -106,7 +107,8 @@ export class LedPartitions {
   }
 
   #seat(view: TableView, partition: Partition): Seat | undefined {
-    const { node, leaseMs, inSyncLagMs, isEmptied, onFilled, onCut, onRows, calls, onTrouble } = this.#options
+    const { node, leaseMs, inSyncLagMs, isEmptied, onFilled, onCut, onRows, calls, onTrouble, onNews } =
+      this.#options
     const settings = ledOf(view.descriptor)!
     const [table, id] = [view.descriptor.id, partition.id]
     const now = (): { view: TableView; partition: Partition } => {
@@ -126,7 +128,7 @@ export class LedPartitions {
         onCut: (entry, unclean) => onCut(table, entry, unclean),
         isEmptied: () => isEmptied(now().view, now().partition),
         onFilled: () => onFilled(now().view, now().partition),
-        onTrouble,
+        onNews,
       })
     } catch (error) {
       if (!isQuorateError(error)) throw error

@@ -40,7 +40,7 @@ export interface SeatOptions {
   readonly isEmptied: () => boolean
   /** Everything that the leader had is here. */
   readonly onFilled: () => void
-  readonly onTrouble: (message: string) => void
+  readonly onNews: (message: string) => void
 }
 
 type Progress = Pick<
@@ -61,6 +61,7 @@ export class Seat {
   #asOfMs = 0
   #unclean = 0
   #everywhere = 0
+  #isStopped = false
   /** The furthest end of a leader's log that was told of. */
   #told: LogPoint = beforeAll
   /** The greatest version of the partition under which a leader's whole log was here. */
@@ -164,6 +165,12 @@ export class Seat {
         onEnd: why => this.#ended(why),
         onCommitted: () => this.#progressed(),
       })
+      const { table, partition: id } = place
+      // The first leaders of a table are no news.
+      if (lead.epoch > 1)
+        this.#options.onNews(
+          `this node leads partition ${id} of table ${table}: epoch ${lead.epoch}, ${lead.evidence.kind}`,
+        )
     } catch (error) {
       // The store or the clock, now: tried again by whoever comes next.
       if (!isQuorateError(error)) throw error
@@ -182,8 +189,9 @@ export class Seat {
   #ended(why: string): void {
     this.#leading = undefined
     this.#heardMs = this.#options.node.clock.monotonicMs()
+    if (this.#isStopped) return
     const { table, partition } = this.place
-    this.#options.onTrouble(`this node leads partition ${partition} of table ${table} no more: ${why}`)
+    this.#options.onNews(`this node leads partition ${partition} of table ${table} no more: ${why}`)
   }
 
   // ── a leader's messages ──
@@ -254,6 +262,7 @@ export class Seat {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#leading?.end('the node stops')
   }
 }

@@ -25,6 +25,7 @@ export interface LeaderPartsOptions {
   readonly admission: Admission
   readonly tuning: NodeTuning
   readonly onTrouble: (message: string) => void
+  readonly onNews: (message: string) => void
 }
 
 export class LeaderParts {
@@ -38,7 +39,7 @@ export class LeaderParts {
   readonly #filler: Filler
   readonly #logs: LogKeeper
 
-  constructor({ node, coordination, rebuild, admission, tuning, onTrouble }: LeaderPartsOptions) {
+  constructor({ node, coordination, rebuild, admission, tuning, onTrouble, onNews }: LeaderPartsOptions) {
     const { leaseMs, leaderBeatMs: beatMs, inSyncLagMs: lagMs, logEntriesKept, logEntriesMax } = tuning
     this.partitions = new LedPartitions({
       node,
@@ -57,6 +58,7 @@ export class LeaderParts {
       onRows: (table, changes) => node.rows.replaced(table, changes),
       calls: localCalls(node),
       onTrouble,
+      onNews,
     })
     this.tables = new LedTables({ node, partitions: this.partitions, admission })
     const changing = {
@@ -77,7 +79,7 @@ export class LeaderParts {
       onTrouble,
     })
     this.#inSync = new InSyncKeeper({ ...changing, lagMs })
-    this.#filler = new Filler(node, this.partitions, onTrouble)
+    this.#filler = new Filler(node, this.partitions, onNews)
     this.#logs = new LogKeeper(node.clock, this.partitions, logEntriesKept, logEntriesMax, onTrouble)
   }
 

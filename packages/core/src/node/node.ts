@@ -71,6 +71,8 @@ export interface NodeHooks {
   readonly onFatal: (error: QuorateError) => void
   /** Something an operator should know. */
   readonly onTrouble?: (message: string) => void
+  /** Something that happened and is no trouble: for whoever wants to follow what goes on. */
+  readonly onNews?: (message: string) => void
   /** The cluster does not take this node, and asking again does not mend it. Default: told as trouble, and asked again. */
   readonly onRefused?: (error: QuorateError) => void
   readonly storeLimits?: Partial<StoreLimits>
@@ -225,6 +227,7 @@ export class Node {
       admission: this.admission,
       tuning: this.config.tuning,
       onTrouble: hooks.onTrouble ?? (() => {}),
+      onNews: hooks.onNews ?? (() => {}),
     })
   }
 

@@ -113,6 +113,7 @@ export class SimMachine {
         if (alive()) this.#options.onFatal(this, error)
       },
       onTrouble: (message: string) => simulation.tell(`${this.id} trouble: ${message}`),
+      onNews: (message: string) => simulation.tell(`${this.id}: ${message}`),
     }
     Node.open(world, config, hooks).then(
       node => {
