@@ -4,7 +4,7 @@
  * Each preset is nothing but settings, and each setting has its reason; what the other system has and this
  * one has not yet is named, so that nobody takes the likeness for the whole. Defaults are those of the systems'
  * own documentation: DeCandia et al., "Dynamo" (2007); Cassandra 4; Riak KV 2; HBase 2; Elasticsearch 8;
- * Kafka 3.
+ * Kafka 3; PostgreSQL 15; MySQL 8; MongoDB 6.
  */
 
 import { describeTable, type TableDescriptor, type TableSpecification } from '@quorate/core'
@@ -19,7 +19,18 @@ export interface Preset {
   readonly notYet: readonly string[]
 }
 
-export const PRESET_NAMES = ['dynamo', 'cassandra', 'riak', 'hbase', 'elasticsearch', 'kafka'] as const
+export const PRESET_NAMES = [
+  'dynamo',
+  'cassandra',
+  'riak',
+  'hbase',
+  'elasticsearch',
+  'kafka',
+  'postgres',
+  'postgres-sync',
+  'mysql',
+  'mongodb',
+] as const
 export type PresetName = (typeof PRESET_NAMES)[number]
 
 const GiB = 1024 ** 3
@@ -122,23 +133,101 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     notYet: ['a primary for each shard, with sequence numbers', 'local secondary indexes and search'],
   },
   kafka: {
-    like: 'a Kafka topic, as a table of the latest value for each key (log compaction)',
+    like: 'a Kafka topic, as a table of the latest value for each key (log compaction), with its log as a feed',
     settings: {
       partitioning: { kind: 'fixed', partitions: 8 },
-      replication: { n: 3, r: 2, w: 2, sloppy: false, readRepair: 'async' },
-      conflict: { kind: 'lww' },
+      replication: { kind: 'single-leader', n: 3, ack: 'in-sync', minInSync: 2, log: 'logical' },
+      conflict: { kind: 'ordered' },
     },
     reasons: {
       'partitioning.kind': 'fixed: hash of the key over a number of partitions',
       'partitioning.partitions': '8: the default there is 1, which one reader could keep up with alone',
+      'replication.kind': 'single-leader: a leader for each partition, whose log the others follow',
       'replication.n': '3: the usual replication factor',
-      'replication.r': '2: a read sees what was acknowledged',
-      'replication.w': '2: acks=all with min.insync.replicas=2',
-      'replication.sloppy': 'no: only in-sync replicas count',
-      'replication.readRepair': 'async: followers catch up in the background',
-      'conflict.kind': 'lww: compaction keeps the last value of a key',
+      'replication.ack': 'in-sync: acks=all waits for the in-sync replicas',
+      'replication.minInSync': '2: min.insync.replicas, as its guides recommend beside acks=all',
+      'replication.log': 'logical: what was written, in order; quorate changes reads it from any place',
+      'conflict.kind': 'ordered: the leader orders the writes of a partition',
     },
-    notYet: ['a leader log for each partition, in one order', 'offsets and consumer groups'],
+    notYet: ['consumer groups that share partitions', 'records that outlive the row they were of'],
+  },
+  postgres: {
+    like: 'PostgreSQL with asynchronous streaming replication (the default)',
+    settings: {
+      partitioning: { kind: 'fixed', partitions: 1 },
+      replication: { kind: 'single-leader', n: 3, ack: 'none', log: 'physical' },
+      conflict: { kind: 'ordered' },
+    },
+    reasons: {
+      'partitioning.kind': 'fixed: it is not partitioned over servers',
+      'partitioning.partitions': '1: one primary for everything',
+      'replication.kind': 'single-leader: a primary, and standbys',
+      'replication.n': '3: a primary and two standbys',
+      'replication.ack':
+        'none: synchronous_standby_names is empty by default; a commit waits for the disk of the primary',
+      'replication.log': 'physical: streaming replication ships the write-ahead log of the primary',
+      'conflict.kind': 'ordered: the primary orders all writes',
+    },
+    notYet: ['SQL, and transactions over several rows', 'promotion by a script: quorate asks for a plan'],
+  },
+  'postgres-sync': {
+    like: 'PostgreSQL with one synchronous standby',
+    settings: {
+      partitioning: { kind: 'fixed', partitions: 1 },
+      replication: { kind: 'single-leader', n: 3, ack: 'one', log: 'physical' },
+      conflict: { kind: 'ordered' },
+    },
+    reasons: {
+      'partitioning.kind': 'fixed: it is not partitioned over servers',
+      'partitioning.partitions': '1: one primary for everything',
+      'replication.kind': 'single-leader: a primary, and standbys',
+      'replication.n': '3: a primary and two standbys',
+      'replication.ack': "one: synchronous_standby_names = 'ANY 1 (s1, s2)' with synchronous_commit = on",
+      'replication.log': 'physical: streaming replication ships the write-ahead log of the primary',
+      'conflict.kind': 'ordered: the primary orders all writes',
+    },
+    notYet: ['SQL, and transactions over several rows'],
+  },
+  mysql: {
+    like: 'MySQL with row-based, semi-synchronous replication',
+    settings: {
+      partitioning: { kind: 'fixed', partitions: 1 },
+      replication: { kind: 'single-leader', n: 3, ack: 'one', log: 'logical' },
+      conflict: { kind: 'ordered' },
+    },
+    reasons: {
+      'partitioning.kind': 'fixed: it is not partitioned over servers',
+      'partitioning.partitions': '1: one source for everything',
+      'replication.kind': 'single-leader: a source, and replicas',
+      'replication.n': '3: a source and two replicas',
+      'replication.ack': 'one: rpl_semi_sync_source_wait_for_replica_count is 1 by default',
+      'replication.log':
+        'logical: binlog_format = ROW with full images, the default; --log statement for STATEMENT',
+      'conflict.kind': 'ordered: the source orders all writes',
+    },
+    notYet: [
+      'SQL, and transactions over several rows',
+      'falling back to asynchronous after a timeout: here a write waits, and says so',
+    ],
+  },
+  mongodb: {
+    like: 'a MongoDB replica set with its default write concern',
+    settings: {
+      partitioning: { kind: 'fixed', partitions: 1 },
+      replication: { kind: 'single-leader', n: 3, ack: 'majority', log: 'logical' },
+      conflict: { kind: 'ordered' },
+    },
+    reasons: {
+      'partitioning.kind':
+        'fixed: a collection that is not sharded; --partitions for shards of the hashed key',
+      'partitioning.partitions': '1: one replica set',
+      'replication.kind': 'single-leader: a primary, and secondaries',
+      'replication.n': '3: the members its guides begin with',
+      'replication.ack': 'majority: the default write concern since 5.0',
+      'replication.log': 'logical: the oplog is of documents; quorate changes is its change stream',
+      'conflict.kind': 'ordered: the primary orders all writes',
+    },
+    notYet: ['transactions over several documents', 'secondary indexes'],
   },
 }
 

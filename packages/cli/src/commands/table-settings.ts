@@ -22,6 +22,13 @@ export interface CreateOptions {
   readonly readRepair?: 'async' | 'blocking'
   readonly conflict?: string
   readonly writeParts?: number
+  /** One leader for each partition, and what only such tables know. */
+  readonly singleLeader?: boolean
+  readonly ack?: string
+  readonly minInSync?: number
+  readonly log?: string
+  readonly freeze?: string
+  readonly otherZone?: boolean
 }
 
 export interface TableSettings {
@@ -40,22 +47,55 @@ export function tableSettings(options: CreateOptions): TableSettings {
   const [partition = '', sort] = options.key.split(',').map(part => part.trim())
   const preset = options.like === undefined ? undefined : presets[options.like].settings
   const partitioning = partitioningOf(options, preset?.partitioning)
+  const kind = replicationKind(options, preset?.replication.kind)
   const given = Object.entries({
     n: options.n,
     r: options.r,
     w: options.w,
     sloppy: options.sloppy,
     readRepair: options.readRepair,
+    ack: options.ack,
+    minInSync: options.minInSync,
+    log: options.log,
+    freeze: options.freeze === undefined ? undefined : FREEZE[options.freeze],
+    otherZone: options.otherZone,
   }).filter(([, value]) => value !== undefined)
-  const conflict = options.conflict === undefined ? preset?.conflict : { kind: options.conflict }
+  const isLed = kind === 'single-leader'
+  const ofPreset = isLed ? undefined : preset?.conflict
+  const conflict = options.conflict === undefined ? ofPreset : { kind: options.conflict }
   return {
     key: { partition, sort },
     ...(partitioning === undefined ? {} : { partitioning }),
     // Words such as "quorum" are for the table's own check to understand.
-    replication: { kind: 'leaderless', ...preset?.replication, ...Object.fromEntries(given) },
+    replication: {
+      ...(preset !== undefined && kind === (preset.replication.kind ?? 'leaderless')
+        ? preset.replication
+        : {}),
+      kind,
+      ...Object.fromEntries(given),
+    },
     ...(conflict === undefined ? {} : { conflict }),
     ...(options.writeParts === undefined ? {} : { hotKeys: { writeParts: options.writeParts } }),
   }
+}
+
+const FREEZE: Readonly<Record<string, boolean | 'refuse'>> = { yes: true, no: false, refuse: 'refuse' }
+
+/** Flags that only one protocol knows say which it is; flags of both cannot stand together. */
+function replicationKind(options: CreateOptions, ofPreset: string | undefined): string {
+  const led = (['ack', 'minInSync', 'log', 'freeze', 'otherZone'] as const).filter(
+    flag => options[flag] !== undefined,
+  )
+  const leaderless = (['r', 'w', 'sloppy', 'readRepair'] as const).filter(flag => options[flag] !== undefined)
+  const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
+  const isLed = options.singleLeader === true || led.length > 0
+  if (isLed && leaderless.length > 0)
+    throw usageError(
+      `${flag(leaderless[0]!)} is of leaderless tables, and ${led.length > 0 ? flag(led[0]!) : '--single-leader'} of tables with a leader for each partition`,
+      'quorate table create --help',
+    )
+  if (isLed) return 'single-leader'
+  return leaderless.length > 0 ? 'leaderless' : (ofPreset ?? 'leaderless')
 }
 
 function partitioningOf(

@@ -21,12 +21,13 @@ const columns: readonly Column<TableItem>[] = [
   { name: 'PARTITIONING', value: item => item.partitioning.kind },
   {
     name: 'REPLICATION',
-    value: item => `${item.replication.kind}${item.replication.sloppy ? ', sloppy' : ''}`,
+    value: item =>
+      `${item.replication.kind}${item.replication.sloppy ? ', sloppy' : ''}${item.replication.ack === undefined ? '' : `, ack ${item.replication.ack}, ${item.replication.log} log`}`,
   },
   { name: 'N', value: item => item.replication.n },
-  { name: 'R', value: item => item.replication.r },
-  { name: 'W', value: item => item.replication.w },
-  { name: 'READ REPAIR', value: item => item.replication.readRepair },
+  { name: 'R', value: item => item.replication.r ?? '-' },
+  { name: 'W', value: item => item.replication.w ?? '-' },
+  { name: 'READ REPAIR', value: item => item.replication.readRepair ?? '-' },
   { name: 'CONFLICT', value: item => item.conflict.kind },
   { name: 'WRITE PARTS', value: item => item.hotKeys?.writeParts ?? '-' },
 ]

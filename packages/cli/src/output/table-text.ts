@@ -16,6 +16,12 @@ export interface TableItem {
     readonly w: number
     readonly sloppy: boolean
     readonly readRepair: string
+    /** With a leader for each partition, these and not those above. */
+    readonly ack?: string
+    readonly minInSync?: number
+    readonly log?: string
+    readonly freeze?: boolean | string
+    readonly otherZone?: boolean
   }
   readonly conflict: { readonly kind: string }
   readonly hotKeys?: { readonly writeParts: number } | undefined
@@ -62,12 +68,67 @@ export function quorumText({ replication: { n, r, w } }: TableItem): string {
     : `r + w = ${r + w} <= n = ${n}: a read may miss the latest acknowledged write`
 }
 
+type Line = (label: string, text: string) => string
+
+function leaderlessLines(item: TableItem, line: Line): string[] {
+  const { n, r, w, sloppy, readRepair } = item.replication
+  return [
+    line('copies', `n = ${n} of each row, no leader`),
+    line(
+      'reads',
+      `r = ${r} ${r === 1 ? 'answer' : 'answers'}; ${readRepair === 'blocking' ? 'a stale home is repaired before the reply (monotonic quorum reads)' : 'stale homes are repaired after the reply'}`,
+    ),
+    line(
+      'writes',
+      `w = ${w} ${w === 1 ? 'acknowledgement' : 'acknowledgements'}; ${sloppy ? 'other nodes stand in for dead homes (sloppy)' : 'of homes only (strict)'}`,
+    ),
+    line('quorum', quorumText(item)),
+    line(
+      'conflicts',
+      CONFLICTS[item.conflict.kind] ?? `${item.conflict.kind}: concurrent values are merged field by field`,
+    ),
+  ]
+}
+
+const ACKS: Readonly<Record<string, string>> = {
+  all: 'all: every replica has it on disk; one that is down stops writes',
+  'in-sync': 'in-sync: every member of the in-sync set has it on disk',
+  majority: 'majority: more than half of the replicas have it on disk',
+  one: 'one: the leader and one follower have it on disk (semi-synchronous)',
+  none: 'none: the leader has it on disk; its followers hear of it after the reply (asynchronous)',
+}
+
+const LOGS: Readonly<Record<string, string>> = {
+  logical: 'logical: rows before and after; quorate changes reads it',
+  physical:
+    'physical: the bytes that the store of the leader wrote; all nodes must run the same store format',
+  statement: 'statement: the operations, carried out again by each replica',
+}
+
+function ledLines({ replication }: TableItem, line: Line): string[] {
+  const { n, ack = '', minInSync, log = '', freeze, otherZone } = replication
+  const least = ack === 'in-sync' ? `, ${minInSync} at least` : ''
+  const zone = otherZone === true ? ', in another zone than the leader while one can be reached' : ''
+  const calls =
+    freeze === false
+      ? '; now(), uuid() … are carried out by each replica for itself: replicas diverge'
+      : freeze === 'refuse'
+        ? '; now(), uuid() … are refused'
+        : ''
+  return [
+    line('copies', `n = ${n} of each row; one leader for each partition, the others follow its log`),
+    line('acknowledged', `${ACKS[ack] ?? ack}${least}${zone}`),
+    line('reads', 'by the leader (linearizable), or --read any, --read session, --max-staleness'),
+    line('log', `${LOGS[log] ?? log}${log === 'statement' ? calls : ''}`),
+    line('conflicts', 'none: the leader orders the writes of each row'),
+  ]
+}
+
 /** Lines of `table show`. */
 export function tableText(item: TableItem, map: TableMap | undefined, style: Style): string[] {
-  const { name, key, replication, conflict } = item
-  const { n, r, w, sloppy, readRepair } = replication
+  const { name, key, replication } = item
   const like = presetsLike(item)
-  const line = (label: string, text: string): string => `  ${style.dim(label.padEnd(13))} ${text}`
+  const line: Line = (label, text) => `  ${style.dim(label.padEnd(13))} ${text}`
   return [
     style.bold(name),
     line(
@@ -85,20 +146,7 @@ export function tableText(item: TableItem, map: TableMap | undefined, style: Sty
             `${count(map.partitions, 'partition')}, version ${map.mapVersion}${map.moving === 0 ? '' : `, ${map.moving} on the move`}`,
           ),
         ]),
-    line('copies', `n = ${n} of each row, no leader`),
-    line(
-      'reads',
-      `r = ${r} ${r === 1 ? 'answer' : 'answers'}; ${readRepair === 'blocking' ? 'a stale home is repaired before the reply (monotonic quorum reads)' : 'stale homes are repaired after the reply'}`,
-    ),
-    line(
-      'writes',
-      `w = ${w} ${w === 1 ? 'acknowledgement' : 'acknowledgements'}; ${sloppy ? 'other nodes stand in for dead homes (sloppy)' : 'of homes only (strict)'}`,
-    ),
-    line('quorum', quorumText(item)),
-    line(
-      'conflicts',
-      CONFLICTS[conflict.kind] ?? `${conflict.kind}: concurrent values are merged field by field`,
-    ),
+    ...(replication.kind === 'single-leader' ? ledLines(item, line) : leaderlessLines(item, line)),
     ...(item.hotKeys === undefined
       ? []
       : [

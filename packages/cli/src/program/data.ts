@@ -30,7 +30,18 @@ function addTables(program: Command, result: ProgramResult): void {
       new Option(
         '--like <system>',
         'settings of another system, as far as they exist here; flags are stronger',
-      ).choices(['dynamo', 'cassandra', 'riak', 'hbase', 'elasticsearch', 'kafka']),
+      ).choices([
+        'dynamo',
+        'cassandra',
+        'riak',
+        'hbase',
+        'elasticsearch',
+        'kafka',
+        'postgres',
+        'postgres-sync',
+        'mysql',
+        'mongodb',
+      ]),
     )
     .addOption(
       new Option(
@@ -64,6 +75,28 @@ function addTables(program: Command, result: ProgramResult): void {
         'blocking',
       ]),
     )
+    .option('--single-leader', 'one leader for each partition orders its writes and ships them as a log')
+    .addOption(
+      new Option(
+        '--ack <copies>',
+        'with a leader: copies before a write is acknowledged: all, in-sync, majority (default), one (semi-synchronous), none (asynchronous)',
+      ).choices(['all', 'in-sync', 'majority', 'one', 'none']),
+    )
+    .option('--min-in-sync <count>', 'ack in-sync: fewer members refuse writes', integer('--min-in-sync'))
+    .addOption(
+      new Option(
+        '--log <kind>',
+        'what its log carries: logical (rows before and after; default), physical (bytes of the store), statement (operations)',
+      ).choices(['logical', 'physical', 'statement']),
+    )
+    .addOption(
+      new Option('--freeze <how>', 'log statement: are now(), uuid() … worked out by the leader').choices([
+        'yes',
+        'no',
+        'refuse',
+      ]),
+    )
+    .option('--other-zone', 'ack one: the copy is in another zone while a replica there can be reached')
     .option('--conflict <rule>', 'siblings, lww, merge:union, merge:max or merge:longest (default siblings)')
     .option(
       '--write-parts <count>',
