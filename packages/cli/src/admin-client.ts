@@ -81,6 +81,51 @@ export interface LedgerDocument {
   }[]
 }
 
+export interface LeadersDocument {
+  readonly node: string
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly state: string
+    readonly lead: {
+      readonly leader: string | null
+      readonly epoch: number
+      readonly inSync: readonly string[]
+      readonly because: string
+      readonly unclean: number
+    } | null
+    readonly end: { readonly epoch: number; readonly position: number }
+    readonly staleMs: number
+    readonly followers: readonly {
+      readonly node: string
+      readonly entries: number
+      readonly bytes: number
+      readonly seconds: number
+      readonly silentMs: number | null
+      readonly isFilled: boolean
+    }[]
+  }[]
+}
+
+export interface MovedLeader {
+  readonly partition: number
+  readonly from: string
+  readonly to: string
+  readonly epoch: number
+  readonly tookMs: number
+}
+
+export interface ElectionPlan {
+  readonly id: string
+  readonly items: readonly {
+    readonly table: string
+    readonly partition: number
+    readonly to: string
+    readonly entriesKnown: number
+    readonly words: string
+  }[]
+  readonly others: readonly { readonly partition: number; readonly why: string }[]
+}
+
 const REQUEST_MS = 10_000
 /** Making a plan, and committing one, asks every node about every partition. */
 const PLAN_MS = 90_000
@@ -131,6 +176,26 @@ export class AdminClient {
     const query = new URLSearchParams({ limit: String(options.limit) })
     if (options.table !== undefined) query.set('table', options.table)
     return this.#ask(`/api/v1/hot?${query}`)
+  }
+
+  leaders(table: string): Promise<LeadersDocument> {
+    return this.#ask(`/api/v1/leaders/${encodeURIComponent(table)}`)
+  }
+
+  async moveLeader(table: string, partition: number, to: string): Promise<MovedLeader> {
+    const token = await this.#token()
+    const path = [table, partition, to].map(part => encodeURIComponent(part)).join('/')
+    return this.#ask(`/api/v1/leaders/${path}`, { method: 'POST', token })
+  }
+
+  electionPlan(table: string): Promise<ElectionPlan> {
+    return this.#ask(`/api/v1/elect/${encodeURIComponent(table)}`)
+  }
+
+  async elect(table: string, plan: string): Promise<ElectionPlan> {
+    const token = await this.#token()
+    const path = `/api/v1/elect/${encodeURIComponent(table)}/${encodeURIComponent(plan)}`
+    return this.#ask(path, { method: 'POST', token })
   }
 
   /** Applies a discarded write of this node once more. */

@@ -7,7 +7,7 @@ import type { KnownError } from './command-error.ts'
 import { AdvisedError, isKnown } from './command-error.ts'
 
 export interface Asked {
-  readonly verb: 'get' | 'query' | 'scan' | 'import' | 'export' | 'put' | 'delete' | 'create'
+  readonly verb: 'get' | 'query' | 'scan' | 'import' | 'export' | 'put' | 'update' | 'delete' | 'create'
   readonly table: string
   /** The row, as typed after `quorate get TABLE`, where the command is about one. */
   readonly key?: readonly string[]
@@ -28,8 +28,10 @@ function done(error: KnownError, { verb }: Asked): string | undefined {
   const { outcome, data } = error
   switch (verb) {
     case 'put':
+    case 'update':
     case 'delete':
-      if (outcome === 'not-applied') return verb === 'put' ? 'Nothing was written.' : 'Nothing was deleted.'
+      if (outcome === 'not-applied')
+        return verb === 'delete' ? 'Nothing was deleted.' : 'Nothing was written.'
       return `outcome unknown: the ${verb} may be on some replicas; if it is, it will spread to the others (operation ${String(data?.operation)})`
     case 'create':
       if (outcome === 'not-applied') return 'No table was made.'

@@ -1,4 +1,6 @@
 /** The client without a platform: transport, clock and chance are given. Used by simulator and browser. */
+/** What conditions, updates and acknowledgements are made of. */
+export type { Acknowledgement, Condition, Operand, Update } from '@quorate/core'
 /** Planning needs no cluster: who would hold what, and what would move. */
 export {
   type DeadNodeSpread,

@@ -31,6 +31,7 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { movementOf, serveCluster } from './cluster-http.ts'
 import { serveHotPartitions } from './hot-http.ts'
+import { serveLeaders } from './leader-http.ts'
 import { metricsText } from './metrics.ts'
 import { openApi } from './open-api.ts'
 
@@ -58,6 +59,7 @@ export function adminApp(options: AdminOptions): Hono {
   serveHealth(app, options)
   serveInsight(app, node)
   serveLedger(app, node)
+  serveLeaders(app, node)
   serveMaintenance(app, node)
   serveCluster(app, node)
   serveHotPartitions(app, node)

@@ -50,6 +50,33 @@ export const openApi = {
         ],
       },
     },
+    '/api/v1/leaders/{table}': {
+      get: {
+        ...ok('Replicas of partitions with leaders on this node, and how far followers are'),
+        parameters: [table],
+      },
+    },
+    '/api/v1/leaders/{table}/{partition}/{to}': {
+      post: {
+        ...ok('Planned hand-over: another replica leads a partition'),
+        ...changes,
+        parameters: [
+          table,
+          parameter('partition', 'path', 'Number of the partition'),
+          parameter('to', 'path', 'Who is to lead'),
+        ],
+      },
+    },
+    '/api/v1/elect/{table}': {
+      get: { ...ok('Unclean elections that would be needed, and what they may lose'), parameters: [table] },
+    },
+    '/api/v1/elect/{table}/{plan}': {
+      post: {
+        ...ok('Elects as the plan says; 409 when it is not the plan of now'),
+        ...changes,
+        parameters: [table, parameter('plan', 'path', 'Id of the plan')],
+      },
+    },
     '/api/v1/ledger/restore/{id}': {
       post: {
         ...ok('Applies a discarded write of this node once more; 409 when that was done before'),

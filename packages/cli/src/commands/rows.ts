@@ -1,6 +1,6 @@
 /** get, put, delete: one row. */
 
-import type { KeyInput, PutOptions, PutResult, Row } from '@quorate/client'
+import type { Acknowledgement, KeyInput, PutOptions, PutResult, Row } from '@quorate/client'
 import { operationFromHex } from '@quorate/client/pure'
 import { advised } from '../advice.ts'
 import { keyValue, type LevelArgument } from '../arguments.ts'
@@ -10,6 +10,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { fromJson, toJson, valueText } from '../output/json-value.ts'
 import { contextText, receiptLines } from '../output/receipt-text.ts'
 import { inSessionOf } from './session-file.ts'
+import { conditionOf, stepOf } from './small-expressions.ts'
 import { readAll } from './standard-input.ts'
 
 export interface RowOptions {
@@ -21,6 +22,11 @@ export interface RowOptions {
   readonly operation?: string
   /** File of the session's token. */
   readonly session?: string
+  /** With a leader for each partition. */
+  readonly if?: string
+  readonly ack?: Acknowledgement
+  readonly read?: 'leader' | 'any' | 'session'
+  readonly maxStaleness?: number
 }
 
 export async function get(
@@ -32,7 +38,13 @@ export async function get(
   const found = await advised({ verb: 'get', table, key, words }, async () => {
     const { client, sort, partition } = await access.table(table)
     return inSessionOf(options.session, session =>
-      client.get(keyOf(key, partition, sort), { r: options.r, timeoutMs: options.timeout, session }),
+      client.get(keyOf(key, partition, sort), {
+        r: options.r,
+        read: options.read,
+        maxStalenessMs: options.maxStaleness,
+        timeoutMs: options.timeout,
+        session,
+      }),
     )
   })
   const item = {
@@ -83,8 +95,7 @@ export async function put(
   const result = await advised(asked, () =>
     inSessionOf(options.session, session => client.put(row, { ...putOptions(options), session })),
   )
-  report(context, 'put', result)
-  return exitCodes.ok
+  return report(context, 'written', result)
 }
 
 export async function remove(
@@ -100,35 +111,71 @@ export async function remove(
       client.delete(keyOf(key, partition, sort), { ...putOptions(options), session }),
     )
   })
-  report(context, 'delete', result)
-  return exitCodes.ok
+  return report(context, 'deleted', result)
+}
+
+/** Steps that are carried out where the writes of the row are ordered. */
+export async function update(
+  context: CommandContext,
+  table: string,
+  given: readonly string[],
+  options: RowOptions,
+): Promise<ExitCode> {
+  const { access, words } = context
+  const asked = { verb: 'update', table, words } as const
+  const { client, partition, sort } = await advised(asked, () => access.table(table))
+  const keys = sort === undefined ? 1 : 2
+  const steps = given.slice(keys).map(stepOf)
+  if (steps.length === 0)
+    throw usageError(`an update has the key and at least one step: quorate update ${table} KEY likes+=1`)
+  const key = given.slice(0, keys)
+  const result = await advised({ ...asked, key }, () =>
+    inSessionOf(options.session, session =>
+      client.update(keyOf(key, partition, sort), steps, { ...putOptions(options), session }),
+    ),
+  )
+  return report(context, 'updated', result)
 }
 
 function putOptions(options: RowOptions): PutOptions {
-  const { w, context, strict, timeout } = options
+  const { w, context, strict, timeout, ack } = options
+  const condition = options.if === undefined ? undefined : conditionOf(options.if)
   const operation = options.operation === undefined ? undefined : operationFromHex(options.operation)
-  return { w, context, strict, operation, timeoutMs: timeout }
+  return { w, context, strict, operation, ack, if: condition, timeoutMs: timeout }
 }
 
-function report({ output }: CommandContext, kind: 'put' | 'delete', result: PutResult): void {
-  const item = { context: contextText(result.context), repeated: result.repeated, receipt: result.receipt }
+type Done = 'written' | 'deleted' | 'updated'
+
+/** Exit code 6 when a condition did not hold: then the row as it is is the answer. */
+function report({ output }: CommandContext, done: Done, result: PutResult): ExitCode {
+  const { applied, repeated, receipt } = result
+  const current = result.current === undefined ? null : toJson(result.current)
+  const item = { applied, current, context: contextText(result.context), repeated, receipt }
+  const was = repeated ? ' (the operation had been applied before)' : ''
   output.answer({
-    kind,
+    kind: KINDS[done],
     items: [item],
     columns: [
-      { name: 'COPIES', value: () => result.receipt.copies },
+      { name: 'APPLIED', value: () => (applied ? 'yes' : 'no') },
+      { name: 'COPIES', value: () => receipt.copies },
       { name: 'CONTEXT', value: () => item.context },
-      { name: 'GUARANTEE', value: () => result.receipt.guarantee },
+      { name: 'GUARANTEE', value: () => receipt.guarantee },
+      ...(applied ? [] : [{ name: 'CURRENT', value: () => valueText(current) }]),
     ],
     drawing: style => [
-      style.green(doneText(kind, result.repeated)),
-      ...receiptLines(result.receipt, result.context, style),
+      ...(applied
+        ? [style.green(`✔ ${done}${was}`)]
+        : [
+            style.yellow(`not ${done}: the condition does not hold; the row is`),
+            current === null ? style.dim('(there is none)') : JSON.stringify(current, null, 2),
+          ]),
+      ...receiptLines(receipt, result.context, style),
     ],
   })
+  return applied ? exitCodes.ok : exitCodes.conflict
 }
 
-const doneText = (kind: 'put' | 'delete', repeated: boolean): string =>
-  `✔ ${kind === 'put' ? 'written' : 'deleted'}${repeated ? ' (the operation had been applied before)' : ''}`
+const KINDS: Readonly<Record<Done, string>> = { written: 'put', deleted: 'delete', updated: 'update' }
 
 export function parseRow(json: string): Row {
   let value: unknown

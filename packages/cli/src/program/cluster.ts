@@ -21,6 +21,7 @@ export function addClusterCommands(program: Command, result: ProgramResult): voi
   addNodeChanges(parent, result)
   addPartitionChanges(parent, result)
   addPlanning(parent, result)
+  addLeaders(parent, program, result)
   addTasks(program, result)
 }
 
@@ -177,4 +178,28 @@ function addTasks(program: Command, result: ProgramResult): void {
       .action((task, options) =>
         withContext(options, result, async context => (await tasks()).changeTask(context, verb, task)),
       )
+}
+
+function addLeaders(parent: Command, program: Command, result: ProgramResult): void {
+  const leaders = () => import('../commands/leaders.ts')
+  const number = integer('PARTITION')
+  talking(parent.command('move-leader').argument('<table>').argument('<partition>').argument('<node>'))
+    .description('planned hand-over: another replica leads the partition, with nothing lost, in milliseconds')
+    .action((table, partition, node, options) =>
+      withContext(options, result, async context =>
+        (await leaders()).moveLeader(context, table, number(partition), node),
+      ),
+    )
+  talking(parent.command('elect').argument('<table>'))
+    .description('unclean elections of partitions that cannot have a clean one: shows what each may lose')
+    .option('--commit <plan>', 'carries out the plan that was shown')
+    .option('--yes', 'without asking for the name of the table to be typed')
+    .action((table, options) =>
+      withContext(options, result, async context => (await leaders()).elect(context, table, options)),
+    )
+  talking(program.command('lag').argument('[table]'))
+    .description('who leads each partition, and how far its followers are behind, in words')
+    .action((table, options) =>
+      withContext(options, result, async context => (await leaders()).lag(context, table)),
+    )
 }

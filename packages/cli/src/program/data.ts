@@ -6,9 +6,11 @@ import { type ProgramResult, talking, withContext } from '../command-context.ts'
 
 export function addDataCommands(program: Command, result: ProgramResult): void {
   addTables(program, result)
+  addGet(program, result)
   addRows(program, result)
   addRanges(program, result)
   addTransfer(program, result)
+  addChanges(program, result)
 }
 
 /** Longest life of a request, as every node has it (`requestTimeoutMaxMs`). */
@@ -21,9 +23,36 @@ const timeout = (command: Command): Command =>
     positiveMilliseconds('--timeout', REQUEST_MAX_MS),
   )
 
+/** Settings of tables with one leader for each partition. */
+function withLeaders(command: Command): Command {
+  return command
+    .option('--single-leader', 'one leader for each partition orders its writes and ships them as a log')
+    .addOption(
+      new Option(
+        '--ack <copies>',
+        'with a leader: copies before a write is acknowledged: all, in-sync, majority (default), one (semi-synchronous), none (asynchronous)',
+      ).choices(['all', 'in-sync', 'majority', 'one', 'none']),
+    )
+    .option('--min-in-sync <count>', 'ack in-sync: fewer members refuse writes', integer('--min-in-sync'))
+    .addOption(
+      new Option(
+        '--log <kind>',
+        'what its log carries: logical (rows before and after; default), physical (bytes of the store), statement (operations)',
+      ).choices(['logical', 'physical', 'statement']),
+    )
+    .addOption(
+      new Option('--freeze <how>', 'log statement: are now(), uuid() … worked out by the leader').choices([
+        'yes',
+        'no',
+        'refuse',
+      ]),
+    )
+    .option('--other-zone', 'ack one: the copy is in another zone while a replica there can be reached')
+}
+
 function addTables(program: Command, result: ProgramResult): void {
   const tables = program.command('table').description('create, list and show tables')
-  talking(tables.command('create').argument('<name>'))
+  withLeaders(talking(tables.command('create').argument('<name>')))
     .description('makes a table; the same name with the same settings is success')
     .requiredOption('--key <fields>', 'partition key field, or partition and sort key: sensor,at')
     .addOption(
@@ -75,28 +104,6 @@ function addTables(program: Command, result: ProgramResult): void {
         'blocking',
       ]),
     )
-    .option('--single-leader', 'one leader for each partition orders its writes and ships them as a log')
-    .addOption(
-      new Option(
-        '--ack <copies>',
-        'with a leader: copies before a write is acknowledged: all, in-sync, majority (default), one (semi-synchronous), none (asynchronous)',
-      ).choices(['all', 'in-sync', 'majority', 'one', 'none']),
-    )
-    .option('--min-in-sync <count>', 'ack in-sync: fewer members refuse writes', integer('--min-in-sync'))
-    .addOption(
-      new Option(
-        '--log <kind>',
-        'what its log carries: logical (rows before and after; default), physical (bytes of the store), statement (operations)',
-      ).choices(['logical', 'physical', 'statement']),
-    )
-    .addOption(
-      new Option('--freeze <how>', 'log statement: are now(), uuid() … worked out by the leader').choices([
-        'yes',
-        'no',
-        'refuse',
-      ]),
-    )
-    .option('--other-zone', 'ack one: the copy is in another zone while a replica there can be reached')
     .option('--conflict <rule>', 'siblings, lww, merge:union, merge:max or merge:longest (default siblings)')
     .option(
       '--write-parts <count>',
@@ -108,6 +115,10 @@ function addTables(program: Command, result: ProgramResult): void {
         (await import('../commands/tables.ts')).createTable(context, name, options),
       ),
     )
+  addTableViews(tables, result)
+}
+
+function addTableViews(tables: Command, result: ProgramResult): void {
   talking(tables.command('list'))
     .description('all tables')
     .action(options =>
@@ -127,7 +138,7 @@ function addTables(program: Command, result: ProgramResult): void {
 const SESSION_WORDS =
   'sees what earlier calls with this file saw and wrote; the file is made and kept up to date'
 
-function addRows(program: Command, result: ProgramResult): void {
+function addGet(program: Command, result: ProgramResult): void {
   const rows = () => import('../commands/rows.ts')
   timeout(
     talking(
@@ -139,15 +150,42 @@ function addRows(program: Command, result: ProgramResult): void {
   )
     .description('reads one row: value or siblings, context, receipt')
     .option('--r <count>', 'one, quorum, all or a number', level('--r'))
+    .addOption(
+      new Option(
+        '--read <from>',
+        'with a leader: the leader (default), any replica, or with --session any that has what was seen',
+      ).choices(['leader', 'any', 'session']),
+    )
+    .option(
+      '--max-staleness <age>',
+      'with a leader: any replica whose state is not older than this: 500ms, 10s',
+      positiveMilliseconds('--max-staleness', REQUEST_MAX_MS),
+    )
     .option('--session <file>', SESSION_WORDS)
     .action((table, key, options) =>
       withContext(options, result, async context => (await rows()).get(context, table, key, options)),
     )
+}
+
+function addRows(program: Command, result: ProgramResult): void {
+  const rows = () => import('../commands/rows.ts')
   const writing = (command: Command): Command =>
     timeout(talking(command))
       .option('--w <count>', 'one, quorum, all or a number', level('--w'))
       .option('--context <token>', 'what a get printed: this write replaces what that read saw', contextToken)
       .option('--strict', 'on a sloppy table: count home replicas only')
+      .option(
+        '--if <condition>',
+        'with a leader: only when this holds, else exit code 6 and the row as it is: missing, exists, likes<100, name="Ada", or JSON',
+      )
+      .addOption(
+        new Option('--ack <copies>', 'with a leader: more copies than the table asks for').choices([
+          'all',
+          'in-sync',
+          'majority',
+          'one',
+        ]),
+      )
       .option('--session <file>', SESSION_WORDS)
       .option(
         '--operation <id>',
@@ -158,6 +196,16 @@ function addRows(program: Command, result: ProgramResult): void {
     .description('writes one row')
     .action((table, row, options) =>
       withContext(options, result, async context => (await rows()).put(context, table, row, options)),
+    )
+  writing(
+    program
+      .command('update')
+      .argument('<table>')
+      .argument('<key-and-steps...>', 'the key, then steps: likes+=1 seen=now() tags<<"x" -- -city'),
+  )
+    .description('changes fields of one row where its writes are ordered (tables with leaders)')
+    .action((table, given, options) =>
+      withContext(options, result, async context => (await rows()).update(context, table, given, options)),
     )
   writing(program.command('delete').argument('<table>').argument('<key...>'))
     .description('deletes one row')
@@ -188,6 +236,19 @@ function addRanges(program: Command, result: ProgramResult): void {
     .option('--reverse', 'last first (range tables)')
     .action((table, options) =>
       withContext(options, result, async context => (await ranges()).scan(context, table, options)),
+    )
+}
+
+function addChanges(program: Command, result: ProgramResult): void {
+  talking(program.command('changes').argument('<table>'))
+    .description('what is committed in a table with leaders (logical log), as JSON Lines, until interrupted')
+    .option('--from <place>', 'now, start, or the resume of a line', 'now')
+    .option('--until-now', 'ends when what is committed now has been told')
+    .option('--limit <count>', 'changes at most', integer('--limit'))
+    .action((table, options) =>
+      withContext(options, result, async context =>
+        (await import('../commands/changes.ts')).changes(context, table, options),
+      ),
     )
 }
 

@@ -43,6 +43,30 @@ export interface SeatOptions {
   readonly onNews: (message: string) => void
 }
 
+/** Of what a follower lacks so many bytes are counted, and no more. */
+const LAG_BYTES_MAX = 16 * 1024 * 1024
+
+export interface SeatReport {
+  readonly state: 'leads' | 'begins' | 'follows' | 'is being filled' | 'is being rebuilt'
+  readonly end: LogPoint
+  readonly carriedOut: number
+  readonly first: number
+  /** How long ago the last message of a leader came. */
+  readonly heardMs: number
+  readonly staleMs: number
+  readonly followers: readonly {
+    readonly node: NodeId
+    readonly entries: number
+    readonly bytes: number
+    /** Age of the oldest entry that it lacks. */
+    readonly seconds: number
+    /** Since the newest message that it has answered was sent; null: none yet. */
+    readonly silentMs: number | null
+    /** False: the log does not reach back to what it lacks. */
+    readonly isFilled: boolean
+  }[]
+}
+
 type Progress = Pick<
   LogBeat,
   'epoch' | 'before' | 'committed' | 'last' | 'mapVersion' | 'everywhere' | 'asOf' | 'unclean'
@@ -222,6 +246,53 @@ export class Seat {
     }
     if (this.replica.carriedOut > had) this.#progressed()
     return result
+  }
+
+  /** For whoever looks: where this replica stands, and if it leads, how far each follower is behind it. */
+  report(): SeatReport {
+    const { log, carriedOut } = this.replica
+    const nowMs = this.#options.node.clock.monotonicMs()
+    const leading = this.#leading
+    return {
+      state:
+        leading?.isServing === true ? 'leads' : leading !== undefined ? 'begins' : this.#stateOfFollower(),
+      end: this.end,
+      carriedOut,
+      first: log.first,
+      heardMs: Math.round(nowMs - this.#heardMs),
+      staleMs: Math.round(this.staleMs()),
+      followers: (leading?.replication.followers ?? []).map(node => ({
+        node,
+        ...this.#lagOf(leading!, node, nowMs),
+      })),
+    }
+  }
+
+  #stateOfFollower(): 'follows' | 'is being filled' | 'is being rebuilt' {
+    if (!this.replica.isWhole) return 'is being filled'
+    return this.#options.isEmptied() ? 'is being rebuilt' : 'follows'
+  }
+
+  #lagOf(leading: Leading, follower: NodeId, nowMs: number) {
+    const { log } = this.replica
+    const entries = leading.replication.lagOf(follower)
+    const matched = leading.replication.matchedOf(follower)
+    // Of a log that was trimmed, what is left of it.
+    const behind = entries === 0 ? [] : log.read(Math.max(matched + 1, log.first), LAG_BYTES_MAX)
+    const oldest = behind[0]
+    const stamp = oldest === undefined ? undefined : decodeBody(oldest.body).stamp
+    const seconds =
+      stamp === undefined
+        ? 0
+        : Math.max(0, stampMs(this.#options.node.hybrid.peek()) - stampMs(stamp)) / 1_000
+    const heard = leading.heardFrom(follower)
+    return {
+      entries,
+      bytes: behind.reduce((sum, { body }) => sum + body.length, 0),
+      seconds,
+      silentMs: Number.isFinite(heard) ? Math.round(nowMs - heard) : null,
+      isFilled: !leading.replication.needsSnapshot(follower),
+    }
   }
 
   // ── votes ──
