@@ -4,6 +4,7 @@ import { bytesToBase64 } from '../base/base64.ts'
 import { stringToHex } from '../base/bytes.ts'
 import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
 import { keyOfRow, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
+import type { SingleLeaderReplication } from '../catalog/replication-settings.ts'
 import { leaderlessOf, writePartsOf } from '../catalog/table-descriptor.ts'
 import { stampCounter, stampMs } from '../causality/hybrid-clock.ts'
 import { type Cell, liveValues } from '../cells/cell.ts'
@@ -11,6 +12,7 @@ import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
 import { type Document, decodeDocument } from '../cells/document.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { joinParts } from '../leaderless/split-read.ts'
+import type { Lead } from '../leadership/leadership.ts'
 import { partitionTokens, rowToken } from '../partitioning/row-key.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import { inspectMessage } from '../wire/messages.ts'
@@ -99,10 +101,12 @@ export async function explainRow(
   const encoded = isSplit ? joined.values : first === undefined ? [] : view.rule.read(first)
   const values = encoded.map(value => decodeDocument(value))
   const { conflict } = view.descriptor
-  const replication = leaderlessOf(view.descriptor)
+  const { replication } = view.descriptor
   const why = isSplit
-    ? reasonsOfParts(parts, replication)
-    : reasons(conflict.kind, replication, homeViews, first, values.length)
+    ? reasonsOfParts(parts, leaderlessOf(view.descriptor))
+    : replication.kind === 'single-leader'
+      ? reasonsOfLed(replication, view.map.locate(row).lead, homeViews, values.length)
+      : reasons(conflict.kind, replication, homeViews, first, values.length)
   return {
     table: view.descriptor.name,
     partitionKeyHash: `murmur3-x86-32(${stringToHex(partitionKey)})`,
@@ -164,6 +168,26 @@ async function explainPart(node: NodeContext, view: TableView, { key, part }: Ro
 }
 
 /** Why a row in parts reads as it does. */
+function reasonsOfLed(
+  { ack, log }: SingleLeaderReplication,
+  lead: Lead | undefined,
+  homes: readonly ReplicaView[],
+  values: number,
+): string[] {
+  const answering = homes.filter(answers)
+  const digests = new Set(answering.map(home => home.digest ?? 'nothing'))
+  return [
+    lead?.leader === undefined
+      ? 'nobody leads the partition now: writes and reads wait for an election'
+      : `${lead.leader} leads the partition in epoch ${lead.epoch} (${lead.evidence.kind}); it orders the writes of the row, and answers reads under its lease`,
+    digests.size <= 1
+      ? `the ${answering.length} of ${homes.length} replicas that answer hold the same row`
+      : `replicas hold ${digests.size} states of the row: followers carry the log out a little later than the leader; quorate lag says how far they are`,
+    values === 0 ? 'there is no such row' : 'there is one value: the last that the log has carried out',
+    `ack ${ack}: see quorate table show; its log is ${log}`,
+  ]
+}
+
 function reasonsOfParts(parts: readonly PartFound[], { r }: { readonly r: number }): string[] {
   const short = parts.filter(({ homeViews }) => homeViews.filter(answers).length < r)
   const differing = parts.filter(({ homeViews }) => {

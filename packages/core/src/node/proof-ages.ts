@@ -12,6 +12,7 @@
 
 import type { ByteString, NodeId, TableId } from '../base/ids.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
+import { ledOf } from '../catalog/table-descriptor.ts'
 import type { PartitionMap } from '../partitioning/partition-map.ts'
 import type { Clock } from '../ports/clock.ts'
 
@@ -89,7 +90,9 @@ export class ProofAges {
   }
 
   of({ descriptor, map }: TableView): ProofSummary {
-    const ranges = map.partitions
+    // Of a table with leaders the logs say whether replicas are equal: its rows are not swept.
+    const swept = ledOf(descriptor) === undefined ? map.partitions : []
+    const ranges = swept
       .filter(partition => partition.replicas.includes(this.#self))
       .flatMap(({ id, replicas }) =>
         replicas
