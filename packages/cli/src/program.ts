@@ -10,8 +10,8 @@ import { addLab, addPlans } from './program/plans.ts'
 
 export function buildProgram(result: ProgramResult): Command {
   const program = new Command('quorate')
-  // An option behind the name of a command is that command's, also where the one above it knows it.
-  program.enablePositionalOptions()
+    // An option behind the name of a command is that command's, also where the one above it knows it.
+    .enablePositionalOptions()
     .description('A replicated, partitioned database whose every reply says what it guarantees')
     .version('0.1.0')
     .configureHelp({ sortSubcommands: false })

@@ -18,8 +18,8 @@ export interface ListEvidence {
   readonly final: ReadonlyMap<string, readonly string[]>
   /** Tags in ledgers: what was cut from logs, and told. */
   readonly ledger: ReadonlySet<string>
-  /** Have logs been rolled back by unclean elections? Then what was read may be in the ledger now. */
-  readonly rolledBack?: boolean | undefined
+  /** No election was unclean: then what was acknowledged is there, and a ledger is no excuse. */
+  readonly isWhole: boolean
   /** How far apart the clocks of two machines may be, in milliseconds. */
   readonly clocksApartMs: number
 }
@@ -29,12 +29,12 @@ export function checkLists(evidence: ListEvidence): Violation[] {
 }
 
 function checkRow(row: string, evidence: ListEvidence): Violation[] {
-  const { history, final, ledger, rolledBack = false, clocksApartMs } = evidence
+  const { history, final, ledger, isWhole, clocksApartMs } = evidence
   const list = final.get(row)
   // That it cannot be read is told apart.
   if (list === undefined) return []
   const appends = history.appends.filter(append => append.row === row)
-  const isGone = (tag: string): boolean => rolledBack && ledger.has(tag) && !list.includes(tag)
+  const isGone = (tag: string): boolean => !isWhole && ledger.has(tag) && !list.includes(tag)
   const reads = history.reads
     .filter(read => read.row === row)
     .map(read => ({ ...read, found: read.found.filter(tag => !isGone(tag)) }))
@@ -43,7 +43,7 @@ function checkRow(row: string, evidence: ListEvidence): Violation[] {
     void out.push({ checker, message: `${row}: ${message}` })
   if (new Set(list).size !== list.length) violate('append-once', `a tag is there twice: ${list.join(' ')}`)
   const place = new Map(list.map((tag, at) => [tag, at]))
-  for (const append of appends) checkPresence(append, place, ledger, violate)
+  for (const append of appends) checkPresence(append, place, evidence, violate)
   checkOrder(appends, place, violate)
   for (const read of reads) checkRead(read, appends, list, clocksApartMs, violate)
   checkReadOrder(reads, violate)
@@ -55,12 +55,17 @@ type Violate = (checker: string, message: string) => void
 function checkPresence(
   { tag, outcome, beganMs, endedMs }: ListAppend,
   place: ReadonlyMap<string, number>,
-  ledger: ReadonlySet<string>,
+  { ledger, isWhole }: ListEvidence,
   violate: Violate,
 ): void {
   const when = `(${beganMs.toFixed(1)} to ${endedMs.toFixed(1)})`
   if (outcome === 'ok' && !place.has(tag) && !ledger.has(tag))
     violate('no-lost-append', `${tag} was acknowledged ${when} and is gone, also from the ledgers`)
+  else if (outcome === 'ok' && !place.has(tag) && isWhole)
+    violate(
+      'no-lost-append',
+      `${tag} was acknowledged ${when} and is in a ledger only; no election was unclean`,
+    )
   if ((outcome === 'refused' || outcome === 'not-applied') && place.has(tag))
     violate('outcomes', `${tag} was said not to be applied ${when}, and is there`)
 }

@@ -1,5 +1,6 @@
 /** A seeded bug: a patch of compiled code, and the run that must notice it. See `mutants.ts`. */
 
+import type { LedOverrides } from '../scenarios/led-options.ts'
 import type { SwarmOverrides } from '../scenarios/swarm-options.ts'
 
 export interface Patch {
@@ -9,14 +10,19 @@ export interface Patch {
   readonly replace: string
 }
 
-export interface Mutant {
+interface Common {
   readonly name: string
   readonly patches: readonly Patch[]
   /** Checkers of which one must raise its hand. */
   readonly expects: readonly string[]
   /** Seeds within which it must be caught. */
   readonly seeds: number
-  /** `swarm`: the cluster; `storage`: one store on simulated hardware. */
-  readonly scenario: 'swarm' | 'storage'
-  readonly overrides?: SwarmOverrides
 }
+
+/** `swarm`: the cluster; `led`: a table with leaders; `storage`: one store on simulated hardware. */
+export type Mutant = Common &
+  (
+    | { readonly scenario: 'swarm'; readonly overrides?: SwarmOverrides }
+    | { readonly scenario: 'led'; readonly overrides: LedOverrides }
+    | { readonly scenario: 'storage' }
+  )

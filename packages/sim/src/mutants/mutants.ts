@@ -7,6 +7,7 @@
  */
 
 import { hotKeyMutants } from './hot-key-mutants.ts'
+import { ledMutants } from './led-mutants.ts'
 import { movementMutants } from './movement-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { sessionMutants } from './session-mutants.ts'
@@ -392,6 +393,7 @@ export const mutants: readonly Mutant[] = [
   ...movementMutants,
   ...hotKeyMutants,
   ...sessionMutants,
+  ...ledMutants,
 ]
 
 export function findMutant(name: string): Mutant {

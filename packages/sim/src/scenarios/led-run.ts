@@ -3,7 +3,17 @@
  * healing, then judgement by what the lists say (checkers/list-order.ts) and by the logs (checkers/logs.ts).
  */
 
-import { append, equal, increment, missing, type Row, type TableClient, table } from '@quorate/client/pure'
+import {
+  append,
+  equal,
+  generatedId,
+  increment,
+  missing,
+  type Row,
+  Session,
+  type TableClient,
+  table,
+} from '@quorate/client/pure'
 import {
   decodeDocument,
   describeError,
@@ -15,7 +25,9 @@ import {
   type SeededRandom,
 } from '@quorate/core'
 import type { Violation } from '../checkers/evidence.ts'
+import { checkGeneratedIds } from '../checkers/generated-ids.ts'
 import { checkEpochs, checkLists } from '../checkers/list-order.ts'
+import { checkListSessions } from '../checkers/list-sessions.ts'
 import { ledDifferences } from '../checkers/logs.ts'
 import { FaultInjector } from '../faults/fault-injector.ts'
 import { type ListAppend, ListHistory } from '../workloads/list-history.ts'
@@ -29,6 +41,19 @@ interface List extends Row {
   readonly k: string
   readonly n: number
   readonly l: readonly string[]
+  /** One generated with each append. */
+  readonly ids: readonly number[]
+}
+
+/** A client's session, and the name that the history knows it by. */
+interface NamedSession {
+  readonly name: string
+  readonly session: Session
+}
+
+interface Done {
+  readonly list: readonly string[]
+  readonly ids: readonly unknown[]
 }
 
 const lists = table<List>('lists', { key: 'k' })
@@ -56,6 +81,7 @@ class LedRun {
   readonly #ledger = new Set<string>()
   #tags = 0
   #uncleans = 0
+  #sessions = 0
   #working = false
   #underWay = 0
 
@@ -170,7 +196,13 @@ class LedRun {
       const { client, name } = this.#cluster.newClient(`c${i}`)
       const db = client.table(lists)
       const random = this.#random.fork()
-      this.#repeat(random, (1_000 * clients) / operationsPerSecond, () => this.#step(db, name, random))
+      const pace = (1_000 * clients) / operationsPerSecond
+      this.#repeat(random, pace, () => this.#step(db, name, random))
+      let own = this.#newSession()
+      this.#repeat(random, 4 * pace, () => {
+        if (randomUnit(random) < 0.05) own = this.#newSession()
+        return this.#sessionStep(db, name, random, own)
+      })
     }
     if (handOverEveryMs > 0) {
       const random = this.#random.fork()
@@ -209,9 +241,26 @@ class LedRun {
     if (what < 0.45) await this.#append(db, client, row, undefined)
     else if (what < 0.7) {
       const found = await this.#read(db, client, row, 'leader')
-      if (found !== undefined) await this.#append(db, client, row, found.length)
+      if (found !== undefined) await this.#append(db, client, row, found.list.length)
     } else if (what < 0.9) await this.#read(db, client, row, 'leader')
     else await this.#read(db, client, row, 'any')
+  }
+
+  #newSession(): NamedSession {
+    return { name: `s${++this.#sessions}`, session: new Session() }
+  }
+
+  /** Writes, and reads from whatever replica it meets: whatever that is, nothing seen before is missing. */
+  async #sessionStep(
+    db: TableClient<List>,
+    client: string,
+    random: SeededRandom,
+    own: NamedSession,
+  ): Promise<void> {
+    const row = `k${Math.floor(randomUnit(random) * this.#options.keys)}`
+    if (randomUnit(random) < 0.4) await this.#append(db, client, row, undefined, own)
+    await this.#read(db, client, row, 'session', own)
+    await this.#read(db, client, row, 'session', own)
   }
 
   /** `expected`: only if the list is so long. */
@@ -220,13 +269,14 @@ class LedRun {
     client: string,
     row: string,
     expected: number | undefined,
+    own?: NamedSession,
   ): Promise<void> {
     const tag = `t${++this.#tags}`
     const beganMs = this.#simulation.nowMs
     const condition = expected === undefined ? undefined : expected === 0 ? missing() : equal('n', expected)
     const end = (outcome: ListAppend['outcome'], receipt?: ListAppend['receipt'], note = ''): void => {
       const endedMs = outcome === 'unknown' ? Number.POSITIVE_INFINITY : this.#simulation.nowMs
-      this.#history.appends.push({ row, client, tag, beganMs, endedMs, outcome, receipt })
+      this.#history.appends.push({ row, client, session: own?.name, tag, beganMs, endedMs, outcome, receipt })
       const by =
         receipt?.log === undefined
           ? ''
@@ -237,8 +287,9 @@ class LedRun {
       )
     }
     try {
-      const steps = [append('l', tag), increment('n')]
-      const result = await db.update(row, steps, { if: condition, timeoutMs: TIMEOUT_MS })
+      const steps = [append('l', tag), increment('n'), append('ids', generatedId())]
+      const options = { if: condition, timeoutMs: TIMEOUT_MS, session: own?.session }
+      const result = await db.update(row, steps, options)
       if (result.applied) return end('ok', result.receipt)
       end('refused', result.receipt)
       this.#noteRead(
@@ -263,17 +314,19 @@ class LedRun {
     db: TableClient<List>,
     client: string,
     row: string,
-    read: 'leader' | 'any',
-  ): Promise<readonly string[] | undefined> {
+    read: 'leader' | 'any' | 'session',
+    own?: NamedSession,
+  ): Promise<Done | undefined> {
     const beganMs = this.#simulation.nowMs
     try {
       const { value, receipt } = await db.get(row, {
-        ...(read === 'any' ? { read } : {}),
+        ...(read === 'leader' ? {} : { read }),
         timeoutMs: TIMEOUT_MS,
+        session: own?.session,
       })
-      const found = value?.l ?? []
-      this.#noteRead(row, client, beganMs, found, receipt, receipt.log?.byLeader === true)
-      return found
+      const list = value?.l ?? []
+      this.#noteRead(row, client, beganMs, list, receipt, receipt.log?.byLeader === true, own?.name)
+      return { list, ids: value?.ids ?? [] }
     } catch (error) {
       if (!isQuorateError(error)) throw error
       this.#simulation.tell(
@@ -290,13 +343,14 @@ class LedRun {
     found: readonly string[],
     receipt: ListAppend['receipt'],
     byLeader: boolean,
+    session?: string,
   ): void {
     const endedMs = this.#simulation.nowMs
-    this.#history.reads.push({ row, client, beganMs, endedMs, found, receipt, byLeader })
+    this.#history.reads.push({ row, client, session, beganMs, endedMs, found, receipt, byLeader })
     const log = receipt?.log
     const age = byLeader ? '' : ` ${log?.staleMs} ms old`
     this.#simulation.tell(
-      `${client} read ${row} since ${beganMs.toFixed(1)} -> ${found.length} [… ${found.slice(-3).join(' ')}] by ${receipt?.coordinator} ${log?.epoch}/${log?.position}${age}`,
+      `${client} ${session ?? ''} read ${row} since ${beganMs.toFixed(1)} -> ${found.length} [… ${found.slice(-3).join(' ')}] by ${receipt?.coordinator} ${log?.epoch}/${log?.position}${age}`,
     )
   }
 
@@ -366,26 +420,40 @@ class LedRun {
     const { client } = this.#cluster.newClient('judge')
     const db = client.table(lists)
     const final = new Map<string, readonly string[]>()
+    const ids = new Map<string, readonly unknown[]>()
     const work = async (): Promise<void> => {
       await client.ready()
       for (const row of this.#history.rows()) {
         await this.#append(db, 'judge', row, undefined)
         const found = await this.#read(db, 'judge', row, 'leader')
         if (found === undefined) this.#violate('liveness', `${row} cannot be read after healing`)
-        else final.set(row, found)
+        else {
+          final.set(row, found.list)
+          ids.set(row, found.ids)
+        }
       }
     }
     if (!(await this.#drive(work(), 300_000))) this.#violate('liveness', 'the final reads did not end')
     for (const machine of this.#cluster.machines) this.#leave(machine)
-    const clocksApartMs = CLOCKS_APART_MS
-    const rolledBack = this.#uncleans > 0
+    const { partitions } = client.router.catalog.named('lists').map
+    const isWhole = partitions.every(({ lead }) => (lead?.unclean ?? 0) === 0)
+    const evidence = {
+      history: this.#history,
+      final,
+      ledger: this.#ledger,
+      isWhole,
+      clocksApartMs: CLOCKS_APART_MS,
+    }
+    const partitionOf = (row: string): string => (partitions.length === 1 ? 'the partition' : row)
     this.#coverage.uncleanElections = this.#uncleans
-    const evidence = { history: this.#history, final, ledger: this.#ledger, rolledBack, clocksApartMs }
-    for (const { checker, message } of checkLists(evidence)) this.#violate(checker, message)
-    const view = client.router.catalog.named('lists')
-    const one = view.map.partitions.length === 1
-    for (const { checker, message } of checkEpochs(this.#history, row => (one ? 'the partition' : row)))
-      this.#violate(checker, message)
+    const found = [
+      ...checkLists(evidence),
+      // A session that saw what was given up ends with an error, and another one begins without it.
+      ...(isWhole ? checkListSessions(this.#history) : []),
+      ...checkGeneratedIds(final, ids, partitionOf),
+      ...checkEpochs(this.#history, partitionOf),
+    ]
+    for (const { checker, message } of found) this.#violate(checker, message)
   }
 }
 

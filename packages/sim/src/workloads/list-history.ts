@@ -5,6 +5,8 @@ import type { Receipt } from '@quorate/client/pure'
 export interface ListAppend {
   readonly row: string
   readonly client: string
+  /** In which it was done, if in one. */
+  readonly session: string | undefined
   readonly tag: string
   readonly beganMs: number
   /** Infinity: nobody was ever told. */
@@ -17,6 +19,8 @@ export interface ListAppend {
 export interface ListRead {
   readonly row: string
   readonly client: string
+  /** In which it was done, if in one. */
+  readonly session: string | undefined
   readonly beganMs: number
   readonly endedMs: number
   readonly found: readonly string[]
