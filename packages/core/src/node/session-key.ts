@@ -90,6 +90,11 @@ export class SessionKey {
   #learn(value: Uint8Array | undefined): void {
     if (this.#key !== undefined || value?.length !== SESSION_KEY_BYTES) return
     this.#key = value.slice()
-    this.#options.store.commit([{ key: STORE_KEY, value: this.#key }])
+    try {
+      this.#options.store.commit([{ key: STORE_KEY, value: this.#key }])
+    } catch (error) {
+      // A store that takes nothing now: the key is in the register, and asked for again after a restart.
+      if (!isQuorateError(error)) throw error
+    }
   }
 }
