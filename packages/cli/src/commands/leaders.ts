@@ -154,6 +154,7 @@ export async function elect(
       kind: 'election',
       items: plan.items,
       columns: electionColumns,
+      fields: { plan: plan.items.length === 0 ? null : plan.id },
       warnings: plan.others.map(({ partition, why }) => `partition ${partition}: ${why}`),
       footer:
         plan.items.length === 0
