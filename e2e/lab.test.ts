@@ -7,7 +7,13 @@ it('lab list names the stories', async () => {
   const { code, stdout } = await quorate(['lab', 'list', '--json'])
   expect(code).toBe(0)
   const names = (JSON.parse(stdout).items as { name: string }[]).map(item => item.name)
-  expect(names).toEqual(['read-your-writes', 'monotonic-reads', 'cross-region-sync-tax'])
+  expect(names).toEqual([
+    'read-your-writes',
+    'monotonic-reads',
+    'cross-region-sync-tax',
+    'answer-before-question',
+    'statement-divergence',
+  ])
 })
 
 it('lab run tells each setting, its verdict and what to choose, within 90 columns', async () => {

@@ -64,6 +64,45 @@ export function monotonicReads(history: readonly LabEvent[]): Verdict {
   return judge(claim, violations, pairs, 'pairs of consecutive reads, all in order')
 }
 
+/** Whoever found the effect finds, from then on, what caused it. */
+export function causeBeforeEffect(cause: string, effect: string): (history: readonly LabEvent[]) => Verdict {
+  return history => {
+    const violations: string[] = []
+    let pairs = 0
+    for (const first of reads(history)) {
+      if (first.key !== effect || first.version === undefined) continue
+      for (const later of reads(history)) {
+        if (later.who !== first.who || later.key !== cause || later.callMs < first.returnMs) continue
+        pairs++
+        if (later.version !== undefined) continue
+        violations.push(
+          `${later.who} found the ${effect} at ${timeText(first.returnMs)}, and no ${cause} at ${timeText(later.returnMs)}`,
+        )
+      }
+    }
+    const claim = `Whoever has found the ${effect} finds the ${cause}, too.`
+    return judge(claim, violations, pairs, `times the ${cause} was looked for after that, and found`)
+  }
+}
+
+/** All reads of a key that nobody writes meanwhile find the same. */
+export function replicasAgree(history: readonly LabEvent[]): Verdict {
+  const violations: string[] = []
+  let pairs = 0
+  const all = reads(history)
+  for (const [i, later] of all.entries()) {
+    const earlier = all.slice(0, i).findLast(read => read.key === later.key)
+    if (earlier === undefined) continue
+    pairs++
+    if (later.version === earlier.version) continue
+    violations.push(
+      `${earlier.who} found ${earlier.key} with ${seen(earlier)} at ${timeText(earlier.returnMs)}, and ${later.who} with ${seen(later)} at ${timeText(later.returnMs)}; nobody wrote in between`,
+    )
+  }
+  const claim = 'Whichever replica is asked, a row at rest is the same.'
+  return judge(claim, violations, pairs, 'pairs of reads from two replicas, all equal')
+}
+
 /** No acknowledged write took a round trip between the regions. */
 export function withinRegion(roundTripMs: number): (history: readonly LabEvent[]) => Verdict {
   return history => {

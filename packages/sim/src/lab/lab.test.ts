@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { drain } from '../node-runner/drain.ts'
-import { monotonicReads, readYourWrites, withinRegion } from './checkers.ts'
+import { causeBeforeEffect, monotonicReads, readYourWrites, replicasAgree, withinRegion } from './checkers.ts'
 import { runSetting } from './run-setting.ts'
 import { scenarios } from './scenarios.ts'
 import { type LabEvent, timeText } from './timeline.ts'
@@ -66,8 +66,36 @@ test('withinRegion: one slow write is enough', () => {
   expect(withinRegion(80)([write('a', 1, 0, 2), write('a', 2, 3, 83)]).verdict).toBe('broken')
 })
 
+test('causeBeforeEffect: only who found the effect, and looks for the cause afterwards', () => {
+  const check = causeBeforeEffect('q', 'a')
+  const at = (who: string, key: string, version: number | undefined, callMs: number): LabEvent => ({
+    kind: 'read',
+    who,
+    key,
+    version,
+    callMs,
+    returnMs: callMs + 1,
+  })
+  expect(check([at('c', 'a', 1, 0), at('c', 'q', undefined, 2)]).verdict).toBe('broken')
+  expect(check([at('c', 'a', 1, 0), at('c', 'q', 1, 2)]).verdict).toBe('holds')
+  const nothing = [at('c', 'a', undefined, 0), at('c', 'q', undefined, 2), at('d', 'a', 1, 4)]
+  expect(check(nothing).verdict).toBe('undecided')
+  expect(check([at('c', 'q', undefined, 0), at('c', 'a', 1, 2)]).verdict).toBe('undecided')
+})
+
+test('replicasAgree: two reads of one key that differ', () => {
+  expect(replicasAgree([read('a', 1, 0, 1), read('a', 1, 2, 3)]).verdict).toBe('holds')
+  expect(replicasAgree([read('a', 1, 0, 1), read('b', 2, 2, 3)]).verdict).toBe('broken')
+})
+
 test('a run in which nothing was compared proves nothing: neither way', () => {
-  for (const check of [readYourWrites, monotonicReads, withinRegion(80)])
+  for (const check of [
+    readYourWrites,
+    monotonicReads,
+    withinRegion(80),
+    causeBeforeEffect('q', 'a'),
+    replicasAgree,
+  ])
     expect(check([]).verdict).toBe('undecided')
 })
 

@@ -16,6 +16,10 @@ export interface Setting {
   readonly replication: TableSpecification['replication']
   readonly w?: Level
   readonly r?: Level
+  /** Of tables with a leader: who may answer. */
+  readonly read?: 'any' | 'leader'
+  /** Each person works in a session. */
+  readonly session?: boolean
   /** All requests of a person go to one node. */
   readonly sticky?: boolean
 }

@@ -5,7 +5,7 @@
  * through app servers. So a story can say which replica a request meets, without touching the network.
  */
 
-import { type QuorateClient, table } from '@quorate/client/pure'
+import { type QuorateClient, random, Session, set, table } from '@quorate/client/pure'
 import { defaultTuning, isQuorateError, pause } from '@quorate/core'
 import { SimCluster } from '../world/sim-cluster.ts'
 import type { Simulation } from '../world/simulation.ts'
@@ -28,6 +28,8 @@ export class Stage {
   readonly timeline: Timeline
   readonly #setting: Setting
   readonly #apps = new Map<NodeName, QuorateClient>()
+  /** By person. */
+  readonly #sessions = new Map<string, Session>()
 
   constructor(simulation: Simulation, setting: Setting) {
     this.cluster = new SimCluster(simulation, {
@@ -46,7 +48,8 @@ export class Stage {
   async open(): Promise<void> {
     for (const client of this.#apps.values()) await client.ready({ timeoutMs: READY_MS })
     const { replication = {} } = this.#setting
-    const shape = { key: 'key', replication, conflict: { kind: 'lww' } }
+    const isLed = replication.kind === 'single-leader'
+    const shape = { key: 'key', replication, ...(isLed ? {} : { conflict: { kind: 'lww' } }) }
     for (const client of this.#apps.values())
       await client.createTable('posts', shape, { timeoutMs: READY_MS })
     this.timeline.begin()
@@ -69,7 +72,9 @@ export class Stage {
     const event = { kind: 'write' as const, who, key, version, callMs }
     timeline.step(who, `writes ${key} (version ${version}), through the app server of ${node}`)
     try {
-      const { receipt } = await client.table(posts).put({ key, version }, { w: this.#setting.w })
+      const { receipt } = await client
+        .table(posts)
+        .put({ key, version }, { w: this.#setting.w, session: this.#sessionOf(who) })
       timeline.history.push({ ...event, returnMs: timeline.nowMs, outcome: 'acknowledged' })
       const took = (timeline.nowMs - callMs).toFixed(1)
       const nodes = receipt.answered.map(answer => answer.node).sort()
@@ -85,6 +90,16 @@ export class Stage {
     }
   }
 
+  /** A person has a number drawn, by the statement that writes it. */
+  async draw(who: string, node: NodeName, key: string): Promise<void> {
+    const { timeline } = this
+    timeline.step(who, `sets ${key} to random(), through the app server of ${node}`)
+    const { receipt } = await this.#steered(node)
+      .table(posts)
+      .update(key, [set('version', random())])
+    timeline.step(who, `← stored: ${receipt.log?.leader} leads and has told its followers`)
+  }
+
   /** A person reads through the app server of `node`. */
   async read(who: string, node: NodeName, key: string): Promise<void> {
     const { timeline } = this
@@ -92,7 +107,9 @@ export class Stage {
     const callMs = timeline.nowMs
     timeline.step(who, `reads ${key}, through the app server of ${node}`)
     try {
-      const { value, receipt } = await client.table(posts).get(key, { r: this.#setting.r })
+      const { value, receipt } = await client
+        .table(posts)
+        .get(key, { ...this.#readOptions(), session: this.#sessionOf(who) })
       const version = value?.version
       timeline.history.push({ kind: 'read', who, key, version, callMs, returnMs: timeline.nowMs })
       const nodes = receipt.answered.map(answer => answer.node).sort()
@@ -102,6 +119,18 @@ export class Stage {
       if (!isQuorateError(error)) throw error
       timeline.step(who, `← no answer: ${error.code}`)
     }
+  }
+
+  #sessionOf(who: string): Session | undefined {
+    if (this.#setting.session !== true) return undefined
+    const session = this.#sessions.get(who) ?? new Session()
+    this.#sessions.set(who, session)
+    return session
+  }
+
+  #readOptions() {
+    const { r, read } = this.#setting
+    return { ...(r === undefined ? {} : { r }), ...(read === undefined ? {} : { read }) }
   }
 
   /** The client of `node`'s app server; it prefers that node for its next request. */
