@@ -40,7 +40,7 @@ export const ledMutants: readonly Mutant[] = [
     expects: [...lost, 'crash'],
     seeds: 30,
     scenario: 'led',
-    overrides: { ...majority, faults: apart, tuning: quick },
+    overrides: { ...majority, faults: apart, tuning: { leaseMs: 300, leaderBeatMs: 50 } },
   },
   {
     name: 'read-without-lease',
