@@ -119,7 +119,7 @@ export const limits = {
   /** Changes of leader that a log remembers: 16 bytes each. */
   epochsMax: 100_000,
   /** Entries whose operations a leader knows, to tell a retry: what is tried longer than they last may be applied twice. */
-  logOperationsMax: 16_384,
+  logOperationsMax: 131_072,
   /** Writes that wait for their copies at one leader; above it OVERLOADED is answered before any work. */
   logWaitingMax: 8_192,
 

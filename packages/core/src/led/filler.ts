@@ -63,6 +63,8 @@ export class Filler {
       )
     let reply = await page('' as ByteString)
     const first: LogShape = reply.shape
+    // From as far back as the leader's log goes: a replica that may lead one day must know what was tried.
+    const behind = truncated(first, reply.gone)
     const shared = replica.isLoading ? 0 : divergence(replica.log.shape, first).position
     if (this.#stopped || replica.log.fence !== epoch) return
     await durable(store, replica.beginLoading(shared, partition.from, partition.to))
@@ -73,7 +75,7 @@ export class Filler {
       reply = await page(reply.rows.at(-1)!.key)
     }
     // Not before it has everything that its leader had: of that it may have been one of the copies.
-    await durable(store, replica.endLoading(first, reply.last, epoch))
+    await durable(store, replica.endLoading(behind, reply.last, epoch))
   }
 
   /** The leader's side: rows as they are now, and the log that they stand for. */
@@ -102,7 +104,9 @@ export class Filler {
         rows.push({ key, cell: known })
         size += key.length + known.length
       }
-      store.whenDurable(store.handed, () => respond.ok({ rows, more, shape, last: log.shape.last }))
+      store.whenDurable(store.handed, () =>
+        respond.ok({ rows, more, shape, gone: log.first - 1, last: log.shape.last }),
+      )
     })
   }
 }

@@ -80,7 +80,15 @@ export class LeaderParts {
     })
     this.#inSync = new InSyncKeeper({ ...changing, lagMs })
     this.#filler = new Filler(node, this.partitions, onNews)
-    this.#logs = new LogKeeper(node.clock, this.partitions, logEntriesKept, logEntriesMax, onTrouble)
+    this.#logs = new LogKeeper({
+      clock: node.clock,
+      now: () => node.hybrid.peek(),
+      partitions: this.partitions,
+      entriesKept: logEntriesKept,
+      entriesMax: logEntriesMax,
+      youngMs: tuning.lateWriteMs,
+      onTrouble,
+    })
   }
 
   start(): void {

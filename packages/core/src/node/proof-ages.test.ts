@@ -13,7 +13,7 @@ function stand() {
   let nowMs = 0
   const clock = { wallMs: () => START_MS + nowMs, monotonicMs: () => nowMs } as Clock
   const view = {
-    descriptor: { id: 7 as TableId, name: 'carts' },
+    descriptor: { id: 7 as TableId, name: 'carts', replication: { kind: 'leaderless' } },
     map: {
       partitions: [
         { id: 0, replicas: ['n1', 'n2'] },

@@ -147,8 +147,9 @@ export const logRowsMessage = message(
   s.record({
     rows: s.list(s.record({ key: rowKey, cell: s.bytes(limits.cellBytesMax) }), 100_000),
     more: s.flag,
-    /** The log of the leader up to what its rows stand for, and its end. */
+    /** The log of the leader as far as its rows stand for it, the last entry that it keeps no more, and its end. */
     shape,
+    gone: s.count,
     last: s.count,
   }),
 )

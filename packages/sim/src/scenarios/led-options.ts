@@ -77,6 +77,8 @@ export function ledOptions(seed: number, overrides: LedOverrides = {}): LedOptio
       ...defaultTuning,
       gossipIntervalMs: randomPick(random, [200, 400, 1_000]),
       sweepIntervalMs: 2_000,
+      // Twice what clients try.
+      lateWriteMs: 8_000,
       scrubIntervalMs: 4_000,
       leaseMs: randomPick(random, [300, 600, 1_000]),
       leaderBeatMs: randomPick(random, [50, 100, 200]),
