@@ -242,3 +242,30 @@ test('the feed tells every change once, in order, over a change of leader', asyn
     await expect(plain.changes().next()).rejects.toMatchObject({ code: 'BAD_REQUEST' })
   })
 })
+
+test('"one" in another zone waits for that zone while it answers, and not when it is gone', async () => {
+  // n1 and n3 are in one zone, n2 in another, which is far away.
+  await withCluster({ seed: 6, nodes: 3, zones: 2 }, async world => {
+    const { client, cluster } = world
+    const one = { partitioning: { kind: 'fixed', partitions: 1 } }
+    await client.createTable('posts', { ...led({ ack: 'one', otherZone: true }), ...one })
+    await client.createTable('near', { ...led({ ack: 'one' }), ...one })
+    const near = client.table(table<Post>('near', { key: 'id' }))
+    const far = client.table(posts)
+    const [n1, n2] = [cluster.machine('n1'), cluster.machine('n2')]
+    await until(world, () => leaders(world).filter(({ node }) => node === 'n1').length === 2)
+    const took = async (db: typeof far): Promise<number> => {
+      const begunMs = client.clock.monotonicMs()
+      await db.put({ id: 'p', likes: 1 })
+      return client.clock.monotonicMs() - begunMs
+    }
+    await took(far)
+    await took(near)
+    cluster.network.slow(n1.peer, n2.peer, 100)
+    expect(await took(near)).toBeLessThan(60)
+    expect(await took(far)).toBeGreaterThan(100)
+    n2.crash('power cut')
+    await pause(client.clock, 3_000)
+    expect(await took(far)).toBeLessThan(60)
+  })
+})

@@ -39,6 +39,8 @@ export interface ReplicationOptions {
   readonly bytesMax: number
   /** Requests under way to one follower. */
   readonly pipeline: number
+  /** Does the copy of a replica count now? Default: each does. */
+  readonly counts?: (node: NodeId) => boolean
 }
 
 export class Replication {
@@ -198,7 +200,8 @@ export class Replication {
   }
 
   #reached(rule: AckRule, committed: number): number {
-    const matched = new Map(this.#holders.map(node => [node, this.matchedOf(node)]))
+    const { counts = () => true } = this.#options
+    const matched = new Map(this.#holders.map(node => [node, counts(node) ? this.matchedOf(node) : 0]))
     const reached = committedOver(this.#sets, rule, {
       matched,
       inSync: this.#inSync,

@@ -75,6 +75,8 @@ export class HandOver {
       isDecided = false
       const epoch = await this.#write({ view, partition, seat }, leading, to, end)
       isDecided = true
+      // Whatever the map here says yet: the register has another leader.
+      leading.end(`${to} leads epoch ${epoch}`)
       return epoch
     } catch (error) {
       if (error instanceof QuorateError && error.outcome === 'not-applied') isDecided = true

@@ -111,6 +111,7 @@ export class Leading {
         log,
         bytesMax: limits.logBatchBytes,
         pipeline: limits.logPipeline,
+        ...(place.settings.otherZone ? { counts: (home: NodeId) => this.#countsForZone(home) } : {}),
       },
       this.#epochFrom,
       lead.inSync,
@@ -185,6 +186,16 @@ export class Leading {
   /** May readers be answered: is everything that earlier epochs acknowledged in the rows, and nobody else elected? */
   get isServing(): boolean {
     return !this.#isClosing && this.#options.replica.carriedOut >= this.#epochFrom && this.hasLease
+  }
+
+  /** Copies in the leader's own zone do not count while a replica in another one answers. */
+  #countsForZone(home: NodeId): boolean {
+    const { node, leaseMs } = this.#options
+    const zoneOf = (of: NodeId): string | undefined => node.catalog.member(of)?.zone
+    const own = zoneOf(node.self)
+    if (home === node.self || zoneOf(home) !== own) return true
+    const sinceMs = node.clock.monotonicMs() - PATIENCE_LEASES * leaseMs
+    return ![...this.#sentMs].some(([other, sentMs]) => zoneOf(other) !== own && sentMs >= sinceMs)
   }
 
   /** When the newest message that a follower has acknowledged was sent; before the first: long ago. */

@@ -15,8 +15,9 @@ export interface World {
 
 export interface LiveOptions {
   readonly seed?: number
-  /** Each in a zone of its own. */
   readonly nodes?: number
+  /** Default: each node in one of its own. */
+  readonly zones?: number
   readonly tuning?: Partial<NodeTuning>
   readonly hooks?: ClusterHooks
   /** Called when the nodes have been started and before anyone speaks with them. */
@@ -30,10 +31,10 @@ export async function withCluster(
   options: LiveOptions,
   work: (world: World) => Promise<void>,
 ): Promise<void> {
-  const { seed = 1, nodes = 3, hooks = {}, withinMs = 900_000 } = options
+  const { seed = 1, nodes = 3, zones = nodes, hooks = {}, withinMs = 900_000 } = options
   const simulation = new Simulation({ seed, drain })
   const tuning = { ...defaultTuning, gossipIntervalMs: 300, ...options.tuning }
-  const cluster = new SimCluster(simulation, { nodes, zones: nodes, tuning, storeLimits: {} }, hooks)
+  const cluster = new SimCluster(simulation, { nodes, zones, tuning, storeLimits: {} }, hooks)
   cluster.start()
   options.trouble?.(cluster, simulation)
   const { client } = cluster.newClient('c1')
