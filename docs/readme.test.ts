@@ -115,7 +115,13 @@ describe('README', () => {
     for (const line of lines.filter(
       text => text.startsWith('npx quorate') && !text.includes('quorate start'),
     )) {
-      const { stdout } = await run('bash', ['-c', command(line)], { cwd: root, env: environment() })
+      // Bounded, so that a line that never ends is named rather than waited for.
+      const { stdout } = await run('bash', ['-c', `exec timeout 60 ${command(line)}`], {
+        cwd: root,
+        env: environment(),
+      }).catch(error => {
+        throw new Error(`${line}: exit ${error.code}\n${error.stdout}${error.stderr}`)
+      })
       expect(stdout.length, line).toBeGreaterThan(0)
     }
   })
