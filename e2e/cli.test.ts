@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { quorate, TestNodes } from './harness.ts'
+import { quorate, TestNodes, until } from './harness.ts'
 
 let nodes: TestNodes
 beforeAll(async () => {
@@ -112,6 +112,57 @@ describe('tables and rows', () => {
       { written: 50, failed: 0 },
     ])
     expect(await ok(['get', 'events', 's1', '3'], 'row')).toMatchObject([{ value: { at: 3, value: 9 } }])
+  })
+})
+
+describe('tables with leaders', () => {
+  it('table create, conditions, lag, hand-overs, the feed, status, health and metrics', async () => {
+    const create = ['table', 'create', 'posts', '--key', 'id', '--partitioning', 'fixed', '--partitions', '6']
+    await ok([...create, '--single-leader', '--ack', 'majority'], 'tables')
+    await ok(['put', 'posts', '{"id": "p1", "likes": 0}', '--if', 'missing'], 'put')
+    expect((await nodes.command(['put', 'posts', '{"id": "p1"}', '--if', 'missing'])).code).toBe(6)
+    await ok(['update', 'posts', 'p1', 'likes+=2'], 'update')
+    expect(await ok(['get', 'posts', 'p1', '--read', 'any', '--max-staleness', '10s'], 'row')).toMatchObject([
+      { value: { id: 'p1', likes: 2 } },
+    ])
+    // Everything on one node; then the plan says so, and one command spreads it.
+    const lag = () => ok(['lag', 'posts'], 'lag')
+    for (const { partition, leader } of await lag())
+      if (leader !== 'n1') await ok(['cluster', 'move-leader', 'posts', String(partition), 'n1'], 'leader')
+    expect((await lag()).map(({ leader }) => leader)).toEqual(['n1', 'n1', 'n1', 'n1', 'n1', 'n1'])
+    await until('the plan knows who leads', async () => {
+      const { items } = await nodes.json<{ leaders: { moves: unknown[] } }>(['cluster', 'plan'])
+      return items[0]!.leaders.moves.length === 4
+    })
+    expect(await ok(['cluster', 'spread-leaders', '--dry-run'], 'leaders')).toHaveLength(4)
+    expect(await ok(['cluster', 'spread-leaders'], 'leaders')).toHaveLength(4)
+    const leaders = (await lag()).map(({ leader }) => leader)
+    for (const node of ['n1', 'n2', 'n3']) expect(leaders.filter(one => one === node)).toHaveLength(2)
+    const feed = await nodes.command(['changes', 'posts', '--from', 'start', '--until-now', '-o', 'json'])
+    expect(feed.code, feed.stderr).toBe(0)
+    expect(
+      feed.stdout
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line)),
+    ).toMatchObject([
+      { kind: 'change', after: { id: 'p1', likes: 0 } },
+      { kind: 'change', before: { likes: 0 }, after: { likes: 2 } },
+    ])
+    const checks = await nodes.json<{ check: string; result: string }>(['health'])
+    expect(checks.items.find(({ check }) => check === 'leaders')).toMatchObject({ result: 'ok' })
+    const texts = await Promise.all(
+      nodes.nodes.map(async ({ http }) => (await fetch(`http://${http}/metrics`)).text()),
+    )
+    const sum = (name: string): number =>
+      texts
+        .flatMap(text => text.split('\n'))
+        .filter(line => line.startsWith(name))
+        .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
+    expect(sum('quorate_partitions_led{table="posts"}')).toBe(6)
+    expect(sum('quorate_log_bytes_sent_logical_total')).toBeGreaterThan(0)
+    expect(sum('quorate_log_bytes_sent_physical_total')).toBe(0)
+    expect(sum('quorate_follower_lag_entries{table="posts"')).toBe(0)
   })
 })
 

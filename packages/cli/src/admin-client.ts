@@ -182,6 +182,10 @@ export class AdminClient {
     return this.#ask(`/api/v1/leaders/${encodeURIComponent(table)}`)
   }
 
+  leaderSpread(): Promise<PlanDocument['leaders']> {
+    return this.#ask('/api/v1/leaders')
+  }
+
   async moveLeader(table: string, partition: number, to: string): Promise<MovedLeader> {
     const token = await this.#token()
     const path = [table, partition, to].map(part => encodeURIComponent(part)).join('/')

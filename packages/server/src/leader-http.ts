@@ -2,10 +2,13 @@
 
 import { ledOf, moveLeaderMessage, type Node, type NodeId, type PeerId, QuorateError } from '@quorate/core'
 import type { Hono } from 'hono'
+import { leadersSpread } from './plan-document.ts'
 
 const HAND_OVER_MS = 10_000
 
 export function serveLeaders(app: Hono, node: Node): void {
+  app.get('/api/v1/leaders', context => context.json(leadersSpread(node)))
+
   /** What this node knows of each partition that it keeps a copy of. */
   app.get('/api/v1/leaders/:table', context => {
     const { descriptor } = node.catalog.named(context.req.param('table'))

@@ -1,6 +1,6 @@
 /** Prometheus text (exposition format 0.0.4) of a node's status. */
 
-import type { NodeStatus } from '@quorate/core'
+import type { FollowerLag, NodeStatus } from '@quorate/core'
 
 type Metric = (
   name: string,
@@ -48,6 +48,7 @@ export function metricsText(
     status.hints.map(hint => [label('target', hint.target), hint.bytes]),
   )
   tableMetrics(metric, status)
+  leaderMetrics(metric, status)
   metric(
     'quorate_member_suspected',
     'gauge',
@@ -99,6 +100,60 @@ function tableMetrics(metric: Metric, { tables }: NodeStatus): void {
     'gauge',
     'Shared (partition, peer) pairs without a proof younger than ten sweep intervals.',
     tables.map(table => [label('table', table.name), table.sweep.overdue]),
+  )
+}
+
+/** Of tables with leaders; the lag is told by whoever leads. */
+function leaderMetrics(metric: Metric, { tables }: NodeStatus): void {
+  const led = tables.flatMap(({ name, led }) => (led === undefined ? [] : [{ name, led }]))
+  if (led.length === 0) return
+  const each = (pick: (of: (typeof led)[number]['led']) => number) =>
+    led.map(({ name, led }) => [label('table', name), pick(led)] as const)
+  metric(
+    'quorate_partitions_led',
+    'gauge',
+    'Partitions that this node leads.',
+    each(of => of.leads),
+  )
+  metric(
+    'quorate_partitions_unled',
+    'gauge',
+    'Partitions with a copy here that nobody leads, as far as this node knows.',
+    each(of => of.unled),
+  )
+  metric(
+    'quorate_log_entries',
+    'gauge',
+    'Entries that the logs of partitions here keep.',
+    each(of => of.logEntries),
+  )
+  const lag = (pick: (follower: FollowerLag) => number) =>
+    led.flatMap(({ name, led }) =>
+      led.followers.map(
+        follower =>
+          [
+            `${label('table', name).slice(0, -1)},${label('follower', follower.node).slice(1)}`,
+            pick(follower),
+          ] as const,
+      ),
+    )
+  metric(
+    'quorate_follower_lag_entries',
+    'gauge',
+    'Entries that a follower lacks.',
+    lag(of => of.entries),
+  )
+  metric(
+    'quorate_follower_lag_bytes',
+    'gauge',
+    'Bytes of entries that a follower lacks.',
+    lag(of => of.bytes),
+  )
+  metric(
+    'quorate_follower_lag_seconds',
+    'gauge',
+    'Age of the oldest entry that a follower lacks.',
+    lag(of => of.seconds),
   )
 }
 

@@ -50,6 +50,9 @@ export const openApi = {
         ],
       },
     },
+    '/api/v1/leaders': {
+      get: ok('How many partitions each member leads, and the hand-overs that would spread them'),
+    },
     '/api/v1/leaders/{table}': {
       get: {
         ...ok('Replicas of partitions with leaders on this node, and how far followers are'),

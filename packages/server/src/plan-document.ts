@@ -4,9 +4,11 @@ import {
   type ByteString,
   describeBoundary,
   describeChange,
+  type LedPartition,
   type Node,
   type Plan,
   planChangesNothing,
+  spreadLeaders,
   stringToU32,
   type TablePlan,
 } from '@quorate/core'
@@ -36,8 +38,20 @@ export interface PlanDocument extends Pick<Plan, 'id' | 'moves' | 'rows' | 'byte
   readonly problems: readonly { readonly subject: string; readonly message: string }[]
   readonly warnings: readonly string[]
   readonly survives: readonly string[]
+  /** Leaders of partitions, and the hand-overs that would spread them; a plan does not make them: spread-leaders does. */
+  readonly leaders: LeadersSpreadDocument
   /** Plans may be made without an operator: by this. */
   readonly auto: AutoDocument | null
+}
+
+export interface LeadersSpreadDocument {
+  readonly loads: readonly { readonly node: string; readonly before: number; readonly after: number }[]
+  readonly moves: readonly {
+    readonly table: string
+    readonly partition: number
+    readonly from: string
+    readonly to: string
+  }[]
 }
 
 export interface TablePlanDocument {
@@ -81,8 +95,28 @@ export function planDocument(node: Node, plan: Plan, auto: AutoDocument | null):
     problems,
     warnings,
     survives,
+    leaders: leadersSpread(node),
     auto,
   }
+}
+
+/** Of all tables together, as the maps have it here. */
+export function leadersSpread(node: Node): LeadersSpreadDocument {
+  const { catalog, context } = node
+  const led = catalog.views().flatMap(({ descriptor, map }) =>
+    map.partitions.flatMap(({ id, lead, move }): LedPartition[] =>
+      // A partition that moves gets a leader by its move.
+      lead?.leader === undefined || move !== undefined
+        ? []
+        : [{ table: descriptor.id, partition: id, leader: lead.leader, heirs: lead.inSync }],
+    ),
+  )
+  if (led.length === 0) return { loads: [], moves: [] }
+  const able = catalog.members.members.filter(
+    ({ id, state }) => state === 'active' && !context.isSuspected(id),
+  )
+  const { loads, moves } = spreadLeaders(led, new Map(able.map(({ id, weight }) => [id, weight])))
+  return { loads, moves: moves.map(move => ({ ...move, table: catalog.find(move.table)!.descriptor.name })) }
 }
 
 function tableDocument(node: Node, plan: TablePlan): TablePlanDocument {

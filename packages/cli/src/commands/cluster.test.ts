@@ -21,6 +21,7 @@ const plan: PlanDocument = {
   problems: [],
   warnings: ['mind the gap'],
   survives: [],
+  leaders: { loads: [], moves: [] },
   auto: null,
 }
 const cluster: ClusterDocument = {
@@ -63,7 +64,7 @@ describe('as JSON', () => {
       asked({ plan: async () => ({ ...plan, ...more }) }, showPlan)
     expect(await shown({})).toEqual([
       11,
-      '{"kind":"plan","items":[{"id":"p-1","changes":["n4 joins"],"isEmpty":false,"moves":1,"rows":2,"bytes":3,"seconds":4,"members":[],"tables":[],"nodes":[],"problems":[],"warnings":["mind the gap"],"survives":[],"auto":null}],"warnings":["mind the gap"],"partial":false}\n',
+      '{"kind":"plan","items":[{"id":"p-1","changes":["n4 joins"],"isEmpty":false,"moves":1,"rows":2,"bytes":3,"seconds":4,"members":[],"tables":[],"nodes":[],"problems":[],"warnings":["mind the gap"],"survives":[],"leaders":{"loads":[],"moves":[]},"auto":null}],"warnings":["mind the gap"],"partial":false}\n',
     ])
     expect((await shown({ isEmpty: true }))[0]).toBe(0)
     expect((await shown({ problems: [{ subject: 'n4', message: 'no' }] }))[0]).toBe(6)

@@ -2,6 +2,7 @@
 
 import type { StatusDocument } from '../admin-client.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { followerText, type LedTable, ledTables } from '../output/led-text.ts'
 import { awaitedProofs, overdueProofs } from '../output/proof-text.ts'
 import type { ClusterStatus, NodeItem } from '../output/status-text.ts'
 import { duration } from '../output/words.ts'
@@ -25,6 +26,7 @@ interface Findings {
 export function healthChecks(cluster: ClusterStatus, nowMs: number): HealthCheck[] {
   const { items, documents } = cluster
   const silent = items.filter(item => item.state === 'unreachable')
+  const led = ledTables(documents)
   /** A check of what each node says of itself: silence is not "ok". */
   const check = (name: string, { found, good, level = 'bad' }: Findings): HealthCheck => {
     const unasked =
@@ -68,7 +70,27 @@ export function healthChecks(cluster: ClusterStatus, nowMs: number): HealthCheck
       level: 'note',
     }),
     check('proofs', proofFindings(cluster, nowMs)),
+    ...(led.length === 0 ? [] : [check('leaders', ledFindings(led))]),
   ]
+}
+
+/** Behind for longer than this somebody wants to know. */
+const LAG_SECONDS = 10
+
+function ledFindings(tables: readonly LedTable[]): Findings {
+  const unled = tables
+    .filter(table => table.unled > 0)
+    .map(({ table, unled }) => `nobody seen leading ${unled} partitions of "${table}" (quorate lag ${table})`)
+  if (unled.length > 0) return { found: unled, good: '' }
+  return {
+    found: tables.flatMap(({ table, followers }) =>
+      followers
+        .filter(({ seconds, filling }) => seconds > LAG_SECONDS || filling > 0)
+        .map(follower => `of "${table}" ${followerText(follower)}`),
+    ),
+    good: 'every partition is led, no follower is far behind',
+    level: 'note',
+  }
 }
 
 function nodesCheck(items: readonly NodeItem[]): HealthCheck {

@@ -6,6 +6,7 @@ import type { CommandContext } from '../command-context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { explainLines, type RouteTaken } from '../output/explain-text.ts'
 import { valueText } from '../output/json-value.ts'
+import { ledLines, ledTables } from '../output/led-text.ts'
 import { type Column, tableLines } from '../output/output.ts'
 import { overdueProofs } from '../output/proof-text.ts'
 import { ringLines, shareColumns } from '../output/ring-text.ts'
@@ -26,7 +27,12 @@ export async function status({ access, output }: CommandContext): Promise<ExitCo
       ...unreachable.map(item => `${item.node} could not be asked: ${item.problem ?? 'unknown reason'}`),
       ...overdueProofs(found.documents, Date.now()),
     ],
-    drawing: style => [statusHeadline(found, style), '', ...tableLines(nodeColumns, found.items, style)],
+    drawing: style => [
+      statusHeadline(found, style),
+      '',
+      ...tableLines(nodeColumns, found.items, style),
+      ...ledLines(ledTables(found.documents), style),
+    ],
   })
   return statusExit(found)
 }

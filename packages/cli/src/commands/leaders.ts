@@ -1,12 +1,13 @@
 /** lag, cluster move-leader, cluster elect: who leads, how far the others are behind, and changing it. */
 
-import type { ElectionPlan, LeadersDocument } from '../admin-client.ts'
+import type { ElectionPlan, MovedLeader } from '../admin-client.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError, usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { confirmByName } from '../output/confirm.ts'
+import { followerText } from '../output/led-text.ts'
 import type { Column } from '../output/output.ts'
-import { bytes, count } from '../output/words.ts'
+import { count } from '../output/words.ts'
 
 interface LagItem {
   readonly table: string
@@ -27,25 +28,6 @@ const columns: readonly Column<LagItem>[] = [
   { name: 'ENTRIES', value: item => item.entries },
   { name: 'FOLLOWERS', value: item => item.followers.join('; ') },
 ]
-
-/** Silent for longer than this is worth a word. */
-const SILENT_MS = 2_000
-
-type Follower = LeadersDocument['partitions'][number]['followers'][number]
-
-export function followerText({ node, entries, bytes: size, seconds, silentMs, isFilled }: Follower): string {
-  const silent =
-    silentMs === null
-      ? `${node} has not answered yet`
-      : silentMs > SILENT_MS
-        ? `${node} has not answered for ${Math.round(silentMs / 1_000)} s`
-        : undefined
-  if (silent !== undefined)
-    return entries > 0 ? `${silent}, ${count(entries, 'entry', 'entries')} behind` : silent
-  if (!isFilled) return `${node} is being filled anew`
-  if (entries === 0) return `${node} is up to date`
-  return `${node} is ${count(entries, 'entry', 'entries')} (${bytes(size)}, ${seconds.toFixed(1)} s) behind`
-}
 
 export async function lag({ access, output }: CommandContext, table: string | undefined): Promise<ExitCode> {
   const db = await access.database()
@@ -90,7 +72,9 @@ async function lagOf(
         seen.add(partition)
         if (state !== 'leads' || lead === null) continue
         const { epoch, inSync } = lead
-        const texts = followers.map(followerText)
+        const texts = followers.map(({ isFilled, ...one }) =>
+          followerText({ ...one, filling: isFilled ? 0 : 1 }),
+        )
         led.set(partition, {
           table,
           partition,
@@ -132,6 +116,58 @@ export async function moveLeader(
     ],
   })
   return exitCodes.ok
+}
+
+interface SpreadItem extends Omit<MovedLeader, 'epoch' | 'tookMs'> {
+  readonly table: string
+  readonly epoch: number | null
+  readonly tookMs: number | null
+}
+
+/** Hand-overs one after another; one that is refused is named, and the others go on. */
+export async function spreadLeaders({ access, output }: CommandContext, dryRun: boolean): Promise<ExitCode> {
+  const admin = await access.admin()
+  const { moves, loads } = await admin.leaderSpread()
+  const items: SpreadItem[] = []
+  const warnings: string[] = []
+  for (const move of moves) {
+    const { table, partition, to } = move
+    if (dryRun) {
+      items.push({ ...move, epoch: null, tookMs: null })
+      continue
+    }
+    try {
+      items.push({ ...(await admin.moveLeader(table, partition, to)), table })
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error
+      warnings.push(`partition ${partition} of "${table}" to ${to}: ${error.message}`)
+    }
+  }
+  const figures = loads.map(({ node, before, after }) => `${node} ${dryRun ? before : after}`).join(', ')
+  output.answer({
+    kind: 'leaders',
+    items,
+    columns: [
+      { name: 'TABLE', value: item => item.table },
+      { name: 'PARTITION', value: item => item.partition },
+      { name: 'FROM', value: item => item.from },
+      { name: 'TO', value: item => item.to },
+      { name: 'TOOK', value: item => (item.tookMs === null ? 'not done' : `${item.tookMs} ms`) },
+    ],
+    warnings,
+    partial: warnings.length > 0,
+    footer:
+      loads.length === 0
+        ? 'no table has leaders'
+        : moves.length === 0
+          ? `leaders are spread: ${figures}`
+          : dryRun
+            ? `leaders now: ${figures}; nothing has changed. quorate cluster spread-leaders`
+            : warnings.length > 0
+              ? 'not all were handed over'
+              : `leaders now: ${figures}`,
+  })
+  return warnings.length > 0 ? exitCodes.partial : exitCodes.ok
 }
 
 const electionColumns: readonly Column<ElectionPlan['items'][number]>[] = [

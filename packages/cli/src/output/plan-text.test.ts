@@ -67,6 +67,13 @@ const growth: PlanDocument = {
   problems: [],
   warnings: ['"carts" is loved'],
   survives: ['"carts": any one node may fail'],
+  leaders: {
+    loads: [
+      { node: 'n1', before: 2, after: 1 },
+      { node: 'n2', before: 0, after: 1 },
+    ],
+    moves: [{ table: 'posts', partition: 1, from: 'n1', to: 'n2' }],
+  },
   auto: null,
 }
 

@@ -111,11 +111,23 @@ export function planLines(plan: PlanDocument, style: Style): string[] {
         ]),
     '',
     ...tableLines(nodeColumns, nodes, style),
+    ...leaderLines(plan.leaders),
     ...bulleted('survives', plan.survives),
     ...bulleted(style.yellow('warnings'), plan.warnings),
     ...bulleted(style.red('it cannot be carried out'), plan.problems.map(problemText)),
     ...(balancing === undefined ? [] : ['', style.dim(balancing)]),
     ...(next === undefined ? [] : ['', `next: ${style.bold(next)}`]),
+  ]
+}
+
+/** Who leads how much, when hand-overs would spread it. */
+function leaderLines({ loads, moves }: PlanDocument['leaders']): string[] {
+  if (moves.length === 0) return []
+  const figures = loads.map(({ node, before, after }) => `${node} ${change(before, after)}`)
+  return [
+    '',
+    `leaders   ${figures.join(', ')}`,
+    `  ${count(moves.length, 'hand-over')} would spread them, each in milliseconds and with nothing lost: quorate cluster spread-leaders`,
   ]
 }
 

@@ -190,6 +190,14 @@ function addLeaders(parent: Command, program: Command, result: ProgramResult): v
         (await leaders()).moveLeader(context, table, number(partition), node),
       ),
     )
+  talking(parent.command('spread-leaders'))
+    .description('hand-overs until no node leads many more partitions than another; cluster plan proposes it')
+    .option('--dry-run', 'shows them only')
+    .action(options =>
+      withContext(options, result, async context =>
+        (await leaders()).spreadLeaders(context, options.dryRun === true),
+      ),
+    )
   talking(parent.command('elect').argument('<table>'))
     .description('unclean elections of partitions that cannot have a clean one: shows what each may lose')
     .option('--commit <plan>', 'carries out the plan that was shown')

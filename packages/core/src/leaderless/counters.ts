@@ -34,9 +34,11 @@ export interface Counters {
   sessionReadsWidened: number
   /** Rows removed here because their partition is kept elsewhere now. */
   rowsMovedAway: number
-  /** Entries sent to followers, and the bytes of what they carry. */
+  /** Entries sent to followers, and the bytes of what they carry, by what the table's log ships. */
   logEntriesSent: number
-  logBytesSent: number
+  logBytesSentStatement: number
+  logBytesSentPhysical: number
+  logBytesSentLogical: number
   /** Leaderships begun here, and those of them that were elections which this node asked for. */
   leaderships: number
   elections: number
@@ -76,7 +78,9 @@ export function newCounters(): Counters {
     sessionReadsWidened: 0,
     rowsMovedAway: 0,
     logEntriesSent: 0,
-    logBytesSent: 0,
+    logBytesSentStatement: 0,
+    logBytesSentPhysical: 0,
+    logBytesSentLogical: 0,
     leaderships: 0,
     elections: 0,
   }

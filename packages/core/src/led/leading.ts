@@ -56,6 +56,12 @@ export interface Reader {
   readonly failed: (error: QuorateError) => void
 }
 
+const SENT = {
+  statement: 'logBytesSentStatement',
+  physical: 'logBytesSentPhysical',
+  logical: 'logBytesSentLogical',
+} as const
+
 /** A leader without a lease for so many leases makes room for others. */
 const PATIENCE_LEASES = 2
 
@@ -268,7 +274,7 @@ export class Leading {
       const { table, partition } = place
       const message = { table, partition, ...request, ...this.#told() }
       node.counters.logEntriesSent += request.entries.length
-      for (const { body } of request.entries) node.counters.logBytesSent += body.length
+      for (const { body } of request.entries) node.counters[SENT[place.settings.log]] += body.length
       node.rpc.call(
         [follower as string as PeerId],
         logAppendMessage,

@@ -4,9 +4,11 @@ import { stringToHex } from '../base/bytes.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import type { MemberState } from '../catalog/cluster-state.ts'
 import { copiesAcknowledged } from '../catalog/replication-settings.ts'
+import { ledOf } from '../catalog/table-descriptor.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
 import type { Counters } from '../leaderless/counters.ts'
 import type { StoreStatus } from '../store/store-face.ts'
+import { type LedStatus, ledStatus } from './led-status.ts'
 import type { Node } from './node.ts'
 import type { ProofSummary } from './proof-ages.ts'
 
@@ -80,6 +82,8 @@ export interface TableStatus {
   readonly moving: number
   /** How well it is proven that this node and its peers hold the same. */
   readonly sweep: ProofSummary
+  /** Of tables with leaders. */
+  readonly led: LedStatus | undefined
 }
 
 export interface HintStatus {
@@ -172,6 +176,7 @@ function tableStatus(node: Node, view: TableView): TableStatus {
     mapVersion: map.version,
     moving: map.partitions.filter(partition => partition.move !== undefined).length,
     sweep: node.proofs.of(view),
+    led: ledOf(descriptor) === undefined ? undefined : ledStatus(node.leaders.partitions, descriptor.id),
   }
 }
 
