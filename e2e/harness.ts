@@ -103,6 +103,8 @@ export async function until(what: string, isSo: () => Promise<boolean>, rounds =
 export interface Placement {
   /** Put before every command: a network namespace, for example. */
   readonly wrap: readonly string[]
+  /** Put before the i-th node as well. */
+  readonly wrapNode?: (index: number) => readonly string[]
   /** Address of the i-th node. */
   readonly host: (index: number) => string
 }
@@ -187,8 +189,10 @@ export class TestNodes {
 
   launch(id: string, more: readonly string[] = []): NodeProcess {
     const node = this.node(id)
+    const { wrap, wrapNode } = this.#placement
     const [command, ...args] = [
-      ...this.#placement.wrap,
+      ...wrap,
+      ...(wrapNode?.(this.nodes.indexOf(node)) ?? []),
       process.execPath,
       BIN,
       ...this.startArguments(id),
@@ -224,9 +228,9 @@ export class TestNodes {
     await gone
   }
 
-  /** A command against this cluster. */
-  command(args: readonly string[], input?: string): Promise<CommandResult> {
-    const alive = this.nodes.find(node => node.child !== undefined) ?? this.nodes[0]!
+  /** A command against this cluster, through any node but one that does not answer. */
+  command(args: readonly string[], input?: string, silent?: string): Promise<CommandResult> {
+    const alive = this.nodes.find(({ id, child }) => child !== undefined && id !== silent) ?? this.nodes[0]!
     const { wrap } = this.#placement
     return quorate([...args, '--http', alive.http], input === undefined ? { wrap } : { wrap, input })
   }
@@ -234,8 +238,9 @@ export class TestNodes {
   async json<T = Record<string, unknown>>(
     args: readonly string[],
     input?: string,
+    silent?: string,
   ): Promise<CommandResult & { kind: string; items: T[]; warnings: string[]; partial: boolean }> {
-    const result = await this.command([...args, '--json'], input)
+    const result = await this.command([...args, '--json'], input, silent)
     try {
       return { ...result, ...JSON.parse(result.stdout) }
     } catch (cause) {

@@ -1,6 +1,7 @@
 /** The door of the simulator. */
 
 export type { Evidence, Violation } from './checkers/evidence.ts'
+export { checkEpochs, checkLists } from './checkers/list-order.ts'
 export { type FaultCounts, type FaultKind, faultKinds } from './faults/fault-kinds.ts'
 export { type LabHost, runSetting, type SettingResult } from './lab/run-setting.ts'
 export type { Scenario, Setting } from './lab/scenario.ts'
@@ -13,6 +14,7 @@ export {
   type SwarmOverrides,
   swarmOptions,
 } from './scenarios/swarm-options.ts'
+export { type ListAppend, ListHistory, type ListRead } from './workloads/list-history.ts'
 export { MachineTime, ProcessClock } from './world/machine-time.ts'
 export { makeClient, type SimClient } from './world/sim-client.ts'
 export { type ClusterHooks, type ClusterOptions, SimCluster } from './world/sim-cluster.ts'

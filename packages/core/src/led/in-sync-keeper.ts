@@ -3,7 +3,8 @@
  * everything again comes back. Only of tables whose acknowledgement rests on the set.
  *
  * Invariants: a smaller set counts when the register has it; a larger one counts from the moment it is asked for, and
- * until the register has said no; a set that falls below `minInSync` commits nothing, and each of its members still has
+ * until the register has answered, whatever maps that are learned meanwhile say; when it is not known what it answered, until
+ * it has taken a later change, since it may still take the one before; a set that falls below `minInSync` commits nothing, and each of its members still has
  * everything that was committed.
  * References: Kafka KIP-497, KIP-966.
  */
@@ -59,7 +60,7 @@ export class InSyncKeeper {
     const settings = ledOf(held.view.descriptor)
     if (leading === undefined || settings?.ack !== 'in-sync' || this.#changing.has(leading)) return
     const wanted = this.#wanted(held, leading)
-    const now = leading.inSync
+    const now = leading.registeredInSync
     if (wanted.length === now.length && wanted.every(node => now.includes(node))) return
     this.#changing.add(leading)
     void this.#change(held, leading, wanted).finally(() => this.#changing.delete(leading))
@@ -88,8 +89,8 @@ export class InSyncKeeper {
 
   async #change({ view, partition }: Held, leading: Leading, wanted: readonly NodeId[]): Promise<void> {
     const { node, change, operation } = this.#options
-    const before = leading.inSync
-    leading.follow(partition, [...new Set([...before, ...wanted])])
+    const before = leading.askedInSync
+    leading.askInSync([...new Set([...before, ...wanted])])
     const by = { node: node.self, epoch: leading.epoch }
     const outcome = await change(
       view.descriptor.id,
@@ -113,11 +114,9 @@ export class InSyncKeeper {
       },
       operation(),
     )
-    // Learned by the map when it was committed. Not known whether it was: both count until the map says.
-    if (outcome.kind === 'rejected' || outcome.kind === 'not-applied') {
-      const now = this.#options.partitions.find(view.descriptor.id, partition.id)
-      if (now !== undefined && !leading.hasEnded)
-        leading.follow(now.partition, now.partition.lead?.inSync ?? before)
-    }
+    if (leading.hasEnded) return
+    // The map has learned of it, and what was asked before it can come no more.
+    if (outcome.kind === 'committed') leading.askInSync([])
+    else if (outcome.kind !== 'unknown') leading.askInSync(before)
   }
 }

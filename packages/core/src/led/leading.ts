@@ -81,6 +81,10 @@ export class Leading {
   #sets: Partition['writeSets']
   /** Of the partition, as it is followed. */
   #version: number
+  /** The in-sync set as the map has it, and who may be in that of the register besides: asked for, and not denied. */
+  #registered: readonly NodeId[]
+  #asked: readonly NodeId[] = []
+  /** Both together: whose copies count, and whose promises. */
   #inSync: readonly NodeId[]
   #isOpen = false
   #isPumping = false
@@ -101,6 +105,7 @@ export class Leading {
     this.#rule = { ack, minInSync, n: partition.replicas.length }
     this.#sets = partition.writeSets
     this.#version = partition.version
+    this.#registered = lead.inSync
     this.#inSync = lead.inSync
     this.#leaseLostMs = node.clock.monotonicMs()
     this.ordering = new Ordering(replica, place.calls)
@@ -158,13 +163,33 @@ export class Leading {
     return this.#inSync
   }
 
-  /** The homes of now, and the in-sync set as the register has it, or is asked to have it. */
+  get registeredInSync(): readonly NodeId[] {
+    return this.#registered
+  }
+
+  /** Who may be in the register's set although the map does not say so. */
+  get askedInSync(): readonly NodeId[] {
+    return this.#asked
+  }
+
+  /** The homes and the in-sync set as the map has them. */
   follow(partition: Partition, inSync: readonly NodeId[]): void {
     this.#sets = partition.writeSets
     this.#version = partition.version
-    this.#inSync = inSync
+    this.#registered = inSync
     this.replication.setHomes(partition.writeSets, partition.holders)
-    this.replication.setInSync(inSync)
+    this.#recount()
+  }
+
+  /** The register may have these from now on, whatever maps say, until it is known that it has not. */
+  askInSync(asked: readonly NodeId[]): void {
+    this.#asked = asked
+    this.#recount()
+  }
+
+  #recount(): void {
+    this.#inSync = [...new Set([...this.#registered, ...this.#asked])]
+    this.replication.setInSync(this.#inSync)
     this.#renewLease()
     this.#advance()
     this.#pump()
