@@ -19,14 +19,16 @@ export async function startCluster(directory, count) {
   const profiling = profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []
   // The first as `quorate demo` starts its nodes.
   const execArgv = ['--max-semi-space-size=32', ...profiling]
-  const children = await Promise.all(
-    members.map(member =>
-      forkUp(node, [member.id, JSON.stringify(members), join(directory, member.id)], execArgv),
-    ),
-  )
+  const up = member =>
+    forkUp(node, [member.id, JSON.stringify(members), join(directory, member.id)], execArgv)
+  const children = await Promise.all(members.map(up))
   return {
     members,
     children,
+    /** One that has ended, again. */
+    start: async at => {
+      children[at] = await up(members[at])
+    },
     url: `quorate://${members.map(member => member.address).join(',')}`,
     stop: () => Promise.all(children.map(endChild)),
   }

@@ -1,10 +1,11 @@
-// npm run bench -- [--json] [--seconds 3] [--rows 1000000] [--moved 200000] [--only movement] [--only quorate,postgresql]
+// npm run bench -- [--json] [--seconds 3] [--rows 1000000] [--moved 200000] [--behind 100000] [--kills 50] [--only movement] [--only quorate,postgresql]
 // Quorate beside the machine's own limits and beside its peers, in one run. Nothing here passes or fails:
 // it reports, and the ratios at the end are what to quote.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { benchCatchUp, benchFailover, benchLeaders, leaderLines, leaderRatios } from './leaders.mjs'
 import { appendLimit, echoLimit, storeLimit } from './limits.mjs'
 import { round } from './measure.mjs'
 import { benchMovement } from './movement.mjs'
@@ -23,6 +24,8 @@ const { values } = parseArgs({
     moved: { type: 'string', default: '200000' },
     only: { type: 'string' },
     keys: { type: 'string', default: '50000' },
+    behind: { type: 'string', default: '100000' },
+    kills: { type: 'string', default: '50' },
   },
 })
 const seconds = Number(values.seconds)
@@ -67,6 +70,15 @@ try {
   result.postgresql = await step('PostgreSQL, one synchronous standby', () =>
     benchPostgresql(join(directory, 'postgresql'), concurrencies, seconds),
   )
+  result.leaders = {
+    writes: await step('leaders: writes and reads', () => benchLeaders(join(directory, 'leaders'), seconds)),
+    catchUp: await step(`leaders: a follower ${values.behind} entries behind`, () =>
+      benchCatchUp(join(directory, 'catch-up'), Number(values.behind)),
+    ),
+    failover: await step(`leaders: ${values.kills} kills`, () =>
+      benchFailover(join(directory, 'failover'), Number(values.kills)),
+    ),
+  }
   result.millionRows =
     Number(values.rows) > 0
       ? await step(`${values.rows} rows on one node`, () =>
@@ -91,6 +103,7 @@ result.ratios = {
   'put W=2 @64 / PostgreSQL upsert @64': ratio(result.quorate?.put[64], result.postgresql?.put[64]),
   'get R=1 @256 / bare echo @256 (aim >= 0.5)': ratio(result.quorate?.getOne[256], result.echo?.[256]),
   'put W=2 @256 / bare store commit @256': ratio(result.quorate?.put[256], result.storeCommit?.[256]),
+  ...leaderRatios(result.leaders, result),
   ...movementRatios(result.movement, result.storeCommit),
 }
 
@@ -118,6 +131,7 @@ else {
     console.log(
       `memory of a node: ${JSON.stringify(result.quorate?.memory)}   rows: ${JSON.stringify(result.millionRows)}`,
     )
+  for (const text of leaderLines(result.leaders)) console.log(text)
   for (const text of movementLines(result.movement)) console.log(text)
   for (const [name, value] of Object.entries(result.ratios).filter(([, found]) => found !== null))
     console.log(`${name}: ${value}`)
