@@ -1,6 +1,7 @@
 /**
  * Removes the log of a partition that is not kept here any more. A replica made of what is left of one must not take it
- * for whole: the record of its progress says from the first step to the last that it is to be filled anew.
+ * for whole: the record of its progress says from the first step to the last that it is to be filled anew. What is left is
+ * always a log, since entries go from its end, and what says where it begins goes with the last of them.
  */
 
 import { prefixEnd, u32ToString } from '../base/bytes.ts'
@@ -26,16 +27,15 @@ export function giveUpLog(store: Store, table: TableId, partition: number): bool
 /** Removes so many of its records; true when nothing is left. */
 export function dropLog(store: Store, table: TableId, partition: number, most: number): boolean {
   const place = placeOf(table, partition)
-  const keys: ByteString[] = []
-  for (const space of [keyspaces.log, keyspaces.undo])
-    for (const [key] of store.scan((space + place) as ByteString, prefixEnd(space + place), {
-      limit: most + 1,
-    }))
-      keys.push(key)
-  if (keys.length === 0) return true
-  const records = keys.filter(key => key !== progressKey(place))
-  // The mark goes last.
-  const going = records.length === 0 ? keys : records.slice(0, most)
+  const keysOf = (space: string): ByteString[] =>
+    [
+      ...store.scan((space + place) as ByteString, prefixEnd(space + place), { reverse: true, limit: most }),
+    ].map(([key]) => key)
+  // The header of the log, and the mark, are the first of their spaces: they come up when nothing else is left.
+  const log = keysOf(keyspaces.log)
+  const undo = log.length > 0 ? [] : keysOf(keyspaces.undo)
+  const going = log.length > 0 ? log : undo
+  if (going.length === 0) return true
   store.commit(going.map(key => ({ key, value: undefined })))
   return false
 }

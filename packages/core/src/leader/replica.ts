@@ -14,6 +14,7 @@
  * A replica that is too far behind is filled anew: its rows go, those of another come page by page while that one's
  * rows change on, and the entries since the first page follow. An entry whose row came in a later state is passed over
  * by its stamp; until the last page's state is reached (`wholeFrom`) rows are of no one moment, and nobody is answered.
+ * When a newer epoch writes other entries before that, rows may have come in states that were given up: it is filled again.
  *
  * Invariants: carried out <= committed <= last; rows are those of the entries up to `carriedOut`, in every batch; an
  * answer names a position only when everything up to it is durable, and the same as the leader's.
@@ -149,6 +150,7 @@ export class Replica {
   append(request: AppendRequest): { readonly answer: AppendAnswer; readonly position: Position } {
     const { epoch, before, entries, committed } = request
     const { log } = this
+    const { store } = this.#options
     let position = log.raiseFence(epoch)
     if (epoch < log.fence)
       throw new QuorateError('FENCED', `epoch ${epoch} leads no more: ${log.fence} was promised to`, {
@@ -163,6 +165,10 @@ export class Replica {
       if (from < log.shape.last && from < this.#undoFrom) return { answer: this.#behind(), position }
       if (from < log.shape.last) this.#cut(from)
       position = log.append(epoch, log.end, fresh)
+      if (this.#isOvertaken()) {
+        this.giveUpRows()
+        return { answer: this.#behind(), position: store.handed }
+      }
     }
     const matched = before.position + entries.length
     position = Math.max(position, this.commit(Math.min(committed, matched)))
@@ -179,6 +185,12 @@ export class Replica {
     const progress = { ...this.#progress, isLoading: true }
     this.#options.store.commit([this.#record(progress)])
     this.#progress = progress
+  }
+
+  /** Does the log go on otherwise than that of whom it was filled from, before it has come to where that one was? */
+  #isOvertaken(): boolean {
+    const { wholeFrom, wholeEpoch } = this.#progress
+    return this.log.shape.epochs.some(({ epoch, from }) => epoch > wholeEpoch && from <= wholeFrom)
   }
 
   #behind(): AppendAnswer {
@@ -316,16 +328,18 @@ export class Replica {
    */
   beginLoading(shared: number, from: ByteString, to: ByteString): Position {
     const { store, onCut } = this.#options
-    const progress = { carriedOut: 0, wholeFrom: NOWHERE, isLoading: true }
-    store.commit([this.#record(progress)])
-    const carriedOut = this.isLoading ? 0 : this.carriedOut
-    this.#progress = progress
-    this.#committed = 0
+    const { carriedOut } = this
+    // What had been carried out is remembered until the log is gone: a process may die in the middle.
+    if (!this.isLoading) this.giveUpRows()
     this.log.cut(this.log.first - 1, entry => {
       const undo = { key: this.#undoKey(entry.position), value: undefined }
       const isShared = entry.position <= shared
       return isShared ? [undo] : [undo, ...onCut({ ...entry, wasCarriedOut: entry.position <= carriedOut })]
     })
+    const progress = { carriedOut: 0, wholeFrom: NOWHERE, wholeEpoch: 0, isLoading: true }
+    store.commit([this.#record(progress)])
+    this.#progress = progress
+    this.#committed = 0
     return this.#dropRows(from, to)
   }
 
@@ -358,11 +372,11 @@ export class Replica {
   /**
    * All rows are here, each in some state between the first page's and the last page's: `shape` is the log that they
    * were read behind first, `wholeFrom` the last entry that any of them may have in it, or that this replica may once
-   * have had.
+   * have had; the leader of `epoch` wrote it.
    */
   endLoading(shape: LogShape, wholeFrom: number, epoch: number): Position {
     assert(this.isLoading, 'only while it is being filled')
-    const progress = { carriedOut: shape.last, wholeFrom, isLoading: false }
+    const progress = { carriedOut: shape.last, wholeFrom, wholeEpoch: epoch, isLoading: false }
     const position = this.log.startBehind(shape, epoch, [this.#record(progress)])
     this.#progress = progress
     this.#committed = shape.last

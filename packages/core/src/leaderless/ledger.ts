@@ -51,6 +51,9 @@ export interface LedgerEntry {
 /** Row key, operation and reason, in text. */
 const ENVELOPE_BYTES = 8 * 1024
 
+/** Of a full ledger at once: to count it takes a look at every entry. */
+const DROPPED_SHARE = 0.01
+
 export class Ledger {
   readonly #store: Store
   readonly #self: NodeId
@@ -119,14 +122,11 @@ export class Ledger {
   }
 
   #dropOldest(writes: TableWrite[]): number {
-    for (const [key] of this.#store.scan(keyspaces.ledger as ByteString, prefixEnd(keyspaces.ledger), {
-      limit: 1,
-    })) {
-      writes.push({ key, value: undefined })
-      this.dropped++
-      return 1
-    }
-    return 0
+    const range = { limit: Math.ceil(limits.ledgerEntriesMax * DROPPED_SHARE) }
+    const oldest = [...this.#store.scan(keyspaces.ledger as ByteString, prefixEnd(keyspaces.ledger), range)]
+    for (const [key] of oldest) writes.push({ key, value: undefined })
+    this.dropped += oldest.length
+    return oldest.length
   }
 
   /** The entry of this name, if it is on this node. */

@@ -2,11 +2,12 @@
  * Fills a replica anew whose leader's log no longer reaches back to what it lacks: the rows come page by page while the
  * leader's rows change on, then the log from the first page's moment on (leader/replica.ts says why that is right).
  *
- * Invariants: one filling at a time per replica, all of it from one leader in one epoch; a filling that breaks off
- * leaves a replica that says so, and is begun again by the leader's next message.
+ * Invariants: one filling at a time per replica, all of it from one leader in one epoch, and none beyond the life of its
+ * seat: a partition that goes away and comes back is another one; a filling that breaks off leaves a replica that says so,
+ * and is begun again by the leader's next message; rows are given to homes of the partition only.
  */
 
-import { isQuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
@@ -61,15 +62,19 @@ export class Filler {
         { table: place.table, partition: place.partition, epoch, after, bytes: limits.logBatchBytes },
         PAGE_MS,
       )
+    const isOver = (): boolean =>
+      this.#stopped ||
+      replica.log.fence !== epoch ||
+      this.#partitions.find(place.table, place.partition)?.seat !== seat
     let reply = await page('' as ByteString)
+    if (isOver()) return
     const first: LogShape = reply.shape
     // From as far back as the leader's log goes: a replica that may lead one day must know what was tried.
     const behind = truncated(first, reply.gone)
-    const shared = replica.isLoading ? 0 : divergence(replica.log.shape, first).position
-    if (this.#stopped || replica.log.fence !== epoch) return
+    const shared = divergence(replica.log.shape, first).position
     await durable(store, replica.beginLoading(shared, partition.from, partition.to))
     for (;;) {
-      if (this.#stopped || replica.log.fence !== epoch) return
+      if (isOver()) return
       replica.load(reply.rows)
       if (!reply.more) break
       reply = await page(reply.rows.at(-1)!.key)
@@ -81,11 +86,13 @@ export class Filler {
   /** The leader's side: rows as they are now, and the log that they stand for. */
   #serve(): void {
     const { rpc, store } = this.#node
-    rpc.handle(logRowsMessage, ({ table, partition, epoch, after, bytes }, respond) => {
+    rpc.handle(logRowsMessage, ({ table, partition, epoch, after, bytes }, respond, by) => {
       const held = this.#partitions.find(table, partition)
       const leading = held?.seat.leading
       if (held === undefined || leading === undefined || leading.epoch !== epoch)
         return respond.fail(this.#partitions.notLeading(table, partition))
+      if (!held.partition.holders.includes(by as string as NodeId))
+        return respond.fail(new QuorateError('NOT_REPLICA', `${by} keeps no copy of partition ${partition}`))
       // Not under the lease: it may be the very replica whose promise the lease waits for.
       const { log, carriedOut } = held.seat.replica
       const shape = truncated(log.shape, carriedOut)

@@ -73,6 +73,7 @@ export class HandOver {
       await this.#caughtUp(leading, seat.replica, to, where)
       const { end } = seat.replica.log
       isDecided = false
+      leading.seal()
       const epoch = await this.#write({ view, partition, seat }, leading, to, end)
       isDecided = true
       // Whatever the map here says yet: the register has another leader.

@@ -18,7 +18,7 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { Incarnation, NodeId, PeerId } from '../base/ids.ts'
+import type { Incarnation, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { encodeBody, type LogBody } from '../leader/log-body.ts'
 import type { Replica } from '../leader/replica.ts'
@@ -91,6 +91,10 @@ export class Leading {
   #ended = false
   /** Takes no writes: it is handing over. */
   #isClosing = false
+  /** Nobody is told anything: another may lead already. */
+  #isSealed = false
+  /** All that had been committed by then, by anyone, is known to be committed here. */
+  #vouchedFor = 0 as Stamp
   #leaseLostMs: number
   #leaseUntilMs = Number.NEGATIVE_INFINITY
   #isAdvancing = false
@@ -263,8 +267,12 @@ export class Leading {
     return position
   }
 
-  /** Tells when everything up to a position is committed; 0: what is carried out already. */
+  /**
+   * Tells when everything up to a position is committed; 0: what is carried out already. Throws when this leader hands
+   * over: then it cannot know what another has told.
+   */
   afterCommit(waiting: Waiting): void {
+    this.#refuseClosing()
     this.#waiting.add(waiting)
     this.#advance()
   }
@@ -343,7 +351,9 @@ export class Leading {
     const { node, replica, lead } = this.#options
     const { unclean } = lead
     const { last } = replica.log.shape
-    return { last, mapVersion: this.#version, everywhere: this.everywhere, asOf: node.hybrid.peek(), unclean }
+    // Only who may answer readers knows that nothing else has been committed by now.
+    if (this.isServing) this.#vouchedFor = node.hybrid.peek()
+    return { last, mapVersion: this.#version, everywhere: this.everywhere, asOf: this.#vouchedFor, unclean }
   }
 
   beatAnswered(follower: NodeId, sentMs: number, answer: LogBeatAnswer | undefined): void {
@@ -410,7 +420,7 @@ export class Leading {
       onCommitted()
     }
     // After the commit and before the reply: who has no lease cannot know that what it committed is what others see.
-    if (!this.hasLease) return
+    if (!this.hasLease || this.#isSealed) return
     this.#waiting.committed(replica.carriedOut, rule => this.replication.committedBy(rule))
     if (this.#readers.length > 0 && this.isServing) for (const { run } of this.#readers.splice(0)) run()
   }
@@ -455,8 +465,14 @@ export class Leading {
     this.#isClosing = true
   }
 
+  /** Says nothing either: the register is asked to name another. */
+  seal(): void {
+    this.#isSealed = true
+  }
+
   reopen(): void {
     this.#isClosing = false
+    this.#isSealed = false
     this.#advance()
   }
 

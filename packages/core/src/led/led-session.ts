@@ -86,6 +86,17 @@ export class LedSession {
     }
   }
 
+  /** A write's answer names its entry in the token: that there is room for it must be known before it is ordered. */
+  refuseFull(): void {
+    const { table, partition } = this.#place
+    const isNew = ledEntryOf(this.#state, table, partition) === undefined
+    if (this.#state.led.length + (isNew ? 1 : 0) > limits.sessionLedMax)
+      throw new QuorateError(
+        'SESSION_FULL',
+        `the session knows of ${this.#state.led.length} partitions with leaders, and ${limits.sessionLedMax} fit into its token; a new session for this work knows less`,
+      )
+  }
+
   /** What a write of this row is caused by. */
   causes(key: ByteString): Uint8Array | undefined {
     const causes = causesOf(this.#state, key)

@@ -65,6 +65,7 @@ class OrderedWrite {
     const { node, seat, input } = options
     this.#session = LedSession.open(node, seat.place, input.session)
     this.#session?.refuseRolledBack(seat.replica)
+    this.#session?.refuseFull()
   }
 
   /** Throws when nothing has been done. */
@@ -73,7 +74,7 @@ class OrderedWrite {
     node.hot.noteWrite(view.descriptor.id, partition.id, key, this.#begunMs)
     const rule = this.#stricterRule()
     const known = leading.ordering.find(input.operation)
-    if (known !== undefined) return this.#await(known, rule, () => this.#applied(known, true))
+    if (known !== undefined) return this.#again(known, rule)
     const before = leading.ordering.cell(key)
     let statement: Statement
     let after: Uint8Array | undefined
@@ -82,9 +83,9 @@ class OrderedWrite {
       statement = this.#frozen(input.statement)
       after = execute(statement, documentOf(before), this.#options.seat.place.calls)
     } catch (error) {
-      // What the row is like is part of the answer: it is told when it is so for certain.
-      if (!(error instanceof QuorateError) || leading.ordering.positionOf(key) === 0) throw error
-      return this.#await(leading.ordering.positionOf(key), undefined, () => this.#fail(error))
+      // What the row is like is part of the answer: it is told when it is so for certain, by who leads for certain.
+      if (!(error instanceof QuorateError)) throw error
+      return this.#await(this.#settledAt(), undefined, () => this.#fail(error))
     }
     const stamp = node.hybrid.mint()
     const change: Change = {
@@ -103,6 +104,17 @@ class OrderedWrite {
       done: () => this.#applied(position, false),
       failed: error => this.#fail(error),
     })
+  }
+
+  /** The entry is there: whatever keeps it from being answered, it is not that nothing was done. */
+  #again(known: number, rule: AckRule | undefined): void {
+    try {
+      this.#await(known, rule, () => this.#applied(known, true))
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      const { code, message, data } = error
+      throw new QuorateError(code, message, { data, outcome: 'unknown' })
+    }
   }
 
   /** More copies than the table asks for; fewer are never taken: others rely on the table's promise. */
@@ -156,9 +168,16 @@ class OrderedWrite {
   }
 
   #refuse(before: Uint8Array | undefined): void {
+    const position = this.#settledAt()
+    this.#await(position, undefined, () =>
+      this.#answer(position, false, false, () => before, documentOf(before)),
+    )
+  }
+
+  /** The row is as it was judged when this is committed. */
+  #settledAt(): number {
     const { leading, key } = this.#options
-    const position = Math.max(leading.ordering.positionOf(key), leading.epochFrom)
-    this.#await(position, undefined, () => this.#answer(position, false, false, before, documentOf(before)))
+    return Math.max(leading.ordering.positionOf(key), leading.epochFrom)
   }
 
   #await(position: number, rule: AckRule | undefined, done: () => void): void {
@@ -169,24 +188,50 @@ class OrderedWrite {
   #applied(position: number, repeated: boolean): void {
     const { seat, key } = this.#options
     // The row may have been changed again since; what is told is a token of it as it is.
-    this.#answer(position, true, repeated, seat.replica.cell(key), undefined)
+    this.#answer(position, true, repeated, () => seat.replica.cell(key), undefined)
   }
 
   #answer(
     position: number,
     applied: boolean,
     repeated: boolean,
-    cell: Uint8Array | undefined,
+    cellOf: () => Uint8Array | undefined,
     current: Uint8Array | undefined,
   ): void {
-    const { node, key, respond, onDone } = this.#options
+    const { node, respond, onDone } = this.#options
     if (applied) node.counters.writes++
     node.latency.record(node.clock.monotonicMs() - this.#begunMs)
-    const context = encodeContextToken(seenOf(cell === undefined ? emptyCell : decodeCell(cell)), key)
+    let reply: ChangeReply
+    try {
+      reply = this.#reply(position, applied, repeated, cellOf(), current)
+    } catch (error) {
+      // Others wait behind this one: what keeps it from being answered is its own affair.
+      if (!(error instanceof QuorateError)) throw error
+      return this.#fail(applied ? this.#unanswered(position, error) : error)
+    }
+    respond.ok(reply)
+    onDone()
+  }
+
+  #unanswered(position: number, { code, message, data }: QuorateError): QuorateError {
+    const text = `the write is done, as entry ${position}, and cannot be answered: ${message}`
+    return new QuorateError(code, text, { data, outcome: 'unknown' })
+  }
+
+  #reply(
+    position: number,
+    applied: boolean,
+    repeated: boolean,
+    cell: Uint8Array | undefined,
+    current: Uint8Array | undefined,
+  ): ChangeReply {
+    const context = encodeContextToken(
+      seenOf(cell === undefined ? emptyCell : decodeCell(cell)),
+      this.#options.key,
+    )
     this.#session?.saw(this.#options.leading.epochOf(position), position, applied ? [] : [cell])
     const session = this.#session?.token()
-    respond.ok({ receipt: this.#receipt(position), context, repeated, applied, current, session })
-    onDone()
+    return { receipt: this.#receipt(position), context, repeated, applied, current, session }
   }
 
   #receipt(position: number): WireReceipt {
