@@ -13,6 +13,7 @@ it('lab list names the stories', async () => {
     'cross-region-sync-tax',
     'answer-before-question',
     'statement-divergence',
+    'unclean-election',
   ])
 })
 
@@ -45,7 +46,7 @@ it('lab run --setting -o json is one document, and the same each time', async ()
 })
 
 it('a name that is not there is an error which lists those that are', async () => {
-  const story = await quorate(['lab', 'run', 'github-2012'])
+  const story = await quorate(['lab', 'run', 'no-such-story'])
   expect(story.code).toBe(5)
   expect(story.stderr).toContain('read-your-writes, monotonic-reads, cross-region-sync-tax')
   const setting = await quorate(['lab', 'run', 'monotonic-reads', '--setting', 'nothing'])

@@ -103,6 +103,31 @@ export function replicasAgree(history: readonly LabEvent[]): Verdict {
   return judge(claim, violations, pairs, 'pairs of reads from two replicas, all equal')
 }
 
+/**
+ * Whatever was acknowledged is there at the end, or something newer of its key. The ledger excuses nothing: what is in
+ * it can be had back, but is not in the table.
+ */
+export function nothingLost(history: readonly LabEvent[]): Verdict {
+  const final = history.find(event => event.kind === 'final')
+  const claim = 'Whatever somebody was told is stored is there at the end.'
+  if (final === undefined) return judge(claim, [], 0, '')
+  const stored = writes(history).filter(({ outcome }) => outcome === 'acknowledged')
+  const violations: string[] = []
+  for (const { who, key, version, returnMs } of stored) {
+    if (final.rows.some(row => row.key === key && row.version >= version)) continue
+    const kept = final.ledger.find(entry => entry.key === key && entry.version === version)
+    const where = kept === undefined ? 'nor in any ledger' : `but in the ledger of ${kept.node}`
+    violations.push(
+      `${who} was told at ${timeText(returnMs)} that ${key} is stored; it is not in the table, ${where}`,
+    )
+  }
+  const found =
+    violations.length === 0
+      ? []
+      : [`${violations.length} of ${stored.length} acknowledged writes are not there`, ...violations]
+  return judge(claim, found, stored.length, 'acknowledged writes, all there')
+}
+
 /** No acknowledged write took a round trip between the regions. */
 export function withinRegion(roundTripMs: number): (history: readonly LabEvent[]) => Verdict {
   return history => {

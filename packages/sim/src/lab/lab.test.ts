@@ -2,10 +2,17 @@
 
 import { expect, test } from 'vitest'
 import { drain } from '../node-runner/drain.ts'
-import { causeBeforeEffect, monotonicReads, readYourWrites, replicasAgree, withinRegion } from './checkers.ts'
+import {
+  causeBeforeEffect,
+  monotonicReads,
+  nothingLost,
+  readYourWrites,
+  replicasAgree,
+  withinRegion,
+} from './checkers.ts'
 import { runSetting } from './run-setting.ts'
 import { scenarios } from './scenarios.ts'
-import { type LabEvent, timeText } from './timeline.ts'
+import { type LabEvent, type LabWrite, timeText } from './timeline.ts'
 
 for (const scenario of scenarios) {
   test.each(scenario.settings)(`${scenario.name}, $label: $expected, whatever the seed`, async setting => {
@@ -88,6 +95,24 @@ test('replicasAgree: two reads of one key that differ', () => {
   expect(replicasAgree([read('a', 1, 0, 1), read('b', 2, 2, 3)]).verdict).toBe('broken')
 })
 
+test('nothingLost: what was acknowledged and is not in the table is lost, also when the ledger has it', () => {
+  const final = (rows: readonly number[], ledger: readonly number[] = []): LabEvent => ({
+    kind: 'final',
+    rows: rows.map(version => ({ key: 'k', version })),
+    ledger: ledger.map(version => ({ key: 'k', version, node: 'n1' })),
+  })
+  expect(nothingLost([write('a', 1, 0, 5), final([1])]).verdict).toBe('holds')
+  expect(nothingLost([write('a', 1, 0, 5), final([2])]).verdict).toBe('holds')
+  expect(nothingLost([write('a', 2, 0, 5), final([1])]).verdict).toBe('broken')
+  const kept = nothingLost([write('a', 1, 0, 5), final([], [1])])
+  expect(kept.verdict).toBe('broken')
+  expect(kept.evidence.at(-1)).toContain('but in the ledger of n1')
+  expect(nothingLost([write('a', 1, 0, 5), final([])]).evidence.at(-1)).toContain('nor in any ledger')
+  const unknown: LabEvent = { ...(write('a', 1, 0, 5) as LabWrite), outcome: 'unknown' }
+  expect(nothingLost([unknown, final([])]).verdict).toBe('undecided')
+  expect(nothingLost([write('a', 1, 0, 5)]).verdict).toBe('undecided')
+})
+
 test('a run in which nothing was compared proves nothing: neither way', () => {
   for (const check of [
     readYourWrites,
@@ -95,6 +120,7 @@ test('a run in which nothing was compared proves nothing: neither way', () => {
     withinRegion(80),
     causeBeforeEffect('q', 'a'),
     replicasAgree,
+    nothingLost,
   ])
     expect(check([]).verdict).toBe('undecided')
 })

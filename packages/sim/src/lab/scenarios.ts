@@ -1,8 +1,4 @@
-/**
- * The scenarios that there are, by name.
- *
- * To come: `github-2012`, `github-2018`, `split-brain` and `unclean-election`, of tables with a leader per partition.
- */
+/** The scenarios that there are, by name. */
 
 import type { Scenario } from './scenario.ts'
 import { answerBeforeQuestionScenario } from './scenarios/answer-before-question.ts'
@@ -10,6 +6,7 @@ import { crossRegionSyncTaxScenario } from './scenarios/cross-region-sync-tax.ts
 import { monotonicReadsScenario } from './scenarios/monotonic-reads.ts'
 import { readYourWritesScenario } from './scenarios/read-your-writes.ts'
 import { statementDivergenceScenario } from './scenarios/statement-divergence.ts'
+import { uncleanElectionScenario } from './scenarios/unclean-election.ts'
 
 export const scenarios: readonly Scenario[] = [
   readYourWritesScenario,
@@ -17,4 +14,5 @@ export const scenarios: readonly Scenario[] = [
   crossRegionSyncTaxScenario,
   answerBeforeQuestionScenario,
   statementDivergenceScenario,
+  uncleanElectionScenario,
 ]
