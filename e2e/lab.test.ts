@@ -13,6 +13,8 @@ it('lab list names the stories', async () => {
     'cross-region-sync-tax',
     'answer-before-question',
     'statement-divergence',
+    'github-2012',
+    'github-2018',
     'unclean-election',
   ])
 })

@@ -128,6 +128,18 @@ export function nothingLost(history: readonly LabEvent[]): Verdict {
   return judge(claim, found, stored.length, 'acknowledged writes, all there')
 }
 
+/** Whoever looks under his own number finds what he put there himself, or nothing. */
+export function ownOnly(history: readonly LabEvent[]): Verdict {
+  const shown = history.filter(event => event.kind === 'shown')
+  const violations = shown
+    .filter(({ who, owner }) => owner !== undefined && owner !== who)
+    .map(
+      ({ who, number, owner, atMs }) =>
+        `${who} has number ${number}, and was shown what is ${owner}’s at ${timeText(atMs)}`,
+    )
+  return judge('Nobody is shown what is somebody else’s.', violations, shown.length, 'looks, all at the own')
+}
+
 /** No acknowledged write took a round trip between the regions. */
 export function withinRegion(roundTripMs: number): (history: readonly LabEvent[]) => Verdict {
   return history => {

@@ -6,6 +6,7 @@ import {
   causeBeforeEffect,
   monotonicReads,
   nothingLost,
+  ownOnly,
   readYourWrites,
   replicasAgree,
   withinRegion,
@@ -113,6 +114,18 @@ test('nothingLost: what was acknowledged and is not in the table is lost, also w
   expect(nothingLost([write('a', 1, 0, 5)]).verdict).toBe('undecided')
 })
 
+test('ownOnly: what another put there is broken, nothing at all is not', () => {
+  const shown = (owner: string | undefined): LabEvent => ({
+    kind: 'shown',
+    who: 'a',
+    number: '1',
+    owner,
+    atMs: 1,
+  })
+  expect(ownOnly([shown('a'), shown(undefined)]).verdict).toBe('holds')
+  expect(ownOnly([shown('a'), shown('b')]).verdict).toBe('broken')
+})
+
 test('a run in which nothing was compared proves nothing: neither way', () => {
   for (const check of [
     readYourWrites,
@@ -121,6 +134,7 @@ test('a run in which nothing was compared proves nothing: neither way', () => {
     causeBeforeEffect('q', 'a'),
     replicasAgree,
     nothingLost,
+    ownOnly,
   ])
     expect(check([]).verdict).toBe('undecided')
 })

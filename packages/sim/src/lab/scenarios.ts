@@ -3,6 +3,8 @@
 import type { Scenario } from './scenario.ts'
 import { answerBeforeQuestionScenario } from './scenarios/answer-before-question.ts'
 import { crossRegionSyncTaxScenario } from './scenarios/cross-region-sync-tax.ts'
+import { github2012Scenario } from './scenarios/github-2012.ts'
+import { github2018Scenario } from './scenarios/github-2018.ts'
 import { monotonicReadsScenario } from './scenarios/monotonic-reads.ts'
 import { readYourWritesScenario } from './scenarios/read-your-writes.ts'
 import { statementDivergenceScenario } from './scenarios/statement-divergence.ts'
@@ -14,5 +16,7 @@ export const scenarios: readonly Scenario[] = [
   crossRegionSyncTaxScenario,
   answerBeforeQuestionScenario,
   statementDivergenceScenario,
+  github2012Scenario,
+  github2018Scenario,
   uncleanElectionScenario,
 ]

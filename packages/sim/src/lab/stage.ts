@@ -23,6 +23,7 @@ const ONE_LOG = { partitioning: { kind: 'fixed', partitions: 1 } }
 
 const WORDS: Partial<Record<QuorateError['code'], string>> = {
   SESSION_ROLLED_BACK: 'something that this session had seen has been undone',
+  NOT_LEADER: 'whoever led is not sure to lead any more',
   UNREACHABLE: 'nobody answers who could do it',
 }
 

@@ -159,7 +159,7 @@ export class Trouble {
       const gone = own.filter(entry => !isThere(entry)).map(({ key }) => key)
       const again = own.filter(isThere).map(({ key }) => key)
       if (gone.length > 0)
-        this.#tell(`in the ledger of ${id}, since the table does not have it: ${gone.join(', ')}`)
+        this.#tell(`in the ledger of ${id}, since the table lacks them, ${gone.length}: ${gone.join(', ')}`)
       if (again.length > 0)
         this.#tell(`in the ledger of ${id}, its own try of what another leader wrote: ${again.join(', ')}`)
     }
