@@ -140,6 +140,35 @@ export function ownOnly(history: readonly LabEvent[]): Verdict {
   return judge('Nobody is shown what is somebody else’s.', violations, shown.length, 'looks, all at the own')
 }
 
+/**
+ * A row that is taken has one taker, and is never again found free: no two people were told that their write of one key
+ * is stored, and no read that began after one was told so found nothing.
+ */
+export function oneTaker(history: readonly LabEvent[]): Verdict {
+  const stored = writes(history).filter(({ outcome }) => outcome === 'acknowledged')
+  const violations: string[] = []
+  let compared = 0
+  for (const [i, { who, key, returnMs }] of stored.entries()) {
+    for (const later of stored.slice(i + 1)) {
+      if (later.key !== key || later.who === who) continue
+      compared++
+      violations.push(
+        `${who} was told at ${timeText(returnMs)} that ${key} is taken for ${who}, and ${later.who} at ${timeText(later.returnMs)} that it is for ${later.who}`,
+      )
+    }
+    for (const read of reads(history)) {
+      if (read.key !== key || read.callMs < returnMs) continue
+      compared++
+      if (read.version !== undefined) continue
+      violations.push(
+        `${read.who} was told at ${timeText(read.returnMs)} that ${key} is free; ${who} had it since ${timeText(returnMs)}`,
+      )
+    }
+  }
+  const claim = 'What somebody has taken is nobody else’s, and is not called free any more.'
+  return judge(claim, violations, compared, 'looks at what was taken, none of which called it free')
+}
+
 /** No acknowledged write took a round trip between the regions. */
 export function withinRegion(roundTripMs: number): (history: readonly LabEvent[]) => Verdict {
   return history => {

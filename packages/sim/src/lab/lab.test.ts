@@ -6,6 +6,7 @@ import {
   causeBeforeEffect,
   monotonicReads,
   nothingLost,
+  oneTaker,
   ownOnly,
   readYourWrites,
   replicasAgree,
@@ -126,6 +127,16 @@ test('ownOnly: what another put there is broken, nothing at all is not', () => {
   expect(ownOnly([shown('a'), shown('b')]).verdict).toBe('broken')
 })
 
+test('oneTaker: two who were told that they have it, or a later reader who was told that it is free', () => {
+  const [ann, bob] = [write('a', 1, 0, 5), write('b', 2, 6, 9)]
+  expect(oneTaker([ann, bob]).verdict).toBe('broken')
+  expect(oneTaker([ann, write('a', 2, 6, 9), read('b', 1, 6, 7)]).verdict).toBe('holds')
+  expect(oneTaker([ann, read('b', undefined, 6, 7)]).verdict).toBe('broken')
+  expect(oneTaker([ann, read('b', undefined, 4, 7)]).verdict).toBe('undecided')
+  const refused: LabEvent = { ...(bob as LabWrite), outcome: 'refused' }
+  expect(oneTaker([ann, refused, read('b', 1, 10, 11)]).verdict).toBe('holds')
+})
+
 test('a run in which nothing was compared proves nothing: neither way', () => {
   for (const check of [
     readYourWrites,
@@ -135,6 +146,7 @@ test('a run in which nothing was compared proves nothing: neither way', () => {
     replicasAgree,
     nothingLost,
     ownOnly,
+    oneTaker,
   ])
     expect(check([]).verdict).toBe('undecided')
 })

@@ -7,6 +7,7 @@ import { github2012Scenario } from './scenarios/github-2012.ts'
 import { github2018Scenario } from './scenarios/github-2018.ts'
 import { monotonicReadsScenario } from './scenarios/monotonic-reads.ts'
 import { readYourWritesScenario } from './scenarios/read-your-writes.ts'
+import { splitBrainScenario } from './scenarios/split-brain.ts'
 import { statementDivergenceScenario } from './scenarios/statement-divergence.ts'
 import { uncleanElectionScenario } from './scenarios/unclean-election.ts'
 
@@ -18,5 +19,6 @@ export const scenarios: readonly Scenario[] = [
   statementDivergenceScenario,
   github2012Scenario,
   github2018Scenario,
+  splitBrainScenario,
   uncleanElectionScenario,
 ]

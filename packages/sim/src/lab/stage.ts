@@ -123,8 +123,8 @@ export class Stage {
     timeline.step(who, `← stored: ${receipt.log?.leader} leads and has told its followers`)
   }
 
-  /** A person reads through the app server of `node`. */
-  async read(who: string, node: NodeName, key: string): Promise<void> {
+  /** A person reads through the app server of `node`. The version; undefined: nothing there; `unanswered`: who knows. */
+  async read(who: string, node: NodeName, key: string): Promise<number | 'unanswered' | undefined> {
     const { timeline } = this
     const client = this.steered(node)
     const callMs = timeline.nowMs
@@ -138,9 +138,11 @@ export class Stage {
       const nodes = receipt.answered.map(answer => answer.node).sort()
       const found = version === undefined ? 'nothing there' : `version ${version}`
       timeline.step(who, `← ${found} (asked: ${nodes.join(', ')})`)
+      return version
     } catch (error) {
       if (!isQuorateError(error)) throw error
       timeline.step(who, `← no answer: ${inWords(error)}`)
+      return 'unanswered'
     }
   }
 

@@ -24,10 +24,12 @@ export class Trouble {
     this.#stage = stage
   }
 
-  /** Who leads, as the one who does says; undefined: nobody. */
+  /** Who leads, as those say who do: of two, of whom one has not heard yet, the later elected; undefined: nobody. */
   leader(): NodeName | undefined {
-    const found = this.#seats().find(({ held }) => held.seat.leading?.isServing === true)
-    return found?.node.config.id as NodeName | undefined
+    const leading = this.#seats().flatMap(({ node, held: { seat } }) =>
+      seat.leading?.isServing === true ? [{ id: node.config.id, epoch: seat.leading.epoch }] : [],
+    )
+    return leading.sort((a, b) => b.epoch - a.epoch)[0]?.id as NodeName | undefined
   }
 
   #seats() {
