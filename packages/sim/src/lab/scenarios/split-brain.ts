@@ -27,7 +27,7 @@ export const splitBrainScenario: Scenario = {
     {
       label: 'read-any',
       explained:
-        'one leader, ack: majority, but people look at whatever replica answers (read: any) as if it led.',
+        'one leader, ack: majority, but people look at whatever replica answers (read=any) as if it led.',
       expected: 'broken',
       replication: { kind: 'single-leader', n: 3, ack: 'majority' },
       read: 'any',
@@ -68,5 +68,5 @@ export const splitBrainScenario: Scenario = {
   },
   check: oneTaker,
   advice:
-    'Choose a leader with ack: majority, read from the leader, and take with a condition (if), where a thing has one owner; read: any and w=1, r=1 are for what may be late.',
+    'Choose a leader with ack: majority, read from the leader, and take with a condition (if), where a thing has one owner; read=any and w=1, r=1 are for what may be late.',
 }
