@@ -3,20 +3,25 @@
  * and wherever the partitions move meanwhile.
  *
  * Each partition is asked by itself, and waits at a node until there is something to tell. The place reached in all of
- * them is in the token of every event, so that another process can go on behind it.
+ * them is in the token of every event, so that another process can go on behind it. A reader with a name has its place
+ * kept by the cluster, which keeps the log for it; what it has asked for more after is what it has had, so that an event
+ * may come twice when its process dies, and none is passed over.
  */
 
 import {
+  beforeAll,
   type ChangesReply,
   changesMessage,
   decodeDocument,
   decodeKey,
+  feedReadersMessage,
   type KeyValue,
   type LogPoint,
   ledOf,
   limits,
   QuorateError,
   rowKeyParts,
+  saveFeedReaderMessage,
   stampMs,
   type TableView,
 } from '@quorate/core'
@@ -29,6 +34,22 @@ export interface ChangesOptions {
   readonly signal?: AbortSignalLike | undefined
   /** Ends when everything that was committed at the beginning has been told. Default: goes on. */
   readonly untilNow?: boolean | undefined
+  /** Ends after so many events. */
+  readonly limit?: number | undefined
+  /**
+   * Name of a reader whose place the cluster keeps, and for whom logs are kept: for a week without a word of it, and up to
+   * what a log may be long. It goes on where it was; `from` says where a new one begins. One process at a time.
+   */
+  readonly reader?: string | undefined
+}
+
+/** A reader of the feed whose place is kept. */
+export interface ChangesReader {
+  readonly name: string
+  /** When it was heard of last, milliseconds since 1970. */
+  readonly atMs: number
+  /** What `changes({ from })` takes. */
+  readonly resume: string
 }
 
 export type ChangeEvent<T> =
@@ -65,22 +86,22 @@ interface Told {
 export async function* readChanges<T>(
   client: QuorateClient,
   view: TableView,
-  { from = 'now', signal, untilNow = false }: ChangesOptions,
+  options: ChangesOptions,
 ): AsyncGenerator<ChangeEvent<T>, void, undefined> {
-  if (ledOf(view.descriptor) === undefined)
-    throw new QuorateError(
-      'BAD_REQUEST',
-      `"${view.descriptor.name}" is leaderless: it has no log to read changes from`,
-    )
-  const ids = view.map.partitions.map(({ id }) => id)
-  const places: Places = from === 'now' || from === 'start' ? new Map() : decodePlaces(from, view)
+  const { signal, untilNow = false, limit = Number.POSITIVE_INFINITY } = options
+  refuseLeaderless(view)
   const ask = (partition: number, after: LogPoint | undefined, waitMs: number): Promise<ChangesReply> =>
     askOnce(client, view, partition, after, waitMs, signal)
+  const keeper = options.reader === undefined ? undefined : new PlaceKeeper(client, view, options.reader)
+  const places: Places = (await keeper?.load()) ?? placesOf(options.from ?? 'now', view)
+  const ids = view.map.partitions.map(({ id }) => id)
   const ends: Places = new Map()
   const missing = ids.filter(id => !places.has(id))
-  const asked = untilNow ? ids : from === 'start' ? [] : missing
+  const fromStart = options.from === 'start'
+  const asked = untilNow ? ids : fromStart ? [] : missing
   await Promise.all(asked.map(async id => ends.set(id, (await ask(id, undefined, 0)).next)))
-  for (const id of missing) places.set(id, from === 'start' ? { epoch: 0, position: 0 } : ends.get(id)!)
+  for (const id of missing) places.set(id, fromStart ? beforeAll : ends.get(id)!)
+  await keeper?.begin(places)
   const isDone = (id: number): boolean =>
     untilNow && places.get(id)!.position >= (ends.get(id)?.position ?? 0)
   const open = new Map<number, Promise<Told>>()
@@ -92,20 +113,132 @@ export async function* readChanges<T>(
     )
   }
   for (const id of ids) next(id)
-  while (open.size > 0) {
-    const { partition, reply } = await Promise.race(open.values())
-    open.delete(partition)
-    yield* eventsOf<T>(partition, reply, places)
-    places.set(partition, reply.next)
-    next(partition)
+  let left = limit
+  try {
+    while (open.size > 0 && left > 0) {
+      const { partition, reply } = await Promise.race(open.values())
+      open.delete(partition)
+      for (const event of eventsOf<T>(view, partition, reply, places)) {
+        yield event
+        // Asked for the next one: it has had this one.
+        await keeper?.had(partition, places.get(partition)!)
+        if (--left <= 0) break
+      }
+      if (left <= 0) break
+      places.set(partition, reply.next)
+      next(partition)
+    }
+  } finally {
+    await keeper?.save()
   }
 }
 
-function* eventsOf<T>(partition: number, reply: ChangesReply, places: Places): Generator<ChangeEvent<T>> {
+const SAVE_MS = 5_000
+
+/** The place of a reader with a name. */
+class PlaceKeeper {
+  readonly #client: QuorateClient
+  readonly #view: TableView
+  readonly #name: string
+  readonly #had: Places = new Map()
+  #savedMs = 0
+
+  constructor(client: QuorateClient, view: TableView, name: string) {
+    if (name === '' || name.length > limits.feedReaderNameMax)
+      throw new QuorateError(
+        'BAD_REQUEST',
+        `reader: a name has up to ${limits.feedReaderNameMax} characters, not ${name.length}`,
+        { data: { field: 'reader' } },
+      )
+    this.#client = client
+    this.#view = view
+    this.#name = name
+  }
+
+  /** Undefined: it is new. */
+  async load(): Promise<Places | undefined> {
+    const readers = await readersOf(this.#client, this.#view)
+    const own = readers.find(({ name }) => name === this.#name)
+    return own && new Map(own.places.map(({ partition, point }) => [partition, point]))
+  }
+
+  /** Known from here on: what comes is kept for it. */
+  begin(places: Places): Promise<void> {
+    for (const [id, point] of places) this.#had.set(id, point)
+    return this.#write()
+  }
+
+  async had(partition: number, point: LogPoint): Promise<void> {
+    this.#had.set(partition, point)
+    if (this.#client.clock.monotonicMs() - this.#savedMs > SAVE_MS) await this.save()
+  }
+
+  async save(): Promise<void> {
+    if (this.#had.size > 0) await this.#write()
+  }
+
+  async #write(): Promise<void> {
+    const places = [...this.#had].map(([partition, point]) => ({ partition, point }))
+    await saveReader(this.#client, this.#view, this.#name, places, false)
+    this.#savedMs = this.#client.clock.monotonicMs()
+  }
+}
+
+function saveReader(
+  client: QuorateClient,
+  { descriptor }: TableView,
+  name: string,
+  places: { partition: number; point: LogPoint }[],
+  forget: boolean,
+): Promise<{ known: boolean }> {
+  return client.passOn(saveFeedReaderMessage, { table: descriptor.id as number, name, places, forget }, {})
+}
+
+async function readersOf(client: QuorateClient, { descriptor }: TableView) {
+  return (await client.passOn(feedReadersMessage, { table: descriptor.id as number }, {})).readers
+}
+
+export async function listReaders(client: QuorateClient, view: TableView): Promise<ChangesReader[]> {
+  refuseLeaderless(view)
+  return (await readersOf(client, view)).map(({ name, atMs, places }) => ({
+    name,
+    atMs,
+    resume: encodePlaces(view, new Map(places.map(({ partition, point }) => [partition, point]))),
+  }))
+}
+
+/** Logs are kept for it no longer. False: there was none. */
+export async function forgetReader(client: QuorateClient, view: TableView, name: string): Promise<boolean> {
+  refuseLeaderless(view)
+  return (await saveReader(client, view, name, [], true)).known
+}
+
+function refuseLeaderless({ descriptor }: TableView): void {
+  if (ledOf(descriptor) === undefined)
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `"${descriptor.name}" is leaderless: it has no log to read changes from`,
+    )
+}
+
+const placesOf = (from: string, view: TableView): Places =>
+  from === 'now' || from === 'start' ? new Map() : decodePlaces(from, view)
+
+function* eventsOf<T>(
+  view: TableView,
+  partition: number,
+  reply: ChangesReply,
+  places: Places,
+): Generator<ChangeEvent<T>> {
   const textOf = ({ epoch, position }: LogPoint): string => `${epoch}/${position}`
   if (reply.truncatedTo !== undefined) {
     places.set(partition, reply.truncatedTo)
-    yield { kind: 'truncated', partition, position: textOf(reply.truncatedTo), resume: encodePlaces(places) }
+    yield {
+      kind: 'truncated',
+      partition,
+      position: textOf(reply.truncatedTo),
+      resume: encodePlaces(view, places),
+    }
   }
   for (const entry of reply.entries) {
     places.set(partition, { epoch: entry.epoch, position: entry.position })
@@ -121,7 +254,7 @@ function* eventsOf<T>(partition: number, reply: ChangesReply, places: Places): G
       key: sortKey === '' ? [decodeKey(partitionKey)] : [decodeKey(partitionKey), decodeKey(sortKey)],
       before: document(entry.before),
       after: document(entry.after),
-      resume: encodePlaces(places),
+      resume: encodePlaces(view, places),
     }
   }
 }
@@ -146,26 +279,28 @@ function askOnce(
   return client.send(changesMessage, place, () => request, options, false)
 }
 
-function encodePlaces(places: Places): string {
-  return [...places]
-    .sort(([a], [b]) => a - b)
-    .map(([id, { epoch, position }]) => `${id}:${epoch}/${position}`)
-    .join(',')
+/** Names the table by its number: a place in another one's log is not taken for one in this. */
+function encodePlaces({ descriptor }: TableView, places: Places): string {
+  const all = [...places].sort(([a], [b]) => a - b)
+  return `${descriptor.id}@${all.map(([id, { epoch, position }]) => `${id}:${epoch}/${position}`).join(',')}`
 }
 
 function decodePlaces(text: string, { descriptor, map }: TableView): Places {
+  const refuse = (why: string): never => {
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `from: ${why}; it is now, start, or the resume of an event of "${descriptor.name}"`,
+      { data: { field: 'from' } },
+    )
+  }
+  const [table, all, ...more] = text.split('@')
+  if (all === undefined || more.length > 0 || !/^\d+$/.test(table!)) refuse(`"${text}" is no place in a log`)
+  if (Number(table) !== descriptor.id) refuse(`"${text}" is a place in the log of another table`)
   const places: Places = new Map()
-  for (const part of text.split(',')) {
+  for (const part of all!.split(',')) {
     const match = /^(\d+):(\d+)\/(\d+)$/.exec(part)
     const id = Number(match?.[1])
-    if (match === null || map.find(id) === undefined)
-      throw new QuorateError(
-        'BAD_REQUEST',
-        `from: "${part}" is no place in the log of "${descriptor.name}"; it is now, start, or the resume of an event`,
-        {
-          data: { field: 'from' },
-        },
-      )
+    if (match === null || map.find(id) === undefined) return refuse(`"${part}" is no place in its log`)
     places.set(id, { epoch: Number(match[2]), position: Number(match[3]) })
   }
   return places

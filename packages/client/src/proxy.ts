@@ -20,6 +20,7 @@ import {
   encodeChunk,
   encodeMembers,
   encodeTables,
+  feedReadersMessage,
   handedOn,
   type Incarnation,
   keyOfRow,
@@ -33,6 +34,7 @@ import {
   type Rpc,
   rangeMessage,
   readMessage,
+  saveFeedReaderMessage,
   type TableId,
   type TableView,
   type WireReceipt,
@@ -91,6 +93,18 @@ export class RoutingProxy {
       )
       this.#answer(sent, respond)
     })
+    rpc.handle(feedReadersMessage, (request, respond, _, deadline) =>
+      this.#answer(
+        this.#client.passOn(feedReadersMessage, request, { timeoutMs: this.#left(deadline) }),
+        respond,
+      ),
+    )
+    rpc.handle(saveFeedReaderMessage, (request, respond, _, deadline) =>
+      this.#answer(
+        this.#client.passOn(saveFeedReaderMessage, request, { timeoutMs: this.#left(deadline) }),
+        respond,
+      ),
+    )
     rpc.handle(readMessage, (request, respond, _, deadline) =>
       this.#pass(readMessage, request, respond, deadline, false, view =>
         keyOfRow(view, request.partitionKey, request.sortKey),

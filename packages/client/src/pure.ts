@@ -10,7 +10,7 @@ export {
   type PlacementNode,
   tokensOfTexts,
 } from '@quorate/core'
-export type { ChangeEvent, ChangesOptions } from './change-feed.ts'
+export type { ChangeEvent, ChangesOptions, ChangesReader } from './change-feed.ts'
 export { type AbortSignalLike, type CallOptions, type ClientParts, QuorateClient } from './client.ts'
 export { documentFromJson, documentToJson, type JsonValue } from './document-json.ts'
 export * from './expressions.ts'

@@ -26,7 +26,14 @@ import {
   writeMessage,
   writePartsOf,
 } from '@quorate/core'
-import { type ChangeEvent, type ChangesOptions, readChanges } from './change-feed.ts'
+import {
+  type ChangeEvent,
+  type ChangesOptions,
+  type ChangesReader,
+  forgetReader,
+  listReaders,
+  readChanges,
+} from './change-feed.ts'
 import type { Place, QuorateClient } from './client.ts'
 import { readTogether } from './get-many.ts'
 import { type Changed, refuseQuorums, refuseUnordered, sendChange } from './led-writes.ts'
@@ -340,6 +347,16 @@ export class TableClient<T extends object> {
   /** What is committed from now on, or from where a reader left off; in order within each partition. */
   async *changes(options: ChangesOptions = {}): AsyncGenerator<ChangeEvent<T>, void, undefined> {
     yield* readChanges<T>(this.#client, await this.#view(), options)
+  }
+
+  /** Readers of the feed whose places are kept, and for whom logs are. */
+  async changesReaders(): Promise<readonly ChangesReader[]> {
+    return listReaders(this.#client, await this.#view())
+  }
+
+  /** Logs are kept for this reader no longer. False: there was none of the name. */
+  async forgetChangesReader(name: string): Promise<boolean> {
+    return forgetReader(this.#client, await this.#view(), name)
   }
 
   /** Rows of one partition key in sort-key order. */

@@ -1,6 +1,6 @@
 /** Tables with one leader per partition, on live nodes in simulated time. */
 
-import { equal, increment, set, table } from '@quorate/client/pure'
+import { type ChangesOptions, equal, increment, set, table } from '@quorate/client/pure'
 import { pause, restoreEntry } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { ledDifferences } from './checkers/logs.ts'
@@ -240,6 +240,73 @@ test('the feed tells every change once, in order, over a change of leader', asyn
     await client.createTable('plain', { key: 'id' })
     const plain = client.table(table<Post>('plain', { key: 'id' }))
     await expect(plain.changes().next()).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+  })
+})
+
+test('a log is kept for a reader with a name, and for no other; its place survives its process', async () => {
+  const tuning = { lateWriteMs: 1_000, logKeptMs: 5_000, logEntriesKept: 20 }
+  await withCluster({ seed: 12, tuning }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', { ...led(), partitioning: { kind: 'fixed', partitions: 1 } })
+    const db = client.table(posts)
+    const read = async (options: ChangesOptions): Promise<number[]> => {
+      const seen: number[] = []
+      for await (const event of db.changes(options))
+        if (event.kind === 'change') seen.push(event.after!.likes)
+      return seen
+    }
+    const add = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i++) await db.update('p', [increment('likes')], { timeoutMs: 20_000 })
+    }
+    const logs = () =>
+      cluster.machines.map(({ node }) => node!.leaders.partitions.held()[0]!.seat.replica.log)
+    await add(10)
+    const reader = 'indexer'
+    expect(await read({ reader, from: 'start', limit: 4 })).toEqual([1, 2, 3, 4])
+    await add(60)
+    await pause(client.clock, 60_000)
+    // Long past what is kept by age and number: kept for the reader, on each replica.
+    for (const log of logs()) expect(log.first).toBeLessThanOrEqual(6)
+    cluster.machine(leaders(world)[0]!.node).crash('power cut')
+    const rest = Array.from({ length: 66 }, (_, i) => i + 5)
+    expect(await read({ reader, untilNow: true })).toEqual(rest)
+    expect(await read({ reader, untilNow: true })).toEqual([])
+    expect(await db.changesReaders()).toMatchObject([
+      { name: reader, resume: expect.stringMatching(/^\d+@0:/) },
+    ])
+    for (const machine of cluster.machines) if (machine.node === undefined) machine.start()
+    await until(world, () => cluster.machines.every(({ node }) => node !== undefined))
+    await until(world, () => logs().every(log => log.first > 40))
+    await expect(read({ from: 'start', untilNow: true })).rejects.toMatchObject({ code: 'FEED_GONE' })
+    expect(await db.forgetChangesReader(reader)).toBe(true)
+    expect(await db.forgetChangesReader(reader)).toBe(false)
+    const [other] = (await db.changesReaders()) ?? []
+    expect(other).toBeUndefined()
+    await expect(read({ from: '99@0:1/1' })).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+    await expect(read({ reader: 'x'.repeat(65) })).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+  })
+})
+
+test('a log that grew too many bytes is cut although a reader lacks them; the reader learns of it', async () => {
+  const tuning = { lateWriteMs: 1_000, logKeptMs: 600_000, logEntriesKept: 5, logBytesMax: 20_000 }
+  await withCluster({ seed: 13, tuning }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', { ...led(), partitioning: { kind: 'fixed', partitions: 1 } })
+    const db = client.table(posts)
+    const text = 'x'.repeat(500)
+    const read = async (): Promise<void> => {
+      for await (const _ of db.changes({ reader: 'slow', from: 'start', limit: 1 }));
+    }
+    await db.put({ id: 'p', likes: 0, text })
+    await read()
+    for (let i = 1; i < 100; i++) await db.put({ id: 'p', likes: i, text })
+    await until(world, () =>
+      cluster.machines.every(({ node }) => {
+        const { log } = node!.leaders.partitions.held()[0]!.seat.replica
+        return log.bytes <= 20_000 && log.bytes > 10_000
+      }),
+    )
+    await expect(read()).rejects.toMatchObject({ code: 'FEED_GONE' })
   })
 })
 

@@ -1,17 +1,34 @@
-/** changes: the feed of a table with leaders, one line for each change. */
+/** changes: the feed of a table with leaders, one line for each change; and the readers that logs are kept for. */
 
+import type { ChangesReader } from '@quorate/client'
 import type { CommandContext } from '../command-context.ts'
+import { CommandError, usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { toJson } from '../output/json-value.ts'
+import type { Column } from '../output/output.ts'
+import { count } from '../output/words.ts'
+
+export interface ChangesFlags {
+  readonly from: string
+  readonly untilNow?: boolean
+  readonly limit?: number
+  readonly reader?: string
+  readonly readers?: boolean
+  readonly forget?: string
+}
 
 export async function changes(
-  { access, output }: CommandContext,
+  context: CommandContext,
   table: string,
-  options: { readonly from: string; readonly untilNow?: boolean; readonly limit?: number },
+  options: ChangesFlags,
 ): Promise<ExitCode> {
+  const ways = [options.reader, options.readers, options.forget].filter(given => given !== undefined)
+  if (ways.length > 1) throw usageError('--reader, --readers and --forget exclude each other')
+  if (options.readers === true) return listReaders(context, table)
+  if (options.forget !== undefined) return forget(context, table, options.forget)
+  const { access, output } = context
   const { client } = await access.table(table)
-  let left = options.limit ?? Number.POSITIVE_INFINITY
-  for await (const event of client.changes({ from: options.from, untilNow: options.untilNow })) {
+  for await (const event of client.changes(options)) {
     const shown =
       event.kind === 'change'
         ? {
@@ -23,7 +40,41 @@ export async function changes(
           }
         : event
     output.terminal.out.write(`${JSON.stringify(shown)}\n`)
-    if (--left <= 0) break
   }
+  return exitCodes.ok
+}
+
+const readerColumns: readonly Column<ChangesReader>[] = [
+  { name: 'READER', value: item => item.name, paint: (text, _, style) => style.bold(text) },
+  { name: 'HEARD OF', value: item => new Date(item.atMs).toISOString() },
+  { name: 'PLACE', value: item => item.resume },
+]
+
+async function listReaders({ access, output }: CommandContext, table: string): Promise<ExitCode> {
+  const { client } = await access.table(table)
+  const items = await client.changesReaders()
+  output.answer({
+    kind: 'readers',
+    items,
+    columns: readerColumns,
+    footer:
+      items.length === 0
+        ? `no reader of ${table} has a name`
+        : `${count(items.length, 'reader')}; logs are kept for each until it is forgotten, or not heard of for a week`,
+  })
+  return exitCodes.ok
+}
+
+async function forget({ access, output }: CommandContext, table: string, name: string): Promise<ExitCode> {
+  const { client } = await access.table(table)
+  if (!(await client.forgetChangesReader(name)))
+    throw new CommandError(exitCodes.notFound, `"${table}" has no reader "${name}"`, {
+      next: `quorate changes ${table} --readers`,
+    })
+  output.answer({
+    kind: 'readers',
+    items: [{ name }],
+    columns: [{ name: 'FORGOTTEN', value: item => item.name }],
+  })
   return exitCodes.ok
 }

@@ -245,6 +245,12 @@ function addChanges(program: Command, result: ProgramResult): void {
     .option('--from <place>', 'now, start, or the resume of a line', 'now')
     .option('--until-now', 'ends when what is committed now has been told')
     .option('--limit <count>', 'changes at most', integer('--limit'))
+    .option(
+      '--reader <name>',
+      'goes on where the reader of this name was; the cluster keeps its place, and the log for it; --from says where a new one begins',
+    )
+    .option('--readers', 'lists the readers whose places are kept')
+    .option('--forget <name>', 'keeps the log for this reader no longer')
     .action((table, options) =>
       withContext(options, result, async context =>
         (await import('../commands/changes.ts')).changes(context, table, options),

@@ -123,6 +123,11 @@ export const limits = {
   /** Writes that wait for their copies at one leader; above it OVERLOADED is answered before any work. */
   logWaitingMax: 8_192,
 
+  /** Readers of one table's feed that logs are kept for, the length of a name, and how long one may be silent. */
+  feedReadersMax: 64,
+  feedReaderNameMax: 64,
+  feedReaderKeptMs: 7 * 24 * 3_600_000,
+
   /** Value of one register: the members and tables of a cluster must fit. */
   registerBytesMax: 1 * MiB,
   /** Operation ids one register remembers to recognise a retry. */

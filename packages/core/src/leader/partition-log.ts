@@ -47,6 +47,8 @@ export class PartitionLog {
   #shape: LogShape = emptyLog
   #first = 1
   #fence = 0
+  /** Of the bodies of all entries ever added here, cut ones not counted: entries carry what it was behind them. */
+  #bytes = 0
   /** The last batch that changed anything: what is said of the log rests on it, also after a call that had nothing to do. */
   #written: Position = 0
 
@@ -61,6 +63,7 @@ export class PartitionLog {
     this.#first = first
     this.#shape = { epochs, last: this.#lastStored() ?? base }
     assertShape(this.#shape)
+    this.#bytes = this.#bytesUpTo(this.#shape.last)
   }
 
   /** Which epoch wrote what, from the first entry ever: also of what was trimmed. */
@@ -111,17 +114,19 @@ export class PartitionLog {
         `the log ends at ${end.epoch}/${end.position}, not at ${before.epoch}/${before.position}`,
         { data: { epoch: end.epoch, position: end.position } },
       )
-    let shape = this.#shape
+    let [shape, bytes] = [this.#shape, this.#bytes]
     const batch: TableWrite[] = [...also]
     for (const entry of entries) {
       assert(entry.epoch <= epoch, 'a leader sends what its own and older epochs wrote', { entry, epoch })
       shape = appended(shape, entry.epoch)
-      batch.push({ key: this.#key(shape.last), value: encodeEntry(entry) })
+      bytes += entry.body.length
+      batch.push({ key: this.#key(shape.last), value: encodeEntry(entry, bytes) })
     }
     const isNewEpoch = shape.epochs.length !== this.#shape.epochs.length
     if (isNewEpoch || epoch > this.#fence) batch.push(this.#header({ shape, fence: epoch }))
     this.#written = this.#store.commit(batch)
     this.#shape = shape
+    this.#bytes = bytes
     this.#fence = epoch
     return this.#written
   }
@@ -138,8 +143,10 @@ export class PartitionLog {
       for (let at = this.#shape.last; at > shape.last; at--)
         batch.push(...undo(this.entry(at)), { key: this.#key(at), value: undefined })
       batch.push(this.#header({ shape }))
+      const bytes = this.#bytesUpTo(shape.last)
       this.#written = this.#store.commit(batch)
       this.#shape = shape
+      this.#bytes = bytes
     }
     return this.#written
   }
@@ -171,15 +178,45 @@ export class PartitionLog {
     return this.#written
   }
 
+  /** Of the bodies of the entries that are here. */
+  get bytes(): number {
+    return this.#bytes - this.#bytesUpTo(this.#first - 1)
+  }
+
+  /** Position up to which entries must go for the rest to be so many bytes at most. */
+  beyond(bytesMax: number): number {
+    if (this.bytes <= bytesMax) return this.#first - 1
+    let [out, kept] = [this.#first - 1, this.#shape.last]
+    while (kept - out > 1) {
+      const middle = Math.floor((out + kept) / 2)
+      if (this.#bytes - this.#bytesUpTo(middle) > bytesMax) out = middle
+      else kept = middle
+    }
+    return kept
+  }
+
+  /** Behind an entry that is here, or the one before the first. */
+  #bytesUpTo(position: number): number {
+    if (position >= this.#first) return this.#stored(position).bytes
+    if (this.#first > this.#shape.last) return this.#bytes
+    const { bytes, body } = this.#stored(this.#first)
+    return bytes - body.length
+  }
+
   has(point: LogPoint): boolean {
     return hasPoint(this.#shape, point)
   }
 
   entry(position: number): LogEntry {
+    const { epoch, body } = this.#stored(position)
+    return { epoch, position, body }
+  }
+
+  #stored(position: number): Stored {
     assert(position >= this.#first && position <= this.#shape.last, 'an entry that is here', { position })
     const stored = this.#store.get(this.#key(position))
     if (stored === undefined || stored === DAMAGED) throw this.#damaged(`entry ${position}`)
-    return decodeEntry(stored, position)
+    return decodeEntry(stored)
   }
 
   /** Entries from a position on, so many bytes or one more. */
@@ -241,15 +278,19 @@ function decodeHeader(bytes: Uint8Array): {
   return { fence, first, base, epochs }
 }
 
-function encodeEntry({ epoch, body }: Omit<LogEntry, 'position'>): Uint8Array {
-  const writer = new ByteWriter(body.length + 16)
+interface Stored extends Omit<LogEntry, 'position'> {
+  readonly bytes: number
+}
+
+function encodeEntry({ epoch, body }: Omit<LogEntry, 'position'>, bytes: number): Uint8Array {
+  const writer = new ByteWriter(body.length + 24)
   writer.varint(epoch)
+  writer.varint(bytes)
   writer.bytes(body)
   return writer.take()
 }
 
-function decodeEntry(stored: Uint8Array, position: number): LogEntry {
+function decodeEntry(stored: Uint8Array): Stored {
   const reader = new ByteReader(stored)
-  const epoch = reader.varint()
-  return { epoch, position, body: reader.bytes(stored.length) }
+  return { epoch: reader.varint(), bytes: reader.varint(), body: reader.bytes(stored.length) }
 }

@@ -95,6 +95,12 @@ export function divergence(a: LogShape, b: LogShape): LogPoint {
   return beforeAll
 }
 
+/** Up to which position a log has what someone has had who stood at a point: less than that when it was rolled back. */
+export function sharedUpTo({ epochs, last }: LogShape, { epoch, position }: LogPoint): number {
+  const newer = epochs.find(start => start.epoch > epoch)
+  return Math.min(position, last, newer === undefined ? last : newer.from - 1)
+}
+
 function segmentAt(log: LogShape, position: number): EpochStart {
   const { epochs } = log
   for (let at = epochs.length - 1; at > 0; at--) if (epochs[at]!.from <= position) return epochs[at]!

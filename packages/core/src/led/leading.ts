@@ -189,9 +189,14 @@ export class Leading {
     this.#leaseUntilMs = leaseUntilMs(this.#rule, support, leaseMs)
   }
 
-  /** May readers be answered: is everything that earlier epochs acknowledged in the rows, and nobody else elected? */
+  /**
+   * May readers be answered: is everything that earlier epochs acknowledged in the rows, and what followers may have been
+   * told is committed, which a full store keeps from the rows here; and is nobody else elected?
+   */
   get isServing(): boolean {
-    return !this.#isClosing && this.#options.replica.carriedOut >= this.#epochFrom && this.hasLease
+    const { carriedOut } = this.#options.replica
+    const needed = Math.max(this.#epochFrom, this.replication.committed)
+    return !this.#isClosing && carriedOut >= needed && this.hasLease
   }
 
   /** Copies in the leader's own zone do not count while a replica in another one answers. */

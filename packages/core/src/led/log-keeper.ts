@@ -1,16 +1,19 @@
 /**
- * Forgets what logs need not keep: entries that every replica has, but for the newest of each partition. An entry that may
- * be on this disk alone is kept: it is what a follower lacks, and what the ledger must have if it is cut one day; and so is
- * what a client may still be trying again, which is recognised by its entry. Only past
- * `entriesMax` is room worth more: then followers that are so far behind are filled anew, and an operator is told.
+ * Forgets what logs need not keep: entries that every replica has and every registered reader of the feed has had, but for
+ * the newest of each partition, by number and by age. An entry that may be on this disk alone is kept: it is what a
+ * follower lacks, and what the ledger must have if it is cut one day. Only past `entriesMax` or `bytesMax` is room worth
+ * more than followers, readers and age: followers that are so far behind are filled anew, readers learn that they have a
+ * gap, and an operator is told. What a client may still be trying again is kept even then: it is recognised by its entry.
  */
 
 import { isQuorateError } from '../base/errors.ts'
 import type { Stamp } from '../base/ids.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
 import { decodeBody } from '../leader/log-body.ts'
+import { sharedUpTo } from '../leadership/epoch-history.ts'
 import type { Clock } from '../ports/clock.ts'
 import { pause } from '../ports/pause.ts'
+import type { FeedReaders } from './feed-readers.ts'
 import type { Held, LedPartitions } from './led-partitions.ts'
 
 const LOOK_MS = 2_000
@@ -22,8 +25,13 @@ export interface LogKeeperOptions {
   /** The present in stamps, as entries carry them. */
   readonly now: () => Stamp
   readonly partitions: LedPartitions
+  /** Kept at least, whoever has them: so many, and whatever is not older than this. */
   readonly entriesKept: number
+  readonly keptMs: number
+  /** Kept at most. */
   readonly entriesMax: number
+  readonly bytesMax: number
+  readonly readers: FeedReaders
   /** How long a client may go on trying one write. */
   readonly youngMs: number
   readonly onTrouble: (message: string) => void
@@ -50,37 +58,69 @@ export class LogKeeper {
     while (!this.#stopped) {
       await pause(this.#options.clock, LOOK_MS)
       if (this.#stopped) return
-      for (const held of this.#options.partitions.held()) this.#trim(held)
+      for (const held of this.#options.partitions.held()) this.#trimOrNot(held)
     }
   }
 
-  #trim({ seat, view }: Held): void {
-    const { replica } = seat
-    const { log } = replica
-    const needed = Math.max(seat.everywhere, log.shape.last - this.#options.entriesMax)
-    const spare = log.shape.last - this.#options.entriesKept
-    let upTo = Math.min(replica.carriedOut, needed, spare, log.first + TRIM_MAX - 1)
-    // Whoever still tries one of these writes again is answered from the log.
-    while (upTo >= log.first && this.#isYoung(replica, upTo))
-      upTo = log.first + Math.floor((upTo - log.first) / 2) - 1
-    if (upTo < log.first) return
-    const name = `partition ${seat.place.partition} of "${view.descriptor.name}"`
-    if (upTo > seat.everywhere && !this.#told.has(name)) {
-      this.#told.add(name)
-      this.#options.onTrouble(
-        `${name}: a replica is more than ${this.#options.entriesMax} entries behind; the log is kept no further back for it`,
-      )
-    }
+  #trimOrNot(held: Held): void {
     try {
-      replica.trim(upTo)
+      this.#trim(held)
     } catch (error) {
-      // A full store: at a later look.
+      // A full store, or an entry that cannot be read: at a later look.
       if (!isQuorateError(error)) throw error
     }
   }
 
-  #isYoung({ log }: Held['seat']['replica'], position: number): boolean {
-    const { now, youngMs } = this.#options
-    return stampMs(now()) - stampMs(decodeBody(log.entry(position).body).stamp) < youngMs
+  #trim(held: Held): void {
+    const { seat, view } = held
+    const { replica } = seat
+    const { log } = replica
+    const pressed = Math.max(log.shape.last - this.#options.entriesMax, log.beyond(this.#options.bytesMax))
+    const wanted = Math.min(seat.everywhere, this.#readUpTo(held), this.#aged(held))
+    const needed = Math.max(pressed, wanted)
+    const spare = Math.max(pressed, log.shape.last - this.#options.entriesKept)
+    let upTo = Math.min(replica.carriedOut, needed, spare, log.first + TRIM_MAX - 1)
+    // Whoever still tries one of these writes again is answered from the log.
+    while (upTo >= log.first && this.#isYoungerThan(this.#options.youngMs, replica, upTo))
+      upTo = log.first + Math.floor((upTo - log.first) / 2) - 1
+    if (upTo < log.first) return
+    if (upTo > seat.everywhere) this.#tell(view, seat.place.partition)
+    replica.trim(upTo)
+  }
+
+  /** What all registered readers have had; 0 while it is not known. */
+  #readUpTo({ seat, view }: Held): number {
+    if (seat.place.settings.log !== 'logical') return Number.POSITIVE_INFINITY
+    const readers = this.#options.readers.holding(view.descriptor.id)
+    if (readers === undefined) return 0
+    const positions = readers.map(({ places }) => {
+      const place = places.find(({ partition }) => partition === seat.place.partition)
+      return place === undefined ? 0 : sharedUpTo(seat.replica.log.shape, place.point)
+    })
+    return Math.min(Number.POSITIVE_INFINITY, ...positions)
+  }
+
+  /** Up to where entries are old enough, found by halving: stamps ascend along a log. */
+  #aged({ seat: { replica } }: Held): number {
+    let [old, young] = [replica.log.first - 1, Math.min(replica.carriedOut, replica.log.first + TRIM_MAX) + 1]
+    while (young - old > 1) {
+      const middle = Math.floor((old + young) / 2)
+      if (this.#isYoungerThan(this.#options.keptMs, replica, middle)) young = middle
+      else old = middle
+    }
+    return old
+  }
+
+  #tell(view: Held['view'], partition: number): void {
+    const name = `partition ${partition} of "${view.descriptor.name}"`
+    if (this.#told.has(name)) return
+    this.#told.add(name)
+    this.#options.onTrouble(
+      `${name}: a replica is more than ${this.#options.entriesMax} entries or ${this.#options.bytesMax} bytes behind; the log is kept no further back for it`,
+    )
+  }
+
+  #isYoungerThan(ageMs: number, { log }: Held['seat']['replica'], position: number): boolean {
+    return stampMs(this.#options.now()) - stampMs(decodeBody(log.entry(position).body).stamp) < ageMs
   }
 }

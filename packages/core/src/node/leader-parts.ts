@@ -1,11 +1,13 @@
 /** Everything that tables with a leader for each partition need on a node, composed. */
 
+import { stampMs } from '../causality/hybrid-clock.ts'
 import type { Admission } from '../leaderless/admission.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { localCalls } from '../led/calls.ts'
 import { Challenger } from '../led/challenger.ts'
 import { ChangeFeed } from '../led/change-feed.ts'
 import { cutRecords } from '../led/cut-ledger.ts'
+import { FeedReaders } from '../led/feed-readers.ts'
 import { Filler } from '../led/filler.ts'
 import { HandOver } from '../led/hand-over.ts'
 import { InSyncKeeper } from '../led/in-sync-keeper.ts'
@@ -34,6 +36,7 @@ export class LeaderParts {
   readonly handOver: HandOver
   readonly rowHealer: RowHealer
   readonly unclean: UncleanElections
+  readonly readers: FeedReaders
   readonly #challenger: Challenger
   readonly #inSync: InSyncKeeper
   readonly #filler: Filler
@@ -71,6 +74,15 @@ export class LeaderParts {
     this.handOver = new HandOver(changing)
     this.unclean = new UncleanElections({ ...changing, leaseMs })
     new ChangeFeed(node, this.partitions)
+    this.readers = new FeedReaders({
+      catalog: node.catalog,
+      rpc: node.rpc,
+      clock: node.clock,
+      keptMs: Math.max(tuning.logKeptMs, tuning.lateWriteMs),
+      nowMs: () => stampMs(node.hybrid.peek()),
+      registers: () => (coordination.hasRegisters ? coordination.registers : undefined),
+      operation: () => coordination.operation(),
+    })
     this.rowHealer = new RowHealer(node, this.partitions)
     this.#challenger = new Challenger({
       ...changing,
@@ -85,7 +97,10 @@ export class LeaderParts {
       now: () => node.hybrid.peek(),
       partitions: this.partitions,
       entriesKept: logEntriesKept,
+      keptMs: tuning.logKeptMs,
       entriesMax: logEntriesMax,
+      bytesMax: tuning.logBytesMax,
+      readers: this.readers,
       youngMs: tuning.lateWriteMs,
       onTrouble,
     })

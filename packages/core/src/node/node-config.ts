@@ -39,8 +39,11 @@ export interface NodeTuning {
   readonly inSyncLagMs: number
   /** Entries of a log that are kept at least, for followers and readers that were away. */
   readonly logEntriesKept: number
-  /** Entries that a log keeps at most for replicas that are behind: past it they are filled anew. */
+  /** What is younger is kept, too. */
+  readonly logKeptMs: number
+  /** What a log keeps at most for replicas and readers that are behind, in entries and bytes of one partition. */
   readonly logEntriesMax: number
+  readonly logBytesMax: number
   /** Rows of a cut or joined partition that are counted at once for its tree. */
   readonly treeSliceRows: number
   /** 16 allocated, or 256 random. */
@@ -65,7 +68,9 @@ export const defaultTuning: NodeTuning = {
   leaderBeatMs: 200,
   inSyncLagMs: 3_000,
   logEntriesKept: 10_000,
+  logKeptMs: 600_000,
   logEntriesMax: 1_000_000,
+  logBytesMax: 1024 * 1024 * 1024,
   treeSliceRows: 2_000,
   tokensPerNode: 16,
   randomTokens: false,

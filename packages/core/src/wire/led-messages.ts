@@ -210,3 +210,27 @@ export const changesMessage = message(
   }),
 )
 export type ChangesReply = s.Shaped<typeof changesMessage.reply>
+
+const readerName = s.text(limits.feedReaderNameMax)
+const readerPlaces = s.list(s.record({ partition: s.count, point }), limits.registerBytesMax)
+
+/** Readers of a table's feed that are known by name, also as the register keeps them. */
+export const feedReaders = s.list(
+  s.record({ name: readerName, atMs: s.count, places: readerPlaces }),
+  limits.feedReadersMax,
+)
+
+export const feedReadersMessage = message(
+  'feed-readers',
+  11,
+  s.record({ table: s.u32 }),
+  s.record({ readers: feedReaders }),
+)
+
+/** A reader has had everything up to these places; or it is to be forgotten. `known`: it was there before. */
+export const saveFeedReaderMessage = message(
+  'save-feed-reader',
+  12,
+  s.record({ table: s.u32, name: readerName, places: readerPlaces, forget: s.flag }),
+  s.record({ known: s.flag }),
+)

@@ -143,8 +143,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'leaderless/replica-handlers.js',
-        find: 'if (position === 0)\n                    respond.ok({ cell, asOf });',
-        replace: 'if (position >= 0)\n                    respond.ok({ cell, asOf });',
+        find: 'if (position === 0)\n                    respond.ok({ cell, asOf, collected });',
+        replace: 'if (position >= 0)\n                    respond.ok({ cell, asOf, collected });',
       },
       {
         file: 'leaderless/read-flow.js',
