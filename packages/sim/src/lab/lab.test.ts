@@ -35,6 +35,16 @@ for (const scenario of scenarios) {
   })
 }
 
+test('split-brain begins when the node that is cut off has heard of the table (seed 180: it had not)', async () => {
+  const { scenario, setting } = findSetting('split-brain', 'w1-r1')
+  expect(await runSetting(scenario, setting, { seed: 180, drain })).toMatchObject({ verdict: 'broken' })
+})
+
+function findSetting(name: string, label: string) {
+  const scenario = scenarios.find(one => one.name === name)!
+  return { scenario, setting: scenario.settings.find(one => one.label === label)! }
+}
+
 const write = (who: string, version: number, callMs: number, returnMs: number): LabEvent => ({
   kind: 'write',
   who,

@@ -15,6 +15,8 @@ import { Timeline } from './timeline.ts'
 import { Trouble } from './trouble.ts'
 
 const READY_MS = 20_000
+/** News is everywhere by then: several rounds of gossip. */
+const GOSSIP_MS = 5_000
 /** People wait so long, and then give up. */
 const PATIENCE_MS = 3_000
 
@@ -66,6 +68,12 @@ export class Stage {
     const shape = { key: 'key', replication, ...(isLed ? ONE_LOG : { conflict: { kind: 'lww' } }) }
     for (const client of this.#apps.values())
       await client.createTable('posts', shape, { timeoutMs: READY_MS })
+    this.timeline.begin()
+  }
+
+  /** The story begins when every node has heard of the table: for stories in which one is cut off at once. */
+  async known(): Promise<void> {
+    await this.pause(GOSSIP_MS)
     this.timeline.begin()
   }
 

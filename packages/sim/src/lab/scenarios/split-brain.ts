@@ -47,6 +47,7 @@ export const splitBrainScenario: Scenario = {
       const found = await stage.read(who, node, seat)
       if (found === undefined) await stage.write(who, node, seat, version, isLed)
     }
+    await stage.known()
     if (isLed) await trouble.leadFrom('n1')
     trouble.cut(['n1'], ['n2', 'n3'], true, 'n1 and the app server beside it are cut off from n2 and n3')
     if (isLed) await trouble.electedOrNot('n1', 30_000)
