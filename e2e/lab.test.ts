@@ -3,17 +3,32 @@
 import { expect, it } from 'vitest'
 import { quorate } from './harness.ts'
 
+const STORIES = [
+  'read-your-writes',
+  'monotonic-reads',
+  'cross-region-sync-tax',
+  'answer-before-question',
+  'statement-divergence',
+  'github-2012',
+  'github-2018',
+  'split-brain',
+  'unclean-election',
+]
+
 it('lab list names the stories', async () => {
   const { code, stdout } = await quorate(['lab', 'list', '--json'])
   expect(code).toBe(0)
   const names = (JSON.parse(stdout).items as { name: string }[]).map(item => item.name)
-  expect(names).toEqual([
-    'read-your-writes',
-    'monotonic-reads',
-    'cross-region-sync-tax',
-    'answer-before-question',
-    'statement-divergence',
-  ])
+  expect(names).toEqual(STORIES)
+})
+
+it.each(STORIES)('%s: every setting does as it is told, within 90 columns', async story => {
+  const { code, stdout, stderr } = await quorate(['lab', 'run', story, '--seed', '11'])
+  expect(code, stderr).toBe(0)
+  const verdicts = stdout.match(/^ {2}(BROKEN|HOLDS|UNDECIDED) .*$/gm) ?? []
+  expect(verdicts.length).toBeGreaterThanOrEqual(2)
+  for (const verdict of verdicts) expect(verdict).toMatch(/^ {2}(BROKEN|HOLDS) \(as expected\)$/)
+  for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(90)
 })
 
 it('lab run tells each setting, its verdict and what to choose, within 90 columns', async () => {
@@ -45,7 +60,7 @@ it('lab run --setting -o json is one document, and the same each time', async ()
 })
 
 it('a name that is not there is an error which lists those that are', async () => {
-  const story = await quorate(['lab', 'run', 'github-2012'])
+  const story = await quorate(['lab', 'run', 'no-such-story'])
   expect(story.code).toBe(5)
   expect(story.stderr).toContain('read-your-writes, monotonic-reads, cross-region-sync-tax')
   const setting = await quorate(['lab', 'run', 'monotonic-reads', '--setting', 'nothing'])

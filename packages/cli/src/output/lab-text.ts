@@ -24,7 +24,7 @@ export function wrap(text: string, indent: number, first = ''): string[] {
 
 export function sceneLines(scenario: Scenario, seed: number, style: Style): string[] {
   return [
-    style.bold(`${scenario.name}: ${scenario.question}`),
+    ...wrap(`${scenario.name}: ${scenario.question}`, 2).map(line => style.bold(line)),
     '',
     ...scenario.scene.flatMap(line => wrap(line, 2, '  ')),
     style.dim(`  Simulated time, seed ${seed}: the same seed gives the same timeline.`),

@@ -103,6 +103,72 @@ export function replicasAgree(history: readonly LabEvent[]): Verdict {
   return judge(claim, violations, pairs, 'pairs of reads from two replicas, all equal')
 }
 
+/**
+ * Whatever was acknowledged is there at the end, or something newer of its key. The ledger excuses nothing: what is in
+ * it can be had back, but is not in the table.
+ */
+export function nothingLost(history: readonly LabEvent[]): Verdict {
+  const final = history.find(event => event.kind === 'final')
+  const claim = 'Whatever somebody was told is stored is there at the end.'
+  if (final === undefined) return judge(claim, [], 0, '')
+  const stored = writes(history).filter(({ outcome }) => outcome === 'acknowledged')
+  const violations: string[] = []
+  for (const { who, key, version, returnMs } of stored) {
+    if (final.rows.some(row => row.key === key && row.version >= version)) continue
+    const kept = final.ledger.find(entry => entry.key === key && entry.version === version)
+    const where = kept === undefined ? 'nor in any ledger' : `but in the ledger of ${kept.node}`
+    violations.push(
+      `${who} was told at ${timeText(returnMs)} that ${key} is stored; it is not in the table, ${where}`,
+    )
+  }
+  const found =
+    violations.length === 0
+      ? []
+      : [`${violations.length} of ${stored.length} acknowledged writes are not there`, ...violations]
+  return judge(claim, found, stored.length, 'acknowledged writes, all there')
+}
+
+/** Whoever looks under his own number finds what he put there himself, or nothing. */
+export function ownOnly(history: readonly LabEvent[]): Verdict {
+  const shown = history.filter(event => event.kind === 'shown')
+  const violations = shown
+    .filter(({ who, owner }) => owner !== undefined && owner !== who)
+    .map(
+      ({ who, number, owner, atMs }) =>
+        `${who} has number ${number}, and was shown what is ${owner}’s at ${timeText(atMs)}`,
+    )
+  return judge('Nobody is shown what is somebody else’s.', violations, shown.length, 'looks, all at the own')
+}
+
+/**
+ * A row that is taken has one taker, and is never again found free: no two people were told that their write of one key
+ * is stored, and no read that began after one was told so found nothing.
+ */
+export function oneTaker(history: readonly LabEvent[]): Verdict {
+  const stored = writes(history).filter(({ outcome }) => outcome === 'acknowledged')
+  const violations: string[] = []
+  let compared = 0
+  for (const [i, { who, key, returnMs }] of stored.entries()) {
+    for (const later of stored.slice(i + 1)) {
+      if (later.key !== key || later.who === who) continue
+      compared++
+      violations.push(
+        `${who} was told at ${timeText(returnMs)} that ${key} is taken for ${who}, and ${later.who} at ${timeText(later.returnMs)} that it is for ${later.who}`,
+      )
+    }
+    for (const read of reads(history)) {
+      if (read.key !== key || read.callMs < returnMs) continue
+      compared++
+      if (read.version !== undefined) continue
+      violations.push(
+        `${read.who} was told at ${timeText(read.returnMs)} that ${key} is free; ${who} had it since ${timeText(returnMs)}`,
+      )
+    }
+  }
+  const claim = 'What somebody has taken is nobody else’s, and is not called free any more.'
+  return judge(claim, violations, compared, 'looks at what was taken, none of which called it free')
+}
+
 /** No acknowledged write took a round trip between the regions. */
 export function withinRegion(roundTripMs: number): (history: readonly LabEvent[]) => Verdict {
   return history => {

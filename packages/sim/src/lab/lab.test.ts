@@ -2,10 +2,19 @@
 
 import { expect, test } from 'vitest'
 import { drain } from '../node-runner/drain.ts'
-import { causeBeforeEffect, monotonicReads, readYourWrites, replicasAgree, withinRegion } from './checkers.ts'
+import {
+  causeBeforeEffect,
+  monotonicReads,
+  nothingLost,
+  oneTaker,
+  ownOnly,
+  readYourWrites,
+  replicasAgree,
+  withinRegion,
+} from './checkers.ts'
 import { runSetting } from './run-setting.ts'
 import { scenarios } from './scenarios.ts'
-import { type LabEvent, timeText } from './timeline.ts'
+import { type LabEvent, type LabWrite, timeText } from './timeline.ts'
 
 for (const scenario of scenarios) {
   test.each(scenario.settings)(`${scenario.name}, $label: $expected, whatever the seed`, async setting => {
@@ -24,6 +33,16 @@ for (const scenario of scenarios) {
     const run = () => runSetting(scenario, scenario.settings[0]!, { seed: 7, drain })
     expect(await run()).toEqual(await run())
   })
+}
+
+test('split-brain begins when the node that is cut off has heard of the table (seed 180: it had not)', async () => {
+  const { scenario, setting } = findSetting('split-brain', 'w1-r1')
+  expect(await runSetting(scenario, setting, { seed: 180, drain })).toMatchObject({ verdict: 'broken' })
+})
+
+function findSetting(name: string, label: string) {
+  const scenario = scenarios.find(one => one.name === name)!
+  return { scenario, setting: scenario.settings.find(one => one.label === label)! }
 }
 
 const write = (who: string, version: number, callMs: number, returnMs: number): LabEvent => ({
@@ -88,6 +107,46 @@ test('replicasAgree: two reads of one key that differ', () => {
   expect(replicasAgree([read('a', 1, 0, 1), read('b', 2, 2, 3)]).verdict).toBe('broken')
 })
 
+test('nothingLost: what was acknowledged and is not in the table is lost, also when the ledger has it', () => {
+  const final = (rows: readonly number[], ledger: readonly number[] = []): LabEvent => ({
+    kind: 'final',
+    rows: rows.map(version => ({ key: 'k', version })),
+    ledger: ledger.map(version => ({ key: 'k', version, node: 'n1' })),
+  })
+  expect(nothingLost([write('a', 1, 0, 5), final([1])]).verdict).toBe('holds')
+  expect(nothingLost([write('a', 1, 0, 5), final([2])]).verdict).toBe('holds')
+  expect(nothingLost([write('a', 2, 0, 5), final([1])]).verdict).toBe('broken')
+  const kept = nothingLost([write('a', 1, 0, 5), final([], [1])])
+  expect(kept.verdict).toBe('broken')
+  expect(kept.evidence.at(-1)).toContain('but in the ledger of n1')
+  expect(nothingLost([write('a', 1, 0, 5), final([])]).evidence.at(-1)).toContain('nor in any ledger')
+  const unknown: LabEvent = { ...(write('a', 1, 0, 5) as LabWrite), outcome: 'unknown' }
+  expect(nothingLost([unknown, final([])]).verdict).toBe('undecided')
+  expect(nothingLost([write('a', 1, 0, 5)]).verdict).toBe('undecided')
+})
+
+test('ownOnly: what another put there is broken, nothing at all is not', () => {
+  const shown = (owner: string | undefined): LabEvent => ({
+    kind: 'shown',
+    who: 'a',
+    number: '1',
+    owner,
+    atMs: 1,
+  })
+  expect(ownOnly([shown('a'), shown(undefined)]).verdict).toBe('holds')
+  expect(ownOnly([shown('a'), shown('b')]).verdict).toBe('broken')
+})
+
+test('oneTaker: two who were told that they have it, or a later reader who was told that it is free', () => {
+  const [ann, bob] = [write('a', 1, 0, 5), write('b', 2, 6, 9)]
+  expect(oneTaker([ann, bob]).verdict).toBe('broken')
+  expect(oneTaker([ann, write('a', 2, 6, 9), read('b', 1, 6, 7)]).verdict).toBe('holds')
+  expect(oneTaker([ann, read('b', undefined, 6, 7)]).verdict).toBe('broken')
+  expect(oneTaker([ann, read('b', undefined, 4, 7)]).verdict).toBe('undecided')
+  const refused: LabEvent = { ...(bob as LabWrite), outcome: 'refused' }
+  expect(oneTaker([ann, refused, read('b', 1, 10, 11)]).verdict).toBe('holds')
+})
+
 test('a run in which nothing was compared proves nothing: neither way', () => {
   for (const check of [
     readYourWrites,
@@ -95,6 +154,9 @@ test('a run in which nothing was compared proves nothing: neither way', () => {
     withinRegion(80),
     causeBeforeEffect('q', 'a'),
     replicasAgree,
+    nothingLost,
+    ownOnly,
+    oneTaker,
   ])
     expect(check([]).verdict).toBe('undecided')
 })

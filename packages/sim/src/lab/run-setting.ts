@@ -30,7 +30,7 @@ export async function runSetting(
   host: LabHost,
 ): Promise<SettingResult> {
   const simulation = new Simulation(host)
-  const stage = new Stage(simulation, setting)
+  const stage = new Stage(simulation, setting, scenario.nodes)
   let ended: { readonly error?: unknown } | undefined
   const story = stage.open().then(() => scenario.act(stage, setting))
   story.then(

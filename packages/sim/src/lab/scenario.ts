@@ -2,6 +2,7 @@
 
 import type { Level } from '@quorate/client/pure'
 import type { TableSpecification } from '@quorate/core'
+import type { NodeName } from './cast.ts'
 import type { Verdict } from './checkers.ts'
 import type { Stage } from './stage.ts'
 import type { LabEvent } from './timeline.ts'
@@ -22,6 +23,10 @@ export interface Setting {
   readonly session?: boolean
   /** All requests of a person go to one node. */
   readonly sticky?: boolean
+  /** An operator does not wait for those that do not answer, and has a leader elected at the price of what they have. */
+  readonly operator?: boolean
+  /** Who gives out numbers: a row that is counted up, or the leader with `generatedId()`. */
+  readonly numbers?: 'counted' | 'generated'
 }
 
 export interface Scenario {
@@ -29,6 +34,8 @@ export interface Scenario {
   readonly question: string
   /** What is set up, before anything happens. */
   readonly scene: readonly string[]
+  /** Default: three. */
+  readonly nodes?: readonly NodeName[]
   readonly settings: readonly Setting[]
   /** Acts, and writes down what happens. Fails only when something does that the scene does not allow for. */
   readonly act: (stage: Stage, setting: Setting) => Promise<void>

@@ -1,15 +1,15 @@
-/**
- * The scenarios that there are, by name.
- *
- * To come: `github-2012`, `github-2018`, `split-brain` and `unclean-election`, of tables with a leader per partition.
- */
+/** The scenarios that there are, by name. */
 
 import type { Scenario } from './scenario.ts'
 import { answerBeforeQuestionScenario } from './scenarios/answer-before-question.ts'
 import { crossRegionSyncTaxScenario } from './scenarios/cross-region-sync-tax.ts'
+import { github2012Scenario } from './scenarios/github-2012.ts'
+import { github2018Scenario } from './scenarios/github-2018.ts'
 import { monotonicReadsScenario } from './scenarios/monotonic-reads.ts'
 import { readYourWritesScenario } from './scenarios/read-your-writes.ts'
+import { splitBrainScenario } from './scenarios/split-brain.ts'
 import { statementDivergenceScenario } from './scenarios/statement-divergence.ts'
+import { uncleanElectionScenario } from './scenarios/unclean-election.ts'
 
 export const scenarios: readonly Scenario[] = [
   readYourWritesScenario,
@@ -17,4 +17,8 @@ export const scenarios: readonly Scenario[] = [
   crossRegionSyncTaxScenario,
   answerBeforeQuestionScenario,
   statementDivergenceScenario,
+  github2012Scenario,
+  github2018Scenario,
+  splitBrainScenario,
+  uncleanElectionScenario,
 ]

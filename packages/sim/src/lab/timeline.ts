@@ -29,7 +29,31 @@ export interface LabRead {
   readonly returnMs: number
 }
 
-export type LabEvent = LabWrite | LabRead
+/** A row by its key, and how new it is. */
+export interface LabRow {
+  readonly key: string
+  readonly version: number
+}
+
+/** All is healed and at rest, and this is what there is. */
+export interface LabFinal {
+  readonly kind: 'final'
+  readonly rows: readonly LabRow[]
+  /** What was discarded, with the node on which it is recorded. */
+  readonly ledger: readonly (LabRow & { readonly node: string })[]
+}
+
+/** Somebody asked for what is kept under his own number, and got what `owner` had put there. */
+export interface LabShown {
+  readonly kind: 'shown'
+  readonly who: string
+  readonly number: string
+  /** Undefined: nothing is there. */
+  readonly owner: string | undefined
+  readonly atMs: number
+}
+
+export type LabEvent = LabWrite | LabRead | LabFinal | LabShown
 
 export class Timeline {
   readonly steps: Step[] = []

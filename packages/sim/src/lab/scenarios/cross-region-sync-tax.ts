@@ -1,8 +1,8 @@
 /** Two regions with an ocean between them: what a write pays when it waits for the other side. */
 
+import type { NodeName } from '../cast.ts'
 import { withinRegion } from '../checkers.ts'
 import type { Scenario } from '../scenario.ts'
-import type { NodeName } from '../stage.ts'
 
 const ROUND_TRIP_MS = 80
 const WRITES = 5

@@ -1,8 +1,8 @@
 /** A page is reloaded, and each time another replica answers: the post is there, gone, and there again. */
 
+import type { NodeName } from '../cast.ts'
 import { monotonicReads } from '../checkers.ts'
 import type { Scenario } from '../scenario.ts'
-import type { NodeName } from '../stage.ts'
 
 const LAG_MS = 400
 
