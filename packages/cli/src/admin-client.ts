@@ -203,9 +203,9 @@ export class AdminClient {
   }
 
   /** Applies a discarded write of this node once more. */
-  async restore(id: string): Promise<{ readonly table: string; readonly key: string }> {
+  async restore(id: string, force: boolean): Promise<{ readonly table: string; readonly key: string }> {
     const token = await this.#token()
-    return this.#ask(`/api/v1/ledger/restore/${encodeURIComponent(id)}`, {
+    return this.#ask(`/api/v1/ledger/restore/${encodeURIComponent(id)}${force ? '?force=true' : ''}`, {
       method: 'POST',
       token,
     })

@@ -12,6 +12,7 @@ import {
   beforeAll,
   type ChangesReply,
   changesMessage,
+  comparePoints,
   decodeDocument,
   decodeKey,
   feedReadersMessage,
@@ -103,7 +104,7 @@ export async function* readChanges<T>(
   for (const id of missing) places.set(id, fromStart ? beforeAll : ends.get(id)!)
   await keeper?.begin(places)
   const isDone = (id: number): boolean =>
-    untilNow && places.get(id)!.position >= (ends.get(id)?.position ?? 0)
+    untilNow && comparePoints(places.get(id)!, ends.get(id) ?? beforeAll) >= 0
   const open = new Map<number, Promise<Told>>()
   const next = (partition: number): void => {
     if (isDone(partition)) return
@@ -274,7 +275,8 @@ function askOnce(
       throw new QuorateError('NOT_FOUND', `"${descriptor.name}" has no partition ${partition}`)
     return { map, partition: found }
   }
-  const request = { table: descriptor.id as number, partition, after, bytes: limits.logBatchBytes, waitMs }
+  const table = descriptor.id as number
+  const request = { table, partition, hops: 0, after, bytes: limits.logBatchBytes, waitMs }
   const options = { timeoutMs: waitMs + 20_000, ...(signal === undefined ? {} : { signal }) }
   return client.send(changesMessage, place, () => request, options, false)
 }

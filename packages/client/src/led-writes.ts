@@ -56,6 +56,8 @@ export async function sendChange(
   const encoded = encodeDocument(statement as unknown as Document, 'the statement', Number.MAX_SAFE_INTEGER)
   const condition =
     options.if === undefined ? undefined : encodeDocument(options.if as unknown as Document, 'if')
+  // Under a name that the caller gave it may have been tried by another process.
+  let tries = options.operation === undefined ? 0 : 1
   const reply: ChangeReply = await client.send(
     changeMessage,
     place,
@@ -71,6 +73,7 @@ export async function sendChange(
       condition,
       context: options.context,
       ack: options.ack,
+      again: tries++ > 0,
       session,
     }),
     options,

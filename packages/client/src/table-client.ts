@@ -246,7 +246,10 @@ export class TableClient<T extends object> {
   }
 
   async #get(view: TableView, encoded: EncodedKey, options: GetOptions<T>): Promise<GetResult<T>> {
-    const reply = await this.#read(view, encoded, options)
+    return this.#rowOf(view, await this.#read(view, encoded, options), options)
+  }
+
+  #rowOf(view: TableView, reply: ReadReply, options: GetOptions<T>): GetResult<T> {
     const receipt = makeReceipt('read', reply.receipt, view.descriptor.replication)
     const row = decodeRow<T>({ ...reply, receipt })
     if (options.resolve === undefined || row.siblings.length < 2) return row
@@ -266,7 +269,10 @@ export class TableClient<T extends object> {
       () => this.#knownView() ?? view,
       session,
       encoded,
-      key => this.#get(view, key, inSession),
+      async key => {
+        const reply = await this.#read(view, key, inSession)
+        return { result: this.#rowOf(view, reply, inSession), token: reply.session! }
+      },
     )
   }
 

@@ -55,7 +55,7 @@ export type { ClusterControl } from './node/cluster-control.ts'
 export * from './node/explain.ts'
 export { type HotDocument, type HotKey, type HotPartition, hotPartitions } from './node/hot.ts'
 export * from './node/led-status.ts'
-export { type Restored, restoreEntry } from './node/ledger-restore.ts'
+export { type Restored, type RestoreOptions, restoreEntry } from './node/ledger-restore.ts'
 export { Node, type NodeHooks, type World } from './node/node.ts'
 export {
   defaultTuning,

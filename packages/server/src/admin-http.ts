@@ -188,7 +188,10 @@ function serveLedger(app: Hono, node: Node): void {
   })
 
   app.post('/api/v1/ledger/restore/:id', async context => {
-    const { entry } = await restoreEntry(node.context, context.req.param('id'))
+    const { entry } = await restoreEntry(node.context, context.req.param('id'), {
+      force: context.req.query('force') === 'true',
+      logSince: node.leaders.logSince.bind(node.leaders),
+    })
     const table = node.catalog.view(entry.table).descriptor.name
     const { partitionKey, sortKey } = rowKeyParts(entry.rowKey)
     const sort = sortKey === '' ? null : describeKey(sortKey)

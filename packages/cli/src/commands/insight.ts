@@ -187,11 +187,15 @@ export async function ledger(
 }
 
 /** Asks each node that has the entry until one has restored it. */
-export async function restore({ access, output }: CommandContext, id: string): Promise<ExitCode> {
+export async function restore(
+  { access, output }: CommandContext,
+  id: string,
+  force: boolean,
+): Promise<ExitCode> {
   let missing: unknown
   for (const { id: node, admin } of await access.nodes()) {
     try {
-      const { table, key } = await admin.restore(id)
+      const { table, key } = await admin.restore(id, force)
       output.answer({
         kind: 'restored',
         items: [{ id, table, key, node }],

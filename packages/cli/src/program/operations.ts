@@ -56,8 +56,11 @@ function addInsight(program: Command, result: ProgramResult): void {
     )
   talking(ledger.command('restore').argument('<id>'))
     .description('writes what was discarded to its row once more; each entry only once')
+    .option('--force', 'also where it may be done twice, or in the place of something newer')
     .action((id, options) =>
-      withContext(options, result, async context => (await insight()).restore(context, id)),
+      withContext(options, result, async context =>
+        (await insight()).restore(context, id, options.force === true),
+      ),
     )
 }
 

@@ -16,6 +16,8 @@ export interface ChangeInput {
   /** Token of a read: the row must still be what was read. */
   readonly context: Uint8Array | undefined
   readonly ack: Acknowledgement | undefined
+  /** An earlier try of it may still be on its way. */
+  readonly again: boolean
   readonly hops: number
   /** Token of the writer's session. */
   readonly session: Uint8Array | undefined

@@ -60,6 +60,8 @@ const bodySchema = s.variants({
     writes: s.list(s.record({ key: rowKey, cell: s.optional(s.bytes(limits.cellBytesMax)) }), 16),
   }),
   logical: s.record({ ...name, key: rowKey, before: s.optional(value), after: s.optional(value) }),
+  /** A write that was tried before and is refused now: no try of it that comes later is applied. */
+  refused: s.record({ operation: name.operation, stamp: s.stamp }),
 })
 export type LogBody = s.Shaped<typeof bodySchema>
 
@@ -144,6 +146,7 @@ export function effectOf(
 ): readonly RowEffect[] {
   switch (body.kind) {
     case 'epoch':
+    case 'refused':
       return []
     case 'statement': {
       const { key, statement } = body
@@ -164,7 +167,7 @@ export function effectOf(
 
 /** Rows that an entry is about. */
 export function keysOf(body: LogBody): readonly ByteString[] {
-  if (body.kind === 'epoch') return []
+  if (body.kind === 'epoch' || body.kind === 'refused') return []
   return body.kind === 'physical' ? body.writes.map(({ key }) => key) : [body.key]
 }
 

@@ -151,13 +151,17 @@ export class PartitionLog {
     return this.#written
   }
 
-  /** Forgets entries up to a position, which a later follower gets as a snapshot. The epoch history stays. */
-  trim(upTo: number): Position {
+  /**
+   * Forgets entries up to a position, which a later follower gets as a snapshot. The epoch history stays. `also`: what to
+   * write with each of them, in the same batch.
+   */
+  trim(upTo: number, also: (position: number) => readonly TableWrite[] = () => []): Position {
     assert(upTo <= this.#shape.last, 'only what is there', { upTo, last: this.#shape.last })
     while (this.#first <= upTo) {
       const first = Math.min(upTo + 1, this.#first + ENTRIES_PER_BATCH)
       const batch: TableWrite[] = [this.#header({ first })]
-      for (let at = this.#first; at < first; at++) batch.push({ key: this.#key(at), value: undefined })
+      for (let at = this.#first; at < first; at++)
+        batch.push(...also(at), { key: this.#key(at), value: undefined })
       this.#written = this.#store.commit(batch)
       this.#first = first
     }

@@ -316,10 +316,7 @@ export class Replica {
   /** Forgets entries that nobody reads any more, and what would undo them. */
   trim(upTo: number): Position {
     assert(upTo <= this.carriedOut, 'only what was carried out', { upTo, carriedOut: this.carriedOut })
-    const batch: TableWrite[] = []
-    for (let at = this.log.first; at <= upTo; at++) batch.push({ key: this.#undoKey(at), value: undefined })
-    if (batch.length > 0) this.#options.store.commit(batch)
-    return this.log.trim(upTo)
+    return this.log.trim(upTo, position => [{ key: this.#undoKey(position), value: undefined }])
   }
 
   /**

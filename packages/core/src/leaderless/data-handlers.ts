@@ -140,10 +140,10 @@ export class DataHandlers {
       const view = this.#doors.view(request.table)
       const { key } = this.#place(view, request, 0)
       if (ledOf(view.descriptor) === undefined) throw notOrdered(view)
-      const { operation, context, ack, hops, session } = request
+      const { operation, context, ack, again, hops, session } = request
       const statement = statementOf(request.statement, keyFields(view, request))
       const condition = conditionOf(request.condition)
-      const input = { operation, statement, condition, context, ack, hops, session }
+      const input = { operation, statement, condition, context, ack, again, hops, session }
       this.#doors.at(request, key, respond, from, routed =>
         this.#options.led.change(changeMessage, request, routed, key, input, asIs, respond, deadline),
       )

@@ -53,7 +53,7 @@ export function asWritten({ receipt, context, repeated, applied, session }: Chan
 
 export function plainChange({ operation, value, context, hops, session }: WriteRequest): ChangeInput {
   const statement = value === undefined ? ({ delete: true } as const) : { put: value }
-  return { operation, statement, condition: undefined, context, ack: undefined, hops, session }
+  return { operation, statement, condition: undefined, context, ack: undefined, again: false, hops, session }
 }
 
 export function keyFields(

@@ -72,9 +72,10 @@ export function elected(
   if (now.epoch !== seenEpoch)
     return `the votes were asked in epoch ${seenEpoch}, and epoch ${now.epoch} has begun since`
   const { replicas, sets = [replicas], inSync } = now
+  const homes = { ...now, replicas: [...new Set(sets.flat())] }
   const found = electOver(sets, { rule, inSync, votes, preferred })
   if (found.kind === 'short') return `${found.missing} more of ${found.from.join(', ')} must answer`
-  return begin(now, found.leader, { kind: 'elected', votes })
+  return begin(homes, found.leader, { kind: 'elected', votes })
 }
 
 /** By the leader alone, when `to` has everything it has, and it takes no more writes itself. */
@@ -84,6 +85,7 @@ export function handedOver(
   to: NodeId,
 ): Leadership | Refusal {
   if (now.leader !== by.node || now.epoch !== by.epoch) return notLeader(now, by)
+  if (!now.replicas.includes(to)) return `${to} does not count as a home of the partition now`
   if (!now.inSync.includes(to)) return `${to} is not in sync: it has not everything that ${by.node} has`
   return begin(now, to, { kind: 'handed-over', by: by.node, end: by.end })
 }
@@ -97,6 +99,7 @@ export function electedUncleanly(
 ): Leadership | Refusal {
   if (now.epoch !== challenge.seenEpoch) return `plan ${plan} is stale: epoch ${now.epoch} has begun since`
   if (!challenge.votes.some(({ node }) => node === to)) return `${to} has not answered`
+  if (!now.replicas.includes(to)) return `${to} does not count as a home of the partition now`
   // Of the others nobody knows what they have: they come back into the set when they have caught up.
   return {
     ...begin(now, to, { kind: 'unclean', plan, votes: challenge.votes, loss }),

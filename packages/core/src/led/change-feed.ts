@@ -10,12 +10,14 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
+import type { PeerId } from '../base/ids.ts'
 import { ledOf } from '../catalog/table-descriptor.ts'
 import { decodeBody } from '../leader/log-body.ts'
 import type { Replica } from '../leader/replica.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { beforeAll, epochAt, type LogPoint } from '../leadership/epoch-history.ts'
-import { type ChangesReply, changesMessage } from '../wire/led-messages.ts'
+import { type ChangesReply, type ChangesRequest, changesMessage } from '../wire/led-messages.ts'
+import type { Respond } from '../wire/rpc.ts'
 import type { Held, LedPartitions } from './led-partitions.ts'
 
 const BYTES_MAX = 1024 * 1024
@@ -36,6 +38,9 @@ export class ChangeFeed {
       if (held === undefined || !held.seat.isReadable)
         throw partitions.notLeading(request.table, request.partition)
       this.#refuseOtherLogs(held)
+      // Where the log ends now, only its leader knows: a follower may lack what was acknowledged long ago.
+      if (request.after === undefined && held.seat.leading?.isServing !== true)
+        return this.#askLeader(held, request, respond, deadline)
       const reply = this.#read(held, request.after, request.bytes)
       if (
         request.after === undefined ||
@@ -50,6 +55,24 @@ export class ChangeFeed {
           else respond.ok(found)
         }),
       )
+    })
+  }
+
+  #askLeader(
+    { partition }: Held,
+    request: ChangesRequest,
+    respond: Respond<ChangesReply>,
+    deadline: number,
+  ): void {
+    const leader = partition.lead?.leader
+    const { self, rpc, clock } = this.#node
+    if (leader === undefined || leader === self || request.hops > 0)
+      throw this.#partitions.notLeading(request.table, request.partition)
+    const leftMs = deadline - clock.monotonicMs()
+    const peers = [leader as string as PeerId]
+    rpc.call(peers, changesMessage, { ...request, hops: 1 }, leftMs, (_, reply, error) => {
+      if (error === undefined) respond.ok(reply!)
+      else respond.fail(error)
     })
   }
 
@@ -128,6 +151,13 @@ function commonPoint({ log, carriedOut }: Replica, after: LogPoint): LogPoint {
       })
   } else if (epochAt(shape, after.position) === after.epoch) return after
   const newer = shape.epochs.find(({ epoch }) => epoch > after.epoch)
+  // An epoch that was rolled back whole: what stood before it in the log that was read, this log cannot tell.
+  if (newer !== undefined && after.epoch > 0 && !shape.epochs.some(({ epoch }) => epoch === after.epoch))
+    throw new QuorateError(
+      'FEED_GONE',
+      `the feed was read up to entry ${after.epoch}/${after.position}, and nothing that epoch ${after.epoch} wrote is left: elections that could not be clean have given it up, and how far back cannot be told; read the table, and begin anew from now`,
+      { data: { position: after.position, first: log.first } },
+    )
   if (newer === undefined || newer.from - 1 > after.position) {
     throw new QuorateError('NOT_READY', 'this replica has an older log', { data: { retryAfterMs: 50 } })
   }

@@ -21,7 +21,7 @@ export function cutRecords(
   unclean: number,
 ): readonly TableWrite[] {
   const body = decodeBody(bytes)
-  if (body.kind === 'epoch') return []
+  if (body.kind === 'epoch' || body.kind === 'refused') return []
   const maybe = wasCarriedOut || unclean > epoch
   const reason = maybe ? 'cut-possibly-acknowledged' : 'cut-unacknowledged'
   const { operation, actor, stamp } = body
@@ -31,7 +31,7 @@ export function cutRecords(
 }
 
 /** Rows that the entry would have made; of a shipped statement, the statement: what it would make depends on the row. */
-function valuesOf(body: Exclude<ReturnType<typeof decodeBody>, { kind: 'epoch' }>) {
+function valuesOf(body: Exclude<ReturnType<typeof decodeBody>, { kind: 'epoch' | 'refused' }>) {
   switch (body.kind) {
     case 'logical':
       return [{ key: body.key, value: body.after }]

@@ -10,7 +10,7 @@
  * those bounds; a node that cannot read the register forgets nothing that a reader might lack.
  */
 
-import { QuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { ByteString, OperationId, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Catalog } from '../catalog/catalog.ts'
@@ -74,22 +74,26 @@ export class FeedReaders {
   }
 
   async read(table: TableId): Promise<readonly FeedReader[]> {
+    const readMs = this.#options.clock.monotonicMs()
     const { value } = await this.#registers().read(feedRegister(table))
     const readers = value === undefined ? [] : decodeReaders(value)
-    this.#known.set(table, { readMs: this.#options.clock.monotonicMs(), readers })
+    this.#known.set(table, { readMs, readers })
     return readers
   }
 
-  /** Those that logs are kept for; undefined: not known, and being asked for. */
-  holding(table: TableId): readonly FeedReader[] | undefined {
+  /** Those that logs are kept for; undefined: it cannot be known now. */
+  async holding(table: TableId): Promise<readonly FeedReader[] | undefined> {
     const { clock, nowMs, keptMs } = this.#options
-    // A reader that registers meanwhile begins with entries that are kept by age for longer.
     const freshMs = Math.min(FRESH_MAX_MS, keptMs / 2)
-    const known = this.#known.get(table)
+    let known = this.#known.get(table)
     if (known === undefined || clock.monotonicMs() - known.readMs > freshMs) {
-      // What it answers is there at the next look; an error leaves it unknown.
-      this.read(table).catch(() => this.#known.delete(table))
-      return undefined
+      const readMs = clock.monotonicMs()
+      try {
+        known = { readMs, readers: await this.read(table) }
+      } catch (error) {
+        if (!isQuorateError(error)) throw error
+        return undefined
+      }
     }
     return known.readers.filter(({ atMs }) => nowMs() - atMs < limits.feedReaderKeptMs)
   }

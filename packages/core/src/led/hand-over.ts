@@ -23,9 +23,14 @@ type Options = Pick<ChallengerOptions, 'node' | 'partitions' | 'change' | 'opera
 const POLL_MS = 2
 /** The follower that is to lead may be behind by so much time of catching up, and writes wait for it. */
 const CATCH_UP_MS = 1_000
+/** So many entries it may lack when writes are stopped for it. */
+const NEAR = 256
+const BETWEEN_TRIES_MS = 3_000
 
 export class HandOver {
   readonly #options: Options
+  /** By partition: when the next try of a move may be made. */
+  readonly #notBefore = new Map<string, number>()
 
   constructor(options: Options) {
     this.#options = options
@@ -50,8 +55,15 @@ export class HandOver {
     if (lead?.leader !== node.self) return lead?.leader !== undefined && to.includes(lead.leader)
     const held = partitions.find(descriptor.id, id)
     const leading = held?.seat.leading
-    const heir = to.find(home => home !== node.self && !node.isSuspected(home))
-    if (held === undefined || leading === undefined || heir === undefined) return false
+    if (held === undefined || leading === undefined) return false
+    const has = (home: NodeId): number => leading.replication.matchedOf(home)
+    const [heir] = to
+      .filter(home => home !== node.self && !node.isSuspected(home))
+      .sort((a, b) => has(b) - has(a))
+    const name = `${descriptor.id}/${id}`
+    if (heir === undefined || node.clock.monotonicMs() < (this.#notBefore.get(name) ?? 0)) return false
+    // Each try closes the partition for as long as it takes.
+    this.#notBefore.set(name, node.clock.monotonicMs() + BETWEEN_TRIES_MS)
     try {
       await this.run(held, leading, heir)
     } catch (error) {
@@ -64,9 +76,15 @@ export class HandOver {
   /** Resolves with the new epoch. */
   async run({ view, partition, seat }: Held, leading: Leading, to: NodeId): Promise<number> {
     const where = `partition ${partition.id} of "${view.descriptor.name}"`
-    if (!partition.holders.includes(to))
-      throw new QuorateError('BAD_REQUEST', `${to} keeps no copy of ${where} and cannot lead it`)
+    if (!partition.writeSets.flat().includes(to))
+      throw new QuorateError(
+        'BAD_REQUEST',
+        partition.holders.includes(to)
+          ? `${to} is still getting ready to keep ${where} and cannot lead it yet`
+          : `${to} keeps no copy of ${where} and cannot lead it`,
+      )
     if (leading.isClosing) throw new QuorateError('CONFLICT', `${where} is being handed over already`)
+    await this.#nearlyCaughtUp(leading, seat.replica, to, where)
     leading.close()
     let isDecided = true
     try {
@@ -87,6 +105,27 @@ export class HandOver {
       if (!isDecided) leading.end('it was not learned whether it has handed over')
       else if (!leading.hasEnded) leading.reopen()
     }
+  }
+
+  /** With writes going on: they stop only for what is left then. */
+  async #nearlyCaughtUp(
+    leading: Leading,
+    { log }: Held['seat']['replica'],
+    to: NodeId,
+    where: string,
+  ): Promise<void> {
+    const { clock } = this.#options.node
+    const untilMs = clock.monotonicMs() + CATCH_UP_MS
+    while (leading.replication.matchedOf(to) < log.shape.last - NEAR) {
+      if (leading.hasEnded) throw new QuorateError('NOT_LEADER', `another node leads ${where} already`)
+      if (clock.monotonicMs() >= untilMs)
+        throw new QuorateError(
+          'UNAVAILABLE',
+          `${to} lacks ${leading.replication.lagOf(to)} entries of ${where}: it is not the time to hand over to it`,
+        )
+      await pause(clock, POLL_MS)
+    }
+    if (leading.isClosing) throw new QuorateError('CONFLICT', `${where} is being handed over already`)
   }
 
   async #caughtUp(

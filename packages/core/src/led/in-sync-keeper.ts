@@ -4,8 +4,8 @@
  *
  * Invariants: a smaller set counts when the register has it; a larger one counts from the moment it is asked for, and
  * until the register has answered, whatever maps that are learned meanwhile say; when it is not known what it answered, until
- * it has taken a later change, since it may still take the one before; a set that falls below `minInSync` commits nothing, and each of its members still has
- * everything that was committed.
+ * it has taken a later change, since it may still take the one before. A set is never smaller than `minInSync`: with fewer
+ * copies nothing is committed, and who is kept in it has all that was.
  * References: Kafka KIP-497, KIP-966.
  */
 
@@ -60,13 +60,13 @@ export class InSyncKeeper {
     const settings = ledOf(held.view.descriptor)
     if (leading === undefined || settings?.ack !== 'in-sync' || this.#changing.has(leading)) return
     const wanted = this.#wanted(held, leading)
-    const now = leading.registeredInSync
+    const now = leading.members.registered
     if (wanted.length === now.length && wanted.every(node => now.includes(node))) return
     this.#changing.add(leading)
     void this.#change(held, leading, wanted).finally(() => this.#changing.delete(leading))
   }
 
-  #wanted({ partition, seat }: Held, leading: Leading): NodeId[] {
+  #wanted({ view, partition, seat }: Held, leading: Leading): NodeId[] {
     const { node, lagMs } = this.#options
     const nowMs = node.clock.monotonicMs()
     const { last } = seat.replica.log.shape
@@ -84,12 +84,19 @@ export class InSyncKeeper {
       if (leading.inSync.includes(home)) return nowMs - known.upToDateMs <= lagMs
       return matched >= last && leading.heardFrom(home) >= nowMs - lagMs
     }
-    return [...new Set(partition.writeSets.flat())].filter(isIn)
+    const homes = [...new Set(partition.writeSets.flat())]
+    const inSync = homes.filter(isIn)
+    // With fewer nothing is committed anyway, and each of these has what was: one of them can be elected cleanly.
+    const { minInSync = 1 } = ledOf(view.descriptor)!
+    const others = leading.inSync
+      .filter(home => homes.includes(home) && !inSync.includes(home))
+      .sort((a, b) => leading.replication.matchedOf(b) - leading.replication.matchedOf(a))
+    return [...inSync, ...others.slice(0, Math.max(0, minInSync - inSync.length))]
   }
 
   async #change({ view, partition }: Held, leading: Leading, wanted: readonly NodeId[]): Promise<void> {
     const { node, change, operation } = this.#options
-    const before = leading.askedInSync
+    const before = leading.members.asked
     leading.askInSync([...new Set([...before, ...wanted])])
     const by = { node: node.self, epoch: leading.epoch }
     const outcome = await change(

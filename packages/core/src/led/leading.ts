@@ -30,6 +30,7 @@ import type { Lead } from '../leadership/leadership.ts'
 import { leaseUntilMs } from '../leadership/lease.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { type LogBeat, type LogBeatAnswer, logAppendMessage } from '../wire/led-messages.ts'
+import { InSyncMembers } from './in-sync-members.ts'
 import { Ordering } from './ordering.ts'
 import type { Place } from './place.ts'
 import { type Waiting, WaitingWrites } from './waiting-writes.ts'
@@ -81,10 +82,8 @@ export class Leading {
   #sets: Partition['writeSets']
   /** Of the partition, as it is followed. */
   #version: number
-  /** The in-sync set as the map has it, and who may be in that of the register besides: asked for, and not denied. */
-  #registered: readonly NodeId[]
-  #asked: readonly NodeId[] = []
-  /** Both together: whose copies count, and whose promises. */
+  readonly #members: InSyncMembers
+  /** All of them. */
   #inSync: readonly NodeId[]
   #isOpen = false
   #isPumping = false
@@ -109,7 +108,7 @@ export class Leading {
     this.#rule = { ack, minInSync, n: partition.replicas.length }
     this.#sets = partition.writeSets
     this.#version = partition.version
-    this.#registered = lead.inSync
+    this.#members = new InSyncMembers(lead.inSync)
     this.#inSync = lead.inSync
     this.#leaseLostMs = node.clock.monotonicMs()
     this.ordering = new Ordering(replica, place.calls)
@@ -167,32 +166,28 @@ export class Leading {
     return this.#inSync
   }
 
-  get registeredInSync(): readonly NodeId[] {
-    return this.#registered
-  }
-
-  /** Who may be in the register's set although the map does not say so. */
-  get askedInSync(): readonly NodeId[] {
-    return this.#asked
+  /** To look at; changed by `follow` and `askInSync`. */
+  get members(): Readonly<InSyncMembers> {
+    return this.#members
   }
 
   /** The homes and the in-sync set as the map has them. */
   follow(partition: Partition, inSync: readonly NodeId[]): void {
     this.#sets = partition.writeSets
     this.#version = partition.version
-    this.#registered = inSync
+    this.#members.registered = inSync
     this.replication.setHomes(partition.writeSets, partition.holders)
     this.#recount()
   }
 
   /** The register may have these from now on, whatever maps say, until it is known that it has not. */
   askInSync(asked: readonly NodeId[]): void {
-    this.#asked = asked
+    this.#members.asked = asked
     this.#recount()
   }
 
   #recount(): void {
-    this.#inSync = [...new Set([...this.#registered, ...this.#asked])]
+    this.#inSync = this.#members.all
     this.replication.setInSync(this.#inSync)
     this.#renewLease()
     this.#advance()
@@ -378,8 +373,12 @@ export class Leading {
     this.#pump()
   }
 
-  /** Is it from the store that the follower has now? Answers of one that was lost may still be on their way. */
+  /**
+   * Is it from the store that the follower has now? Answers of one that was lost may still be on their way; and a new one
+   * counts when the cluster knows of it: until then who lost a store may not know to whom it had promised.
+   */
   #isOfNow(follower: NodeId, store: Incarnation): boolean {
+    if (this.#options.node.catalog.member(follower)?.incarnation !== store) return false
     const known = this.#stores.get(follower) ?? []
     if (known[0] === store) return true
     if (known.includes(store)) return false

@@ -55,12 +55,21 @@ export class LedSession {
     return epoch === seen.epoch && carriedOut >= seen.position
   }
 
-  /** The leader's log has all that was ever committed: what is not in it has been rolled back. */
-  refuseRolledBack({ log }: Replica): void {
+  /**
+   * The log of a leader that may answer readers has all that was ever committed: what is not in it has been rolled back.
+   * Another one's may lack it because the leader is somebody else.
+   */
+  refuseRolledBack({ log }: Replica, isServing: boolean): void {
     const seen = ledEntryOf(this.#state, this.#place.table, this.#place.partition)
     if (seen === undefined) return
     const epoch = seen.position > log.shape.last ? 0 : epochAt(log.shape, seen.position)
-    if (epoch !== seen.epoch) throw this.#rolledBack(epoch)
+    if (epoch === seen.epoch) return
+    if (isServing) throw this.#rolledBack(epoch)
+    throw new QuorateError(
+      'NOT_LEADER',
+      'the session has seen an entry that this leader does not have: another may lead by now',
+      { data: { retryAfterMs: 20 } },
+    )
   }
 
   #rolledBack(epoch: number): QuorateError {

@@ -199,7 +199,7 @@ export class LedTables implements LedRequests {
         deadline,
         run: () => {
           try {
-            session?.refuseRolledBack(held.seat.replica)
+            session?.refuseRolledBack(held.seat.replica, true)
             answer(held, this.#leaderReceipt(held, leading, request.hops), session)
           } catch (error) {
             respond.fail(error)

@@ -13,12 +13,15 @@ import { decodeBody } from '../leader/log-body.ts'
 import { sharedUpTo } from '../leadership/epoch-history.ts'
 import type { Clock } from '../ports/clock.ts'
 import { pause } from '../ports/pause.ts'
-import type { FeedReaders } from './feed-readers.ts'
+import type { FeedReader, FeedReaders } from './feed-readers.ts'
 import type { Held, LedPartitions } from './led-partitions.ts'
 
 const LOOK_MS = 2_000
 /** Of one log at a time, so that a long one does not stop the node. */
 const TRIM_MAX = 2_000
+
+/** Undefined: who they are is not known now. */
+type Readers = readonly FeedReader[] | undefined
 
 export interface LogKeeperOptions {
   readonly clock: Clock
@@ -57,26 +60,37 @@ export class LogKeeper {
   async #loop(): Promise<void> {
     while (!this.#stopped) {
       await pause(this.#options.clock, LOOK_MS)
-      if (this.#stopped) return
-      for (const held of this.#options.partitions.held()) this.#trimOrNot(held)
+      for (const held of this.#options.partitions.held()) {
+        if (this.#stopped) return
+        if (!this.#isLong(held)) continue
+        // Read now, or not long ago: whoever registers meanwhile begins with entries that are kept by age for longer.
+        const { settings, table } = held.seat.place
+        const readers = settings.log === 'logical' ? await this.#options.readers.holding(table) : []
+        if (!this.#stopped) this.#trimOrNot(held, readers)
+      }
     }
   }
 
-  #trimOrNot(held: Held): void {
+  #isLong({ seat: { replica } }: Held): boolean {
+    const { first, shape } = replica.log
+    return replica.carriedOut >= first && shape.last - first >= this.#options.entriesKept
+  }
+
+  #trimOrNot(held: Held, readers: Readers): void {
     try {
-      this.#trim(held)
+      this.#trim(held, readers)
     } catch (error) {
       // A full store, or an entry that cannot be read: at a later look.
       if (!isQuorateError(error)) throw error
     }
   }
 
-  #trim(held: Held): void {
+  #trim(held: Held, readers: Readers): void {
     const { seat, view } = held
     const { replica } = seat
     const { log } = replica
     const pressed = Math.max(log.shape.last - this.#options.entriesMax, log.beyond(this.#options.bytesMax))
-    const wanted = Math.min(seat.everywhere, this.#readUpTo(held), this.#aged(held))
+    const wanted = Math.min(seat.everywhere, readUpTo(held, readers), this.#aged(held))
     const needed = Math.max(pressed, wanted)
     const spare = Math.max(pressed, log.shape.last - this.#options.entriesKept)
     let upTo = Math.min(replica.carriedOut, needed, spare, log.first + TRIM_MAX - 1)
@@ -86,18 +100,6 @@ export class LogKeeper {
     if (upTo < log.first) return
     if (upTo > seat.everywhere) this.#tell(view, seat.place.partition)
     replica.trim(upTo)
-  }
-
-  /** What all registered readers have had; 0 while it is not known. */
-  #readUpTo({ seat, view }: Held): number {
-    if (seat.place.settings.log !== 'logical') return Number.POSITIVE_INFINITY
-    const readers = this.#options.readers.holding(view.descriptor.id)
-    if (readers === undefined) return 0
-    const positions = readers.map(({ places }) => {
-      const place = places.find(({ partition }) => partition === seat.place.partition)
-      return place === undefined ? 0 : sharedUpTo(seat.replica.log.shape, place.point)
-    })
-    return Math.min(Number.POSITIVE_INFINITY, ...positions)
   }
 
   /** Up to where entries are old enough, found by halving: stamps ascend along a log. */
@@ -123,4 +125,14 @@ export class LogKeeper {
   #isYoungerThan(ageMs: number, { log }: Held['seat']['replica'], position: number): boolean {
     return stampMs(this.#options.now()) - stampMs(decodeBody(log.entry(position).body).stamp) < ageMs
   }
+}
+
+/** What all readers with a name have had; 0 while it is not known. */
+function readUpTo({ seat }: Held, readers: Readers): number {
+  if (readers === undefined) return 0
+  const positions = readers.map(({ places }) => {
+    const place = places.find(({ partition }) => partition === seat.place.partition)
+    return place === undefined ? 0 : sharedUpTo(seat.replica.log.shape, place.point)
+  })
+  return Math.min(Number.POSITIVE_INFINITY, ...positions)
 }

@@ -1,6 +1,9 @@
 /**
  * One write at its leader: judged on the row as the entries before have left it, ordered, answered when it is committed.
  *
+ * A refused write may have been tried before, with a message that is still on its way and would be applied when it comes. So
+ * its refusal is an entry of the log, too; a first try needs none.
+ *
  * Invariants: an operation has one entry; a refusal that rests on entries still on their way is told when they are
  * committed, or never; what an update's calls answered is in the entry, unless the table wants otherwise.
  */
@@ -64,7 +67,7 @@ class OrderedWrite {
     this.#begunMs = options.node.clock.monotonicMs()
     const { node, seat, input } = options
     this.#session = LedSession.open(node, seat.place, input.session)
-    this.#session?.refuseRolledBack(seat.replica)
+    this.#session?.refuseRolledBack(seat.replica, options.leading.isServing)
     this.#session?.refuseFull()
   }
 
@@ -74,8 +77,9 @@ class OrderedWrite {
     node.hot.noteWrite(view.descriptor.id, partition.id, key, this.#begunMs)
     const rule = this.#stricterRule()
     const known = leading.ordering.find(input.operation)
-    if (known !== undefined) return this.#again(known, rule)
+    if (known !== undefined && !leading.ordering.isRefused(input.operation)) return this.#again(known, rule)
     const before = leading.ordering.cell(key)
+    if (known !== undefined) return this.#refusedBefore(before)
     let statement: Statement
     let after: Uint8Array | undefined
     try {
@@ -85,7 +89,7 @@ class OrderedWrite {
     } catch (error) {
       // What the row is like is part of the answer: it is told when it is so for certain, by who leads for certain.
       if (!(error instanceof QuorateError)) throw error
-      return this.#await(this.#settledAt(), undefined, () => this.#fail(error))
+      return this.#settle(() => this.#fail(error))
     }
     const stamp = node.hybrid.mint()
     const change: Change = {
@@ -168,10 +172,34 @@ class OrderedWrite {
   }
 
   #refuse(before: Uint8Array | undefined): void {
+    this.#settle(position => this.#answer(position, false, false, () => before, documentOf(before)))
+  }
+
+  /** Its refusal is in the log: it stays refused, also where its condition holds by now. */
+  #refusedBefore(before: Uint8Array | undefined): void {
+    const { condition, context } = this.#options.input
+    const answer = (position: number): void => {
+      if (condition !== undefined || context !== undefined)
+        return this.#answer(position, false, false, () => before, documentOf(before))
+      this.#fail(new QuorateError('BAD_REQUEST', 'the write was refused when it was tried before'))
+    }
     const position = this.#settledAt()
-    this.#await(position, undefined, () =>
-      this.#answer(position, false, false, () => before, documentOf(before)),
-    )
+    this.#await(position, undefined, () => answer(position))
+  }
+
+  /** Tells that nothing is done, when that is so for certain and stays so. */
+  #settle(tell: (position: number) => void): void {
+    const { leading, input, node } = this.#options
+    if (!input.again) {
+      const position = this.#settledAt()
+      return this.#await(position, undefined, () => tell(position))
+    }
+    const body = { kind: 'refused' as const, operation: input.operation, stamp: node.hybrid.mint() }
+    const position: number = leading.order(body, {
+      deadline: this.#options.deadline,
+      done: () => tell(position),
+      failed: error => this.#fail(error),
+    })
   }
 
   /** The row is as it was judged when this is committed. */

@@ -27,6 +27,7 @@ export class Ordering {
   /** By the position of the entry, ascending. */
   readonly #rows = new Map<ByteString, Ordered>()
   readonly #operations = new Map<OperationId, number>()
+  readonly #refused = new Set<OperationId>()
 
   constructor(replica: Replica, calls: CallSource | undefined) {
     this.#replica = replica
@@ -63,9 +64,11 @@ export class Ordering {
   #remember(body: LogBody, position: number): void {
     if (body.kind === 'epoch') return
     this.#operations.set(body.operation, position)
+    if (body.kind === 'refused') this.#refused.add(body.operation)
     if (this.#operations.size <= limits.logOperationsMax) return
     for (const oldest of this.#operations.keys()) {
       this.#operations.delete(oldest)
+      this.#refused.delete(oldest)
       return
     }
   }
@@ -87,5 +90,10 @@ export class Ordering {
   /** The entry of an operation, if the log has it. */
   find(operation: OperationId): number | undefined {
     return this.#operations.get(operation)
+  }
+
+  /** Does the log say of it that it is not applied, whatever holds now? */
+  isRefused(operation: OperationId): boolean {
+    return this.#refused.has(operation)
   }
 }

@@ -13,13 +13,14 @@ import { decodeCell } from '../cells/cell-codec.ts'
 import { decodeBody, documentOf, effectOf, keysOf } from '../leader/log-body.ts'
 import type { Replica } from '../leader/replica.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { epochAt, type LogPoint } from '../leadership/epoch-history.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import { logRowMessage } from '../wire/led-messages.ts'
 import type { Held, LedPartitions } from './led-partitions.ts'
 
 interface Copy {
   /** Last entry that the other replica has carried out. */
-  readonly carriedOut: number
+  readonly carriedOut: LogPoint
   readonly cell: Uint8Array | undefined
 }
 
@@ -36,7 +37,8 @@ export class RowHealer {
       const cell = held === undefined ? undefined : store.get(key)
       if (held?.seat.isReadable !== true || cell === DAMAGED)
         return respond.fail(partitions.notLeading(table, partition))
-      const { carriedOut } = held.seat.replica
+      const { log, carriedOut: position } = held.seat.replica
+      const carriedOut = { epoch: epochAt(log.shape, position), position }
       store.whenDurable(store.handed, () => respond.ok({ carriedOut, cell }))
     })
   }
@@ -87,9 +89,13 @@ export class RowHealer {
   #asOfHere(
     replica: Replica,
     key: ByteString,
-    { carriedOut, cell }: Copy,
+    { carriedOut: at, cell }: Copy,
   ): { cell: Uint8Array | undefined }[] {
     const { log } = replica
+    // One that has carried out what this log does not have may show what was given up.
+    const isShared = at.position <= log.shape.last ? log.has(at) : at.epoch >= log.end.epoch
+    if (!isShared) return []
+    const carriedOut = at.position
     if (carriedOut > replica.carriedOut) {
       const here = replica.carriedOut >= log.first ? decodeBody(log.entry(replica.carriedOut).body).stamp : 0
       const isOld = cell !== undefined && (decodeCell(cell).values[0]?.stamp ?? 0) <= here
@@ -97,8 +103,8 @@ export class RowHealer {
     }
     if (carriedOut < log.first - 1) return []
     let now = cell
-    for (let at = carriedOut + 1; at <= replica.carriedOut; at++) {
-      const body = decodeBody(log.entry(at).body)
+    for (let next = carriedOut + 1; next <= replica.carriedOut; next++) {
+      const body = decodeBody(log.entry(next).body)
       if (!keysOf(body).includes(key)) continue
       const effect = effectOf(body, () => documentOf(now), replica.calls).find(one => one.key === key)
       if (effect !== undefined) now = effect.cell

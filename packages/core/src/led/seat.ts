@@ -13,7 +13,7 @@
  * begun once: never by a process that finds entries of it in its log.
  */
 
-import { isQuorateError } from '../base/errors.ts'
+import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { NodeId } from '../base/ids.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
 import { decodeBody } from '../leader/log-body.ts'
@@ -220,13 +220,19 @@ export class Seat {
 
   // ── a leader's messages ──
 
-  /** Entries, or none, of whoever leads. Throws FENCED. */
+  /** Entries, or none, of whoever leads. Throws FENCED, with the fence. */
   append(
     from: NodeId,
     progress: Progress,
     entries: Parameters<Replica['append']>[0]['entries'],
   ): { readonly answer: AppendAnswer; readonly position: number } {
     const { epoch, before, committed, last, asOf } = progress
+    // A replica that lost its store has lost its fence: that the register has a newer leader is one, too.
+    const newest = this.#lead?.epoch ?? 0
+    if (epoch < newest)
+      throw new QuorateError('FENCED', `epoch ${epoch} leads no more: the register has epoch ${newest}`, {
+        data: { epoch, fence: newest },
+      })
     if (this.#leading !== undefined && epoch > this.#leading.epoch)
       this.#leading.end(`${from} leads epoch ${epoch}`)
     this.#unclean = Math.max(this.#unclean, progress.unclean)

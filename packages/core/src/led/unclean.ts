@@ -118,7 +118,8 @@ export class UncleanElections {
           current &&
           changeChunk(current, entry => {
             if (entry.id !== item.partition || entry.lead === undefined) return entry
-            const { replicas, writeSets: sets } = partitionSets(entry)
+            const { writeSets: sets } = partitionSets(entry)
+            const replicas = [...new Set(sets.flat())]
             const next = electedUncleanly(
               { ...entry.lead, replicas, sets },
               challenge,
@@ -190,7 +191,8 @@ function itemOf(asked: Asked): UncleanItem | string {
   if (election.kind === 'clean') return 'a clean election is possible, and is being made'
   const busy = votes.find(({ granted }) => !granted)
   if (busy !== undefined) return `${busy.node} does not promise yet: ${busy.why}`
-  const heirs = promised.filter(({ isEmptied }) => isEmptied !== true)
+  const homes = partition.writeSets.flat()
+  const heirs = promised.filter(({ node, isEmptied }) => isEmptied !== true && homes.includes(node))
   if (heirs.length === 0) return 'none of its replicas answers with a log of its own: there is nobody to lead'
   const told = votes.map(({ told: point }) => point)
   const loss = lossOf({ ...question, replicas: partition.holders, votes: heirs }, told)
@@ -209,6 +211,13 @@ function itemOf(asked: Asked): UncleanItem | string {
 
 const pointText = ({ epoch, position }: LogPoint): string => `${epoch}/${position}`
 
+/** With whom a leader can acknowledge that has not heard of its successor. */
+const COMPANY: Readonly<Record<string, string>> = {
+  none: '',
+  one: ' together with another replica',
+  'in-sync': ' together with the others of its in-sync set',
+}
+
 function wordsOf(item: Omit<UncleanItem, 'words'>, ack: string): string {
   const { partition, epoch, before, to, loss, entriesKnown } = item
   const who = loss.onlyOn.join(', ')
@@ -216,10 +225,11 @@ function wordsOf(item: Omit<UncleanItem, 'words'>, ack: string): string {
     entriesKnown > 0
       ? `${entriesKnown} ${entriesKnown === 1 ? 'entry' : 'entries'} (up to ${pointText(loss.upTo)}) that ${before ?? 'its leader'} had told of, and`
       : 'nothing that was told of, but perhaps'
+  const company = COMPANY[ack]
   const alone =
-    ack === 'none'
-      ? `; ${before ?? 'the old leader'}, if it is alive and only cut off, goes on acknowledging writes until it hears of this`
-      : ''
+    company === undefined
+      ? ''
+      : `; ${before ?? 'the old leader'}, if it is alive and only cut off${company}, goes on acknowledging writes until it hears of this`
   return `partition ${partition}: ${to} would lead after epoch ${epoch} with everything up to ${pointText(loss.after)}. Given up: ${known} whatever only ${who || 'those that do not answer'} may have${alone}. What is on the disk of a replica that returns goes to the ledger`
 }
 

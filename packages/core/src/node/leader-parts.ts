@@ -1,6 +1,8 @@
 /** Everything that tables with a leader for each partition need on a node, composed. */
 
+import type { ByteString, Stamp, TableId } from '../base/ids.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
+import { decodeBody } from '../leader/log-body.ts'
 import type { Admission } from '../leaderless/admission.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { localCalls } from '../led/calls.ts'
@@ -41,9 +43,11 @@ export class LeaderParts {
   readonly #inSync: InSyncKeeper
   readonly #filler: Filler
   readonly #logs: LogKeeper
+  readonly #node: NodeContext
 
   constructor({ node, coordination, rebuild, admission, tuning, onTrouble, onNews }: LeaderPartsOptions) {
     const { leaseMs, leaderBeatMs: beatMs, inSyncLagMs: lagMs, logEntriesKept, logEntriesMax } = tuning
+    this.#node = node
     this.partitions = new LedPartitions({
       node,
       leaseMs,
@@ -104,6 +108,15 @@ export class LeaderParts {
       youngMs: tuning.lateWriteMs,
       onTrouble,
     })
+  }
+
+  /** Stamp of the oldest entry in the log of a row's partition here; undefined: there is no log here. */
+  logSince({ table, rowKey }: { readonly table: TableId; readonly rowKey: ByteString }): Stamp | undefined {
+    const partition = this.#node.catalog.find(table)?.map.locate(rowKey)
+    const log = partition && this.partitions.find(table, partition.id)?.seat.replica.log
+    if (log === undefined) return undefined
+    if (log.first === 1) return 0 as Stamp
+    return log.first > log.shape.last ? undefined : decodeBody(log.entry(log.first).body).stamp
   }
 
   start(): void {

@@ -2,15 +2,22 @@
  * Applies a discarded write once more: what the ledger kept of it is written to its row, under an operation that is named
  * by the entry. So an entry is restored once, whichever node's copy of it is named; a second time finds the first.
  *
+ * Of a table with leaders that is the operation of the write itself: when its writer has tried again since, which is what
+ * clients do when a leader dies, the log says that it is done. A row is put back only where nothing has been written since,
+ * judged by its leader; a statement only while the log reaches back to when it was tried, since afterwards nobody could
+ * tell. Both may be overruled.
+ *
  * Invariant: written before marked. A node that dies between the two leaves an entry that may be asked for again, and
  * whose operation is then found to be done.
  */
 
 import { hexToString, u64ToString } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
-import type { OperationId, PeerId } from '../base/ids.ts'
+import type { OperationId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { ledOf, type TableDescriptor } from '../catalog/table-descriptor.ts'
+import { contextMax } from '../causality/context.ts'
+import { decodeTokenOfRow } from '../cells/context-token.ts'
 import { decodeDocument } from '../cells/document.ts'
 import { encodeStatement } from '../leader/change-input.ts'
 import type { Statement } from '../leader/log-body.ts'
@@ -20,7 +27,7 @@ import { rowKeyParts } from '../partitioning/row-key.ts'
 import { durable } from '../store/store-face.ts'
 import type { Update } from '../updates/update.ts'
 import { changeMessage } from '../wire/led-messages.ts'
-import { writeMessage } from '../wire/messages.ts'
+import { type ReadRequest, readMessage, writeMessage } from '../wire/messages.ts'
 
 export interface Restored {
   readonly entry: LedgerEntry
@@ -28,36 +35,99 @@ export interface Restored {
   readonly repeated: boolean
 }
 
-/** Throws NOT_FOUND for an entry that is not on this node, CONFLICT for one that was restored. */
-export async function restoreEntry(node: NodeContext, id: string): Promise<Restored> {
+export interface RestoreOptions {
+  /** Also where it may be done twice, or in the place of something newer. */
+  readonly force?: boolean
+  /** Stamp of the oldest entry in the log of a row's partition; undefined: not known here. Of tables with leaders. */
+  readonly logSince: (entry: LedgerEntry) => Stamp | undefined
+}
+
+/** Throws NOT_FOUND for an entry that is not on this node, CONFLICT for one that was restored, or must not be. */
+export async function restoreEntry(
+  node: NodeContext,
+  id: string,
+  options: RestoreOptions,
+): Promise<Restored> {
   const entry = node.ledger.find(id)
   if (entry === undefined)
     throw new QuorateError('NOT_FOUND', `the ledger of ${node.self} has no entry ${id}`)
   if (entry.restored) throw again(id)
-  const repeated = await write(node, entry)
+  const repeated = await write(node, entry, options)
   await durable(node.store, node.ledger.markRestored(id))
   if (repeated) throw again(id)
   return { entry, repeated }
 }
 
 const again = (id: string): QuorateError =>
-  new QuorateError('CONFLICT', `entry ${id} has been restored already; nothing was changed`, { data: { id } })
+  new QuorateError(
+    'CONFLICT',
+    `entry ${id} has been restored already, or its writer has tried again with success; nothing was changed`,
+    { data: { id } },
+  )
 
-async function write(node: NodeContext, entry: LedgerEntry): Promise<boolean> {
+const refused = (id: string, why: string): QuorateError =>
+  new QuorateError('CONFLICT', `entry ${id}: ${why}; nothing was changed, and --force does it all the same`, {
+    data: { id },
+  })
+
+async function write(node: NodeContext, entry: LedgerEntry, options: RestoreOptions): Promise<boolean> {
   const view = node.catalog.view(entry.table)
   const { partitionKey, sortKey } = rowKeyParts(entry.rowKey)
   const { version } = view.map.locate(entry.rowKey)
-  const operation = (u64ToString(entry.dot.stamp) + hexToString(entry.dot.actor)) as string as OperationId
   const row = { table: entry.table as number, mapVersion: version, partitionKey, sortKey, level: 0, hops: 0 }
   const self = node.self as string as PeerId
-  const common = { ...row, operation, context: undefined, session: undefined }
   if (ledOf(view.descriptor) === undefined) {
-    const request = { ...common, value: entry.value, strict: false }
+    const operation = (u64ToString(entry.dot.stamp) + hexToString(entry.dot.actor)) as string as OperationId
+    const request = {
+      ...row,
+      operation,
+      context: undefined,
+      session: undefined,
+      value: entry.value,
+      strict: false,
+    }
     return (await node.rpc.request(self, writeMessage, request, limits.requestTimeoutMs)).repeated
   }
-  const statement = encodeStatement(statementOf(entry, view.descriptor))
-  const request = { ...common, statement, condition: undefined, ack: undefined }
-  return (await node.rpc.request(self, changeMessage, request, limits.requestTimeoutMs)).repeated
+  const isForced = options.force === true
+  if (entry.isStatement && !isForced) refuseUntellable(entry, options)
+  const context = entry.isStatement || isForced ? undefined : await contextOfOlder(node, entry, row)
+  const request = {
+    ...row,
+    operation: hexToString(entry.operation) as string as OperationId,
+    statement: encodeStatement(statementOf(entry, view.descriptor)),
+    condition: undefined,
+    context,
+    ack: undefined,
+    again: true,
+    session: undefined,
+  }
+  const { applied, repeated } = await node.rpc.request(self, changeMessage, request, limits.requestTimeoutMs)
+  if (!applied) throw refused(entry.id, 'the row was written just now')
+  return repeated
+}
+
+function refuseUntellable(entry: LedgerEntry, { logSince }: RestoreOptions): void {
+  const { id, dot } = entry
+  const since = logSince(entry)
+  if (since === undefined || since > dot.stamp)
+    throw refused(
+      id,
+      'the log reaches back no further than after it, and cannot tell whether it was tried again',
+    )
+}
+
+/** A token of the row as its leader has it, which the write must find unchanged. Throws when the row is newer. */
+async function contextOfOlder(
+  node: NodeContext,
+  { id, rowKey, dot }: LedgerEntry,
+  row: Omit<ReadRequest, 'session' | 'staleMs'>,
+): Promise<Uint8Array> {
+  const request = { ...row, session: undefined, staleMs: 0 }
+  const self = node.self as string as PeerId
+  const { context } = await node.rpc.request(self, readMessage, request, limits.requestTimeoutMs)
+  const seen = decodeTokenOfRow(context, rowKey).context
+  if (contextMax(seen) > dot.stamp) throw refused(id, 'the row has been written since')
+  return context
 }
 
 /** Of a log that ships statements the ledger has the statement; the fields of the key are set again where it is ordered. */

@@ -30,6 +30,8 @@ export const changeMessage = message(
     context: s.optional(token),
     /** More copies than the table's own acknowledgement asks for. */
     ack: s.optional(s.oneOf(ACKNOWLEDGEMENTS)),
+    /** An earlier try of it may still be on its way. */
+    again: s.flag,
   }),
   s.record({
     receipt: receiptSchema,
@@ -175,7 +177,7 @@ export const logRowMessage = message(
   'log-row',
   76,
   s.record({ table: s.u32, partition: s.count, key: rowKey }),
-  s.record({ carriedOut: s.count, cell: s.optional(s.bytes(limits.cellBytesMax)) }),
+  s.record({ carriedOut: point, cell: s.optional(s.bytes(limits.cellBytesMax)) }),
 )
 
 /** What was committed in a partition behind a place that a reader has read up to; without one, where it ends now. */
@@ -185,6 +187,8 @@ export const changesMessage = message(
   s.record({
     table: s.u32,
     partition: s.count,
+    /** How often it was handed on. */
+    hops: s.u8,
     after: s.optional(point),
     bytes: s.count,
     /** How long to wait for something to tell. */
@@ -209,6 +213,7 @@ export const changesMessage = message(
     truncatedTo: s.optional(point),
   }),
 )
+export type ChangesRequest = s.Shaped<typeof changesMessage.request>
 export type ChangesReply = s.Shaped<typeof changesMessage.reply>
 
 const readerName = s.text(limits.feedReaderNameMax)

