@@ -129,6 +129,15 @@ describe('arguments', () => {
     expect(port('--http-port')('0')).toBe(0)
     expect(() => port('--http-port')('65536')).toThrow('--http-port is a port from 0 to 65535, not "65536"')
     expect(() => parseConnectString('quorate://h1:7701,h2:0')).toThrow('the port of h2:0 is not from 1')
+    expect(() => parseConnectString('quorate://h1:7701?zon=a')).toThrow(
+      '"zon" is not known, zone and region are',
+    )
+    expect(() => parseConnectString('quorate://h1:7701?zone=')).toThrow('zone is empty')
+    expect(parseConnectString('quorate://h1:7701/?zone=a&region=eu')).toEqual({
+      addresses: ['h1:7701'],
+      zone: 'a',
+      region: 'eu',
+    })
   })
 
   it('members are named field by field', () => {

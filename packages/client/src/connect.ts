@@ -28,14 +28,24 @@ export type Database<H> = Clients<H> &
   Pick<QuorateClient, 'createTable' | 'table' | 'tables' | 'describe' | 'session' | 'close' | 'router'> &
   AsyncDisposable
 
-/** `quorate://h1:7701,h2:7701` */
-export function parseConnectString(url: string): string[] {
-  const match = /^quorate:\/\/([^/?]+)/.exec(url)
+/** What a connect string says besides whom to ask first. */
+export interface ConnectString {
+  readonly addresses: readonly string[]
+  /** Where the client is: what any replica may answer is asked of those in its zone first, then in its region. */
+  readonly zone?: string
+  readonly region?: string
+}
+
+const PARAMETERS = ['zone', 'region'] as const
+
+/** `quorate://h1:7701,h2:7701?zone=a&region=eu` */
+export function parseConnectString(url: string): ConnectString {
+  const match = /^quorate:\/\/([^/?]+)\/?(?:\?(.*))?$/.exec(url)
   const addresses = match?.[1]?.split(',').map(address => address.trim()) ?? []
   const wrong = (why: string): QuorateError =>
     new QuorateError(
       'BAD_REQUEST',
-      `"${url}" is not a connect string${why}; it looks like quorate://127.0.0.1:7701,127.0.0.1:7702`,
+      `"${url}" is not a connect string${why}; it looks like quorate://127.0.0.1:7701,127.0.0.1:7702 or quorate://127.0.0.1:7701?zone=a&region=eu`,
     )
   if (addresses.length === 0) throw wrong('')
   for (const address of addresses) {
@@ -44,7 +54,14 @@ export function parseConnectString(url: string): string[] {
     const port = Number(address.slice(address.lastIndexOf(':') + 1))
     if (port < 1 || port > PORT_MAX) throw wrong(`: the port of ${address} is not from 1 to ${PORT_MAX}`)
   }
-  return addresses
+  const near: { zone?: string; region?: string } = {}
+  for (const [name, value] of new URLSearchParams(match?.[2] ?? '')) {
+    const known = PARAMETERS.find(parameter => parameter === name)
+    if (known === undefined) throw wrong(`: "${name}" is not known, zone and region are`)
+    if (value === '' || near[known] !== undefined) throw wrong(`: ${name} is empty, or there twice`)
+    near[known] = value
+  }
+  return { addresses, ...near }
 }
 
 /** Connects to a cluster through any of its nodes. Rejects with UNAVAILABLE when none answers in time. */
@@ -52,7 +69,8 @@ export async function connect<const H extends object = Record<never, never>>(
   url: string,
   options: ConnectOptions<H> = {},
 ): Promise<Database<H>> {
-  const seeds = parseConnectString(url).map(address => ({ peer: seedPeer(address), address }))
+  const { addresses, zone, region } = parseConnectString(url)
+  const seeds = addresses.map(address => ({ peer: seedPeer(address), address }))
   let refusal: QuorateError | undefined
   const transport = new TcpTransport({
     identity: { node: nodeId(''), incarnation: noIncarnation, cluster: '' },
@@ -63,6 +81,7 @@ export async function connect<const H extends object = Record<never, never>>(
   })
   const random = new SeededRandom(randomBytes(4).readUInt32LE())
   const client = new QuorateClient({ transport, clock: new NodeClock(), random, seeds })
+  client.router.near = { zone, region }
   try {
     await client.ready(options)
   } catch (error) {

@@ -52,7 +52,7 @@ export class TroubleLog {
 
   /** What only an operator can settle; each message is a trouble of its own. */
   needsOperator(subject: string, message: string): void {
-    this.#met('error', subject, message, 'WRONG_CLUSTER', message)
+    this.#met('error', subject, message, 'NEEDS_OPERATOR', message)
   }
 
   #met(level: 'warn' | 'error', subject: string, kind: string, code: string, message: string): void {

@@ -13,12 +13,14 @@ export async function proxy({ listen, nodes }: ProxyOptions, terminal: Terminal)
   const { startProxy } = await import('@quorate/server')
   const { parseConnectString } = await import('@quorate/client')
   const wanted = nodes.startsWith('quorate://') ? nodes : `quorate://${nodes}`
-  const running = await startProxy({ listen, nodes: parseConnectString(wanted) }).catch((error: unknown) => {
-    const { code, message } = error as { code?: string; message: string }
-    const isAddress = code === 'EADDRINUSE' || code === 'EACCES' || code === 'BAD_REQUEST'
-    const why = isAddress ? `the proxy cannot listen on ${listen}: ${message}` : message
-    throw new CommandError(isAddress ? exitCodes.usage : exitCodes.unreachable, why, { cause: error })
-  })
+  const running = await startProxy({ listen, nodes: [...parseConnectString(wanted).addresses] }).catch(
+    (error: unknown) => {
+      const { code, message } = error as { code?: string; message: string }
+      const isAddress = code === 'EADDRINUSE' || code === 'EACCES' || code === 'BAD_REQUEST'
+      const why = isAddress ? `the proxy cannot listen on ${listen}: ${message}` : message
+      throw new CommandError(isAddress ? exitCodes.usage : exitCodes.unreachable, why, { cause: error })
+    },
+  )
   terminal.out.write(`proxy serving  ${running.address}  pid ${process.pid}\n`)
   terminal.error.write(`clients connect to quorate://${running.address}\n`)
   await new Promise<void>(resolve => {

@@ -364,7 +364,8 @@ export class Leading {
     sentMs: number,
     { store, matched, behind }: Omit<LogBeatAnswer, 'fence' | 'unknown'>,
   ): void {
-    if (!this.#isOfNow(follower, store)) return
+    // As good as none: but the message is on its way no more.
+    if (!this.#isOfNow(follower, store)) return this.replication.failed(follower)
     this.#sentMs.set(follower, Math.max(sentMs, this.#sentMs.get(follower) ?? 0))
     if (behind === undefined) this.replication.answered(follower, { kind: 'matched', position: matched })
     else this.replication.answered(follower, { kind: 'behind', ...behind })
