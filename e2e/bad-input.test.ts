@@ -326,3 +326,120 @@ function corruptLog(directory: string): void {
   writeSync(handle, Buffer.alloc(64, 0xa5), 0, 64, 4_000)
   closeSync(handle)
 }
+
+describe('tables with leaders', () => {
+  const create = (name: string, ...more: string[]) =>
+    nodes.command([
+      'table',
+      'create',
+      name,
+      '--key',
+      'id',
+      '--partitioning',
+      'fixed',
+      '--single-leader',
+      ...more,
+    ])
+
+  it.each([
+    [['--n', '1', '--ack', 'one'], /ack.*one.*n/i],
+    [['--ack', 'in-sync', '--min-in-sync', '4'], /minInSync|min-in-sync/],
+    [['--ack', 'majority', '--min-in-sync', '2'], /minInSync|min-in-sync/],
+    [['--log', 'logical', '--freeze', 'no'], /freeze/],
+    [['--w', '2'], /w/],
+  ])('%j is refused with the reason, and nothing is made', async (more, why) => {
+    const { code, stderr } = await create('refused', ...more)
+    expect(code, stderr).toBe(2)
+    expect(stderr).toMatch(why)
+    expect((await nodes.command(['table', 'show', 'refused'])).code).toBe(5)
+  })
+
+  it('statements that differ on each replica, fewer copies than promised, conditions and steps that are none', async () => {
+    const made = await create(
+      'led',
+      '--partitions',
+      '2',
+      '--log',
+      'statement',
+      '--freeze',
+      'refuse',
+      '--ack',
+      'all',
+    )
+    expect(made.code, made.stderr).toBe(0)
+    expect((await nodes.command(['put', 'led', '{"id":"a","n":1,"text":"x"}'])).code).toBe(0)
+    const cases: [string[], RegExp][] = [
+      [['update', 'led', 'a', 'at=now()'], /refuses calls: now\(\)/],
+      [['update', 'led', 'a', 'n+=1', '--ack', 'one'], /fewer copies/],
+      [['update', 'led', 'a', 'text+=1'], /text/],
+      [['update', 'led', 'a', 'n ?'], /n \?/],
+      [['update', 'led', 'a', 'id="b"'], /key/],
+      [['put', 'led', '{"id":"a"}', '--if', 'n<<1'], /n<<1.*not JSON/],
+      [['put', 'led', '{"id":"a"}', '--w', '2'], /w: .*leader/],
+      [['changes', 'led', '--until-now'], /statement/],
+      [['changes', 'rows', '--until-now'], /leaderless/],
+      [['get', 'rows', 'a', '--read', 'leader'], /leaderless/],
+      [['get', 'rows', 'a', '--max-staleness', '1s'], /leaderless/],
+    ]
+    for (const [args, why] of cases) {
+      const { code, stderr } = await nodes.command(args)
+      expect(code, `${args.join(' ')}: ${stderr}`).toBe(2)
+      expect(stderr, args.join(' ')).toMatch(why)
+    }
+    const { items } = await nodes.json<{ value: unknown }>(['get', 'led', 'a'])
+    expect(items[0]!.value).toEqual({ id: 'a', n: 1, text: 'x' })
+  })
+
+  it('places in feeds, leaders, plans and entries that are not there', async () => {
+    const made = await create('fed', '--partitions', '1')
+    expect(made.code, made.stderr).toBe(0)
+    const cases: [string[], number, RegExp][] = [
+      [['changes', 'fed', '--from', 'yesterday'], 2, /no place in a log/],
+      [['changes', 'fed', '--from', '99@0:1/1'], 2, /log of another table/],
+      [['changes', 'fed', '--forget', 'nobody'], 5, /no reader "nobody"/],
+      [['changes', 'fed', '--reader', 'x'.repeat(65)], 2, /64 characters/],
+      [['cluster', 'move-leader', 'fed', '0', 'n9'], 2, /n9 keeps no copy/],
+      [['cluster', 'move-leader', 'fed', '7', 'n1'], 5, /partition 7/],
+      [['cluster', 'elect', 'fed', '--commit', 'u-0123456789ab', '--yes'], 6, /u-0123456789ab/],
+      [['cluster', 'elect', 'fed', '--commit', 'p-1'], 2, /no plan of an election/],
+      [['ledger', 'restore', 'f'.repeat(40)], 5, /no entry/],
+      [['lag', 'rows'], 2, /leaderless/],
+    ]
+    for (const [args, exit, why] of cases) {
+      const { code, stderr } = await nodes.command(args)
+      expect(stderr, args.join(' ')).toMatch(why)
+      expect(code, `${args.join(' ')}: ${stderr}`).toBe(exit)
+    }
+  })
+
+  it('a session of another cluster, and one that was tampered with', async () => {
+    const other = await TestNodes.start(1)
+    try {
+      const made = await other.command([
+        'table',
+        'create',
+        'rows',
+        '--key',
+        'id',
+        '--n',
+        '1',
+        '--r',
+        '1',
+        '--w',
+        '1',
+      ])
+      expect(made.code, made.stderr).toBe(0)
+      const file = join(other.directory, 'session')
+      expect((await other.command(['put', 'rows', '{"id":"s"}', '--session', file])).code).toBe(0)
+      const foreign = await nodes.command(['get', 'rows', 's', '--session', file])
+      expect(foreign.code).toBe(2)
+      expect(foreign.stderr).toMatch(/not one that this cluster gave out|another cluster/)
+      writeFileSync(file, 'no session at all\n')
+      const nonsense = await nodes.command(['get', 'rows', 's', '--session', file])
+      expect(nonsense.code).toBe(2)
+      expect(nonsense.stderr).toMatch(/session/)
+    } finally {
+      await other.close()
+    }
+  })
+})
