@@ -18,6 +18,7 @@ import type { Member, MembersState, RemovedMember } from '../catalog/cluster-sta
 import { copiesAcknowledged } from '../catalog/replication-settings.ts'
 import { placementOf } from '../partitioning/map-chunks.ts'
 import { allocateTokens } from '../partitioning/token-allocation.ts'
+import { survivability } from './survivability.ts'
 import { type TargetPartition, targetOf } from './target.ts'
 
 export interface Measured {
@@ -135,7 +136,7 @@ export function makePlan(input: PlanInput): Plan {
     ),
     problems,
     warnings,
-    survives: survivability(input, tables),
+    survives: survivability(input.views, tables),
   }
   return { id: planId(plan), ...plan }
 }
@@ -418,21 +419,4 @@ function planNodes(
       outgoingBytes: Math.round(of(id).outgoing),
       freeBytes: input.freeBytes.get(id),
     }))
-}
-
-function survivability(input: PlanInput, tables: readonly TablePlan[]): string[] {
-  return input.views.flatMap(view => {
-    const { name, replication } = view.descriptor
-    const moving = tables.find(table => table.name === name)?.moves.length ?? 0
-    const copies = Math.min(...view.map.partitions.map(partition => partition.settled.length))
-    const spare = Math.max(0, copies - copiesAcknowledged(replication))
-    const nodes = (count: number): string =>
-      count === 0 ? 'no node' : count === 1 ? 'any one node' : `any ${count} nodes`
-    const now = `"${name}": ${nodes(spare)} may fail and writes with w=${copiesAcknowledged(replication)} go on`
-    if (moving === 0) return [now]
-    return [
-      now,
-      `"${name}" while it moves: each of ${moving} partitions needs w=${copiesAcknowledged(replication)} of its old and of its new homes, one at a time or a few; a home that fails stops its own moves until it is back, and what has not been switched can be taken back`,
-    ]
-  })
 }
