@@ -1,7 +1,7 @@
 /** Tables with one leader per partition, on live nodes in simulated time. */
 
 import { type ChangesOptions, equal, increment, set, table } from '@quorate/client/pure'
-import { pause, restoreEntry } from '@quorate/core'
+import { logAppendMessage, pause, restoreEntry, type Stamp } from '@quorate/core'
 import { expect, test } from 'vitest'
 import { ledDifferences } from './checkers/logs.ts'
 import { until, type World, withCluster } from './testing/live-cluster.ts'
@@ -309,6 +309,48 @@ test('a log that grew too many bytes is cut although a reader lacks them; the re
       }),
     )
     await expect(read()).rejects.toMatchObject({ code: 'FEED_GONE' })
+  })
+})
+
+test('a physical log of another store format is refused with the reason, before any of it is taken', async () => {
+  await withCluster({ seed: 15 }, async world => {
+    const { client, cluster } = world
+    const one = { partitioning: { kind: 'fixed', partitions: 1 } }
+    await client.createTable('posts', { ...led({ log: 'physical' }), ...one })
+    await client.createTable('others', { ...led({ log: 'logical' }), ...one })
+    await client.table(posts).put({ id: 'p', likes: 1 })
+    await until(world, () => leaders(world).length === 2)
+    const sent = async (name: string) => {
+      const { descriptor, map } = cluster.machines[0]!.node!.catalog.named(name)
+      const { leader, epoch } = map.partitions[0]!.lead!
+      const from = cluster.machine(leader!)
+      const follower = cluster.machines.find(machine => machine !== from)!
+      const { log } = follower.node!.leaders.partitions.find(descriptor.id, 0)!.seat.replica
+      const { end } = log
+      const request = {
+        table: descriptor.id as number,
+        partition: 0,
+        epoch,
+        before: end,
+        committed: 0,
+        entries: [],
+      }
+      const told = {
+        last: end.position,
+        mapVersion: 1,
+        everywhere: 0,
+        asOf: 0 as Stamp,
+        unclean: 0,
+        storeFormat: 99,
+      }
+      const { rpc } = from.node!.context
+      return rpc.request(follower.peer, logAppendMessage, { ...request, ...told }, 1_000)
+    }
+    await expect(sent('posts')).rejects.toMatchObject({
+      code: 'PROTOCOL_VERSION',
+      message: expect.stringContaining('of format 99'),
+    })
+    expect((await sent('others')).matched).toBeGreaterThan(0)
   })
 })
 

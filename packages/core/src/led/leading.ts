@@ -20,7 +20,7 @@
 import { QuorateError } from '../base/errors.ts'
 import type { Incarnation, NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import { encodeBody, type LogBody } from '../leader/log-body.ts'
+import { encodeBody, type LogBody, STORE_FORMAT } from '../leader/log-body.ts'
 import type { Replica } from '../leader/replica.ts'
 import { Replication } from '../leader/replication.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
@@ -348,7 +348,8 @@ export class Leading {
     const { last } = replica.log.shape
     // Only who may answer readers knows that nothing else has been committed by now.
     if (this.isServing) this.#vouchedFor = node.hybrid.peek()
-    return { last, mapVersion: this.#version, everywhere: this.everywhere, asOf: this.#vouchedFor, unclean }
+    const [mapVersion, { everywhere }] = [this.#version, this]
+    return { last, mapVersion, everywhere, asOf: this.#vouchedFor, unclean, storeFormat: STORE_FORMAT }
   }
 
   beatAnswered(follower: NodeId, sentMs: number, answer: LogBeatAnswer | undefined): void {

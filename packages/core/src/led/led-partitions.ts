@@ -218,6 +218,7 @@ export class LedPartitions {
       return { answer: { ...nothing, behind: { shape, first } }, position }
     } catch (error) {
       if (!isQuorateError(error)) throw error
+      if (error.code === 'PROTOCOL_VERSION') this.#options.onTrouble(error.message)
       const fence = error.code === 'FENCED' ? Number(error.data.fence ?? 0) : 0
       return { answer: { ...nothing, fence, unknown: fence === 0 }, position: 0 }
     }

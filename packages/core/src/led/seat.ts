@@ -16,7 +16,7 @@
 import { isQuorateError, QuorateError } from '../base/errors.ts'
 import type { NodeId } from '../base/ids.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
-import { decodeBody } from '../leader/log-body.ts'
+import { decodeBody, STORE_FORMAT } from '../leader/log-body.ts'
 import { type AppendAnswer, type CutEntry, Replica, type ReplicaOptions } from '../leader/replica.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { beforeAll, comparePoints, type LogPoint } from '../leadership/epoch-history.ts'
@@ -69,7 +69,7 @@ export interface SeatReport {
 
 type Progress = Pick<
   LogBeat,
-  'epoch' | 'before' | 'committed' | 'last' | 'mapVersion' | 'everywhere' | 'asOf' | 'unclean'
+  'epoch' | 'before' | 'committed' | 'last' | 'mapVersion' | 'everywhere' | 'asOf' | 'unclean' | 'storeFormat'
 >
 
 export class Seat {
@@ -227,6 +227,7 @@ export class Seat {
     entries: Parameters<Replica['append']>[0]['entries'],
   ): { readonly answer: AppendAnswer; readonly position: number } {
     const { epoch, before, committed, last, asOf } = progress
+    this.#refuseOtherFormat(from, progress.storeFormat)
     // A replica that lost its store has lost its fence: that the register has a newer leader is one, too.
     const newest = this.#lead?.epoch ?? 0
     if (epoch < newest)
@@ -252,6 +253,17 @@ export class Seat {
     }
     if (this.replica.carriedOut > had) this.#progressed()
     return result
+  }
+
+  /** Before the first entry is taken: a log of bytes that cannot be carried out here is no copy. */
+  #refuseOtherFormat(from: NodeId, format: number): void {
+    const { log } = this.place.settings
+    if (log !== 'physical' || format === STORE_FORMAT) return
+    throw new QuorateError(
+      'PROTOCOL_VERSION',
+      `${from} ships the bytes of its store, of format ${format}, and the store here is of format ${STORE_FORMAT}: let both nodes run the same version, or the table ship its log as "logical"`,
+      { data: { format, own: STORE_FORMAT } },
+    )
   }
 
   /** For whoever looks: where this replica stands, and if it leads, how far each follower is behind it. */

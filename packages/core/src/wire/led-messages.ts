@@ -69,6 +69,8 @@ const progress = {
   asOf: s.stamp,
   /** The last epoch that began by an unclean election. */
   unclean: s.count,
+  /** Of the leader's store: bytes of another one are of no use to a follower of a physical log. */
+  storeFormat: s.count,
 } as const
 
 export const logAppendMessage = message(

