@@ -84,6 +84,7 @@ export function ledOptions(seed: number, overrides: LedOverrides = {}): LedOptio
       leaderBeatMs: randomPick(random, [50, 100, 200]),
       inSyncLagMs: randomPick(random, [400, 1_000, 3_000]),
       logEntriesKept: randomPick(random, [3, 20, 10_000]),
+      logKeptMs: randomPick(new SeededRandom(seed ^ 0xa9e), [500, 5_000, 600_000]),
       // What is kept no longer cannot go to the ledger: that is for those who elect cleanly.
       logEntriesMax: isUnclean ? 1_000_000 : randomPick(random, [10, 60, 1_000_000]),
     },

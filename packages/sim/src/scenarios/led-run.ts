@@ -25,11 +25,13 @@ import {
   type SeededRandom,
 } from '@quorate/core'
 import type { Violation } from '../checkers/evidence.ts'
+import { checkFeed } from '../checkers/feed.ts'
 import { checkGeneratedIds } from '../checkers/generated-ids.ts'
 import { checkEpochs, checkLists } from '../checkers/list-order.ts'
 import { checkListSessions } from '../checkers/list-sessions.ts'
 import { ledDifferences } from '../checkers/logs.ts'
 import { FaultInjector } from '../faults/fault-injector.ts'
+import { FeedConsumer } from '../workloads/feed-consumer.ts'
 import { type ListAppend, ListHistory } from '../workloads/list-history.ts'
 import { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
@@ -82,6 +84,8 @@ class LedRun {
   #tags = 0
   #uncleans = 0
   #sessions = 0
+  #feed: FeedConsumer | undefined
+  #fed = Promise.resolve()
   #working = false
   #underWay = 0
 
@@ -204,6 +208,7 @@ class LedRun {
         return this.#sessionStep(db, name, random, own)
       })
     }
+    this.#consume()
     if (handOverEveryMs > 0) {
       const random = this.#random.fork()
       this.#repeat(random, handOverEveryMs, () => this.#handOver(random))
@@ -214,6 +219,16 @@ class LedRun {
     }
     this.#faults.start()
     await this.#simulation.run(this.#simulation.nowMs + safetyMs)
+  }
+
+  /** Of a logical log someone keeps a copy. */
+  #consume(): void {
+    const { log, partitions } = this.#options
+    if (log !== 'logical') return
+    const { client } = this.#cluster.newClient('feed')
+    const tell = (message: string): void => this.#simulation.tell(message)
+    this.#feed = new FeedConsumer(client.table(lists), { clock: client.clock, partitions, tell })
+    this.#fed = this.#feed.run().catch((error: unknown) => this.#simulation.fail(error))
   }
 
   #repeat(random: SeededRandom, everyMs: number, run: () => Promise<unknown>): void {
@@ -432,6 +447,8 @@ class LedRun {
           ids.set(row, found.ids)
         }
       }
+      this.#feed?.stop()
+      await this.#fed
     }
     if (!(await this.#drive(work(), 300_000))) this.#violate('liveness', 'the final reads did not end')
     for (const machine of this.#cluster.machines) this.#leave(machine)
@@ -446,12 +463,15 @@ class LedRun {
     }
     const partitionOf = (row: string): string => (partitions.length === 1 ? 'the partition' : row)
     this.#coverage.uncleanElections = this.#uncleans
+    this.#coverage.feedTruncations = this.#feed?.history.truncations ?? 0
+    this.#coverage.feedGaps = this.#feed?.history.gaps.size ?? 0
     const found = [
       ...checkLists(evidence),
       // A session that saw what was given up ends with an error, and another one begins without it.
       ...(isWhole ? checkListSessions(this.#history) : []),
       ...checkGeneratedIds(final, ids, partitionOf),
       ...checkEpochs(this.#history, partitionOf),
+      ...(this.#feed === undefined ? [] : checkFeed(this.#feed.history, final)),
     ]
     for (const { checker, message } of found) this.#violate(checker, message)
   }
