@@ -31,6 +31,7 @@ import { checkEpochs, checkLists } from '../checkers/list-order.ts'
 import { checkListSessions } from '../checkers/list-sessions.ts'
 import { ledDifferences } from '../checkers/logs.ts'
 import { FaultInjector } from '../faults/fault-injector.ts'
+import { CausalPairs } from '../workloads/causal-pairs.ts'
 import { FeedConsumer } from '../workloads/feed-consumer.ts'
 import { type ListAppend, ListHistory } from '../workloads/list-history.ts'
 import { SimCluster } from '../world/sim-cluster.ts'
@@ -84,6 +85,7 @@ class LedRun {
   #tags = 0
   #uncleans = 0
   #sessions = 0
+  #pairs: CausalPairs | undefined
   #feed: FeedConsumer | undefined
   #fed = Promise.resolve()
   #working = false
@@ -196,12 +198,16 @@ class LedRun {
   async #workUnderFaults(): Promise<void> {
     const { clients, safetyMs, operationsPerSecond, handOverEveryMs, uncleanEveryMs } = this.#options
     this.#working = true
+    const pairs = new CausalPairs(this.#random.fork(), message => this.#violate('causal-order', message))
+    this.#pairs = pairs
     for (let i = 1; i <= clients; i++) {
       const { client, name } = this.#cluster.newClient(`c${i}`)
       const db = client.table(lists)
       const random = this.#random.fork()
       const pace = (1_000 * clients) / operationsPerSecond
       this.#repeat(random, pace, () => this.#step(db, name, random))
+      // What an unclean election gives up may be a question.
+      if (uncleanEveryMs === 0) this.#repeat(random, 4 * pace, () => pairs.step(db))
       let own = this.#newSession()
       this.#repeat(random, 4 * pace, () => {
         if (randomUnit(random) < 0.05) own = this.#newSession()
@@ -463,6 +469,7 @@ class LedRun {
     }
     const partitionOf = (row: string): string => (partitions.length === 1 ? 'the partition' : row)
     this.#coverage.uncleanElections = this.#uncleans
+    this.#coverage.answersRead = this.#pairs?.seen ?? 0
     this.#coverage.feedTruncations = this.#feed?.history.truncations ?? 0
     this.#coverage.feedGaps = this.#feed?.history.gaps.size ?? 0
     const found = [
