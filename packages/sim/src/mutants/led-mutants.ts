@@ -27,7 +27,7 @@ export const ledMutants: readonly Mutant[] = [
     patches: [
       {
         file: 'led/leading.js',
-        find: 'if (!this.hasLease)\n            return;',
+        find: 'if (!this.hasLease || this.#isSealed)\n            return;',
         replace: '',
       },
       { file: 'leader/replica.js', find: 'if (epoch < log.fence)', replace: 'if (epoch < 0)' },
@@ -77,7 +77,7 @@ export const ledMutants: readonly Mutant[] = [
     patches: [
       {
         file: 'led/in-sync-keeper.js',
-        find: 'leading.follow(partition, [...new Set([...before, ...wanted])]);',
+        find: 'leading.askInSync([...new Set([...before, ...wanted])]);',
         replace: 'leading.follow(partition, wanted);',
       },
     ],
@@ -170,5 +170,19 @@ export const ledMutants: readonly Mutant[] = [
     seeds: 5,
     scenario: 'led',
     overrides: { ...majority, handOverEveryMs: 700, faults: apart, tuning: quick },
+  },
+  {
+    name: 'feed-passes-over-a-change',
+    patches: [
+      {
+        file: 'led/change-feed.js',
+        find: 'const last = found.at(-1);',
+        replace: 'if (found.length > 2)\n            found.splice(1, 1);\n        const last = found.at(-1);',
+      },
+    ],
+    expects: ['feed-complete'],
+    seeds: 5,
+    scenario: 'led',
+    overrides: { ...majority, log: 'logical', faults: ['message delay'], tuning: quick },
   },
 ]
