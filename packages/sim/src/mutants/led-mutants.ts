@@ -30,6 +30,7 @@ export const ledMutants: readonly Mutant[] = [
         find: 'if (!this.hasLease || this.#isSealed)\n            return;',
         replace: '',
       },
+      { file: 'led/seat.js', find: 'if (epoch < newest)', replace: 'if (epoch < 0)' },
       { file: 'leader/replica.js', find: 'if (epoch < log.fence)', replace: 'if (epoch < 0)' },
       {
         file: 'leader/partition-log.js',
@@ -37,7 +38,7 @@ export const ledMutants: readonly Mutant[] = [
         replace: 'append(epoch, before, entries, also = []) {\n        if (epoch < 0)',
       },
     ],
-    expects: [...lost, 'crash'],
+    expects: [...lost, 'append-once', 'crash'],
     seeds: 30,
     scenario: 'led',
     overrides: { ...majority, faults: apart, tuning: { leaseMs: 300, leaderBeatMs: 50 } },
