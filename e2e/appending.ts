@@ -11,7 +11,7 @@ import {
   type ListRead,
   type Violation,
 } from '@quorate/sim'
-import { until } from './harness.ts'
+import { keep, until } from './harness.ts'
 
 const CLIENTS = 20
 export const LISTS = 8
@@ -31,9 +31,11 @@ export class Appending {
 
   constructor(connectString: string, wrap: readonly string[] = []) {
     const [command, ...args] = [...wrap, process.execPath, PROGRAM]
-    this.#child = spawn(command!, [...args, connectString, String(CLIENTS), String(LISTS)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
+    this.#child = keep(
+      spawn(command!, [...args, connectString, String(CLIENTS), String(LISTS)], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      }),
+    )
     this.#gone = new Promise(resolve => this.#child.once('close', resolve))
     createInterface({ input: this.#child.stdout! }).on('line', line => {
       if (HEAD.test(line)) this.#acknowledged = JSON.parse(line).acknowledged

@@ -14,6 +14,18 @@ import { fileURLToPath } from 'node:url'
 export const BIN = fileURLToPath(new URL('../packages/cli/dist/bin.js', import.meta.url))
 const COMMAND_MS = 120_000
 
+/** What a test that ran out of time could not end is ended with the process of the tests. */
+const started = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of started) child.kill('SIGKILL')
+})
+
+export function keep<Child extends ChildProcess>(child: Child): Child {
+  started.add(child)
+  child.once('exit', () => started.delete(child))
+  return child
+}
+
 export interface CommandResult {
   readonly code: number | null
   readonly stdout: string
@@ -62,10 +74,12 @@ export function quorate(
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const [command, ...rest] = [...(options.wrap ?? []), process.execPath, BIN, ...args]
-    const child = spawn(command!, rest, {
-      env: { ...process.env, NO_COLOR: '1', ...options.env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
+    const child = keep(
+      spawn(command!, rest, {
+        env: { ...process.env, NO_COLOR: '1', ...options.env },
+        stdio: ['pipe', 'pipe', 'pipe'],
+      }),
+    )
     options.onStart?.(child)
     let stdout = ''
     let stderr = ''
@@ -198,7 +212,7 @@ export class TestNodes {
       ...this.startArguments(id),
       ...more,
     ]
-    const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = keep(spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] }))
     node.output = ''
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', chunk => {
