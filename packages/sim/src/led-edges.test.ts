@@ -1,0 +1,246 @@
+/** Leaders that are none any more, and writes that come late or twice: what each may say, and must not. */
+
+import { equal, increment, set } from '@quorate/client/pure'
+import { isQuorateError, type NodeId, pause, restoreEntry, type Stamp, sealSession } from '@quorate/core'
+import { expect, test } from 'vitest'
+import { ledDifferences } from './checkers/logs.ts'
+import {
+  clientOf,
+  cutBothWays,
+  isolate,
+  led,
+  nextLeader,
+  posts,
+  sealed,
+  seatOf,
+  settledLeader,
+} from './testing/led-world.ts'
+import { until, withCluster } from './testing/live-cluster.ts'
+
+/** The error that a call ends with, or what it gave. */
+const outcomeOf = (call: Promise<unknown>): Promise<unknown> => call.catch((error: unknown) => error)
+
+test.each([1, 2, 3])('a follower of a deposed leader does not say that it is fresh (seed %i)', async seed => {
+  await withCluster({ seed, nodes: 5 }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', led({ n: 5 }))
+    const db = client.table(posts)
+    await db.put({ id: 'p', n: 1 })
+    const [leader, follower, ...rest] = await settledLeader(world)
+    for (const one of [leader, follower!]) {
+      for (const other of rest) cutBothWays(world, one.peer, other.peer)
+      cutBothWays(world, 'c1', one.peer)
+    }
+    await nextLeader(world, rest)
+    await db.put({ id: 'p', n: 2 }, { timeoutMs: 5_000 })
+    const acknowledgedMs = client.clock.monotonicMs()
+    for (let i = 0; i < 60; i++) {
+      await pause(client.clock, 50)
+      const lacks = client.clock.monotonicMs() - acknowledgedMs
+      expect(seatOf(follower!).staleMs()).toBeGreaterThan(lacks - 50)
+    }
+    cluster.network.healAll()
+  })
+})
+
+test('a deposed leader judges no update by its row', async () => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client } = world
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    await db.put({ id: 'p', n: 'text' })
+    const [old, ...rest] = await settledLeader(world)
+    const other = await clientOf(world, old)
+    isolate(world, old)
+    other.confine()
+    await nextLeader(world, rest)
+    await db.put({ id: 'p', n: 1 }, { timeoutMs: 5_000 })
+    // By the row of the deposed leader n is a text, and cannot be incremented.
+    const error = await outcomeOf(other.db.update('p', [increment('n')], { timeoutMs: 1_000 }))
+    expect(isQuorateError(error) && error.code).not.toBe('BAD_REQUEST')
+    expect(isQuorateError(error)).toBe(true)
+  })
+})
+
+test('a leader that hands over answers nothing while another may lead', async () => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    await db.put({ id: 'p', n: 1 })
+    const [old, heir, third] = await settledLeader(world)
+    const other = await clientOf(world, old)
+    const { registers } = old.node!.coordination
+    const change = registers.change.bind(registers)
+    let isDecided = false
+    registers.change = async (key, fn, operation, options) => {
+      if (!key.startsWith('map/')) return change(key, fn, operation, options)
+      const outcome = await heir!.node!.coordination.registers.change(key, fn, operation, options)
+      isDecided = true
+      for (const machine of [heir!, third!]) cutBothWays(world, old.peer, machine.peer)
+      cutBothWays(world, 'c1', old.peer)
+      other.confine()
+      // The replies of the acceptors come late.
+      await pause(client.clock, 1_000)
+      return outcome
+    }
+    const held = old.node!.leaders.partitions.held()[0]!
+    const over = outcomeOf(
+      old.node!.leaders.handOver.run(held, held.seat.leading!, heir!.id as string as NodeId),
+    )
+    await until(world, () => isDecided && seatOf(heir!).leading?.isServing === true, 10_000, 1)
+    await db.put({ id: 'p', n: 2 }, { timeoutMs: 5_000 })
+    const told = await outcomeOf(
+      other.db.update('p', [set('x', 'late')], { if: equal('n', 2), timeoutMs: 200 }),
+    )
+    expect(isQuorateError(told)).toBe(true)
+    await over
+    cluster.network.healAll()
+  })
+})
+
+test.each([
+  'statement',
+  'logical',
+] as const)('a write of the %s log that was cut, tried again and done is not restored on top', async log => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', led({ log }))
+    const db = client.table(posts)
+    await db.put({ id: 'p', n: 0 })
+    const [old, ...rest] = await settledLeader(world)
+    for (const other of rest) cutBothWays(world, old.peer, other.peer)
+    const writing = db.update('p', [increment('n')], { timeoutMs: 60_000 })
+    await pause(client.clock, 300)
+    old.crash('kill')
+    expect((await writing).applied).toBe(true)
+    if (log === 'logical') await db.update('p', [increment('n', 10)])
+    const before = (await db.get('p')).value
+    cluster.network.healAll()
+    old.start()
+    await until(world, () => old.node !== undefined && ledDifferences(cluster).length === 0)
+    await until(world, () => old.node!.time.heardPeers > 0)
+    const { context, leaders } = old.node!
+    const [entry] = [...context.ledger.list(undefined, 0 as Stamp, 100)]
+    const logSince = leaders.logSince.bind(leaders)
+    await expect(restoreEntry(context, entry!.id, { logSince })).rejects.toMatchObject({ code: 'CONFLICT' })
+    expect((await db.get('p')).value).toEqual(before)
+    // By force neither: the log has the operation, and nothing is done twice.
+    await expect(restoreEntry(context, entry!.id, { logSince, force: true })).rejects.toMatchObject({
+      code: 'CONFLICT',
+    })
+    expect((await db.get('p')).value).toEqual(before)
+  })
+})
+
+test('a session that is full is refused before anything is ordered, and harms nobody', async () => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client, simulation } = world
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    await db.put({ id: 'p', n: 0 })
+    const [leader] = await settledLeader(world)
+    await sealed(world)
+    const known = Array.from({ length: 1024 }, (_, partition) => ({
+      table: 999,
+      partition,
+      epoch: 1,
+      position: 1,
+    }))
+    const seal = leader.node!.context.sealOfSessions()
+    const session = client.session(sealSession({ led: known, rows: [], settled: [] }, seal))
+    const others = [db.put({ id: 'p', n: 1 }), ...[1, 2, 3].map(i => db.put({ id: `q${i}`, n: 1 }))]
+    const full = db.update('p', [set('x', 'no')], { if: equal('n', 7), session, timeoutMs: 3_000 })
+    await expect(full).rejects.toMatchObject({ code: 'SESSION_FULL', outcome: 'not-applied' })
+    await Promise.all(others)
+    expect(simulation.failure).toBeUndefined()
+  })
+})
+
+test('a deposed leader tells no session that its log was rolled back', async () => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client } = world
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    await sealed(world)
+    const session = client.session()
+    await db.put({ id: 'p', n: 0 }, { session })
+    const [old, ...rest] = await settledLeader(world)
+    const other = await clientOf(world, old)
+    isolate(world, old)
+    other.confine()
+    await nextLeader(world, rest)
+    await db.put({ id: 'p', n: 1 }, { timeoutMs: 5_000, session })
+    const own = other.client.session(session.token)
+    const error = await outcomeOf(other.db.put({ id: 'p', n: 2 }, { timeoutMs: 1_000, session: own }))
+    expect(isQuorateError(error) && error.code).not.toBe('SESSION_ROLLED_BACK')
+    expect(isQuorateError(error)).toBe(true)
+  })
+})
+
+test('a replica that lost its store and its fence goes by the epoch of its map', async () => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', led())
+    await client.table(posts).put({ id: 'p', n: 0 })
+    const [old, ...rest] = await settledLeader(world)
+    for (const other of rest) cutBothWays(world, old.peer, other.peer)
+    await nextLeader(world, rest)
+    const emptied = rest.find(machine => seatOf(machine).leading === undefined)!
+    emptied.crash('kill')
+    emptied.wipe()
+    emptied.start()
+    cluster.network.healAll()
+    const knows = (): boolean => (emptied.node?.leaders.partitions.held()[0]?.seat.lead?.epoch ?? 0) >= 2
+    await until(world, knows, 20_000, 1)
+    const told = { last: 3, mapVersion: 1, everywhere: 0, asOf: 0 as Stamp, unclean: 0, storeFormat: 1 }
+    const before = { epoch: 0, position: 0 }
+    const append = () =>
+      seatOf(emptied).append(old.id as string as NodeId, { epoch: 1, before, committed: 0, ...told }, [])
+    expect(append).toThrow(/epoch 1 leads no more/)
+    cluster.network.healAll()
+  })
+})
+
+test('a feed up to now has what was acknowledged before, though the leader is out of reach', async () => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client } = world
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    await db.put({ id: 'first', n: 0 })
+    const [leader] = await settledLeader(world)
+    cutBothWays(world, 'c1', leader.peer)
+    let from = 'start'
+    for (let i = 0; i < 20; i++) {
+      const { receipt } = await db.put({ id: `p${i}`, n: i })
+      let last = ''
+      for await (const event of db.changes({ from, untilNow: true })) {
+        from = event.resume
+        last = event.position
+      }
+      expect(last).toBe(`${receipt.log!.epoch}/${receipt.log!.position}`)
+    }
+  })
+})
+
+test('a condition that was refused stays refused: no try of it that comes late is applied', async () => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    await db.put({ id: 'p', n: 0 })
+    const [leader] = await settledLeader(world)
+    const { client: slow } = cluster.newClient('c2')
+    await slow.ready({ timeoutMs: 20_000 })
+    await slow.table(posts).get('p')
+    cluster.network.slow('c2' as never, leader.peer, 8_000)
+    const update = slow
+      .table(posts)
+      .update('p', [set('x', 'applied')], { if: equal('n', 7), timeoutMs: 5_000 })
+    expect(await update).toMatchObject({ applied: false, current: { id: 'p', n: 0 } })
+    await db.put({ id: 'p', n: 7 })
+    // Its first try reaches the leader, and the condition holds by now.
+    await pause(client.clock, 12_000)
+    expect((await db.get('p')).value).toEqual({ id: 'p', n: 7 })
+  })
+})
