@@ -29,13 +29,17 @@ export function dropLog(store: Store, table: TableId, partition: number, most: n
   const place = placeOf(table, partition)
   const keysOf = (space: string): ByteString[] =>
     [
-      ...store.scan((space + place) as ByteString, prefixEnd(space + place), { reverse: true, limit: most }),
+      ...store.scan((space + place) as ByteString, prefixEnd(space + place), {
+        reverse: true,
+        limit: most + 1,
+      }),
     ].map(([key]) => key)
-  // The header of the log, and the mark, are the first of their spaces: they come up when nothing else is left.
+  // The header of the log, and the mark, are the first of their spaces: they go with the last of the others, not after.
   const log = keysOf(keyspaces.log)
-  const undo = log.length > 0 ? [] : keysOf(keyspaces.undo)
-  const going = log.length > 0 ? log : undo
-  if (going.length === 0) return true
+  const left = log.length > 0 ? log : keysOf(keyspaces.undo)
+  if (left.length === 0) return true
+  const isRest = left.at(-1) === keyspaces.log + place || left.at(-1) === progressKey(place)
+  const going = isRest ? left : left.slice(0, most)
   store.commit(going.map(key => ({ key, value: undefined })))
   return false
 }
