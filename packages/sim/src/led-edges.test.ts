@@ -1,7 +1,15 @@
 /** Leaders that are none any more, and writes that come late or twice: what each may say, and must not. */
 
 import { equal, increment, set } from '@quorate/client/pure'
-import { isQuorateError, type NodeId, pause, restoreEntry, type Stamp, sealSession } from '@quorate/core'
+import {
+  isQuorateError,
+  type NodeId,
+  pause,
+  peekSession,
+  restoreEntry,
+  type Stamp,
+  sealSession,
+} from '@quorate/core'
 import { expect, test } from 'vitest'
 import { ledDifferences } from './checkers/logs.ts'
 import {
@@ -242,5 +250,84 @@ test('a condition that was refused stays refused: no try of it that comes late i
     // Its first try reaches the leader, and the condition holds by now.
     await pause(client.clock, 12_000)
     expect((await db.get('p')).value).toEqual({ id: 'p', n: 7 })
+  })
+})
+
+test('load alone changes no leader: slow disks, and more writes than they take', async () => {
+  await withCluster({ seed: 9 }, async world => {
+    const { client, cluster } = world
+    await client.createTable('posts', led({}, 4))
+    const db = client.table(posts)
+    await settledLeader(world)
+    for (const { disk, table } of cluster.machines) {
+      disk.slowness = 2_500
+      table.slowness = 2_500
+    }
+    const text = 'x'.repeat(500)
+    const until1Ms = client.clock.monotonicMs() + 20_000
+    let [done, refused] = [0, 0]
+    const writers = Array.from({ length: 40 }, async (_, writer) => {
+      for (let i = 0; client.clock.monotonicMs() < until1Ms; i++)
+        await db.put({ id: `p${writer}`, n: i, x: text }, { timeoutMs: 10_000 }).then(
+          () => void done++,
+          () => void refused++,
+        )
+    })
+    await Promise.all(writers)
+    expect(done).toBeGreaterThan(10)
+    for (const { node } of cluster.machines) {
+      expect(node!.counters.elections).toBe(0)
+      for (const { lead } of node!.catalog.named('posts').map.partitions) expect(lead!.epoch).toBe(1)
+    }
+  })
+})
+
+test('failovers in a series wait longer each time, and an operator is asked', async () => {
+  await withCluster({ seed: 10 }, async world => {
+    const { client, cluster, simulation } = world
+    const told: string[] = []
+    const tell = simulation.tell.bind(simulation)
+    simulation.tell = (line: string): void => {
+      told.push(line)
+      tell(line)
+    }
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    const tookMs: number[] = []
+    for (let i = 0; i < 6; i++) {
+      const [leader] = await settledLeader(world)
+      const begunMs = client.clock.monotonicMs()
+      isolate(world, leader)
+      await db.put({ id: 'p', n: i }, { timeoutMs: 60_000 })
+      tookMs.push(client.clock.monotonicMs() - begunMs)
+      cluster.network.healAll()
+    }
+    expect(told.some(line => line.includes('trouble') && line.includes('has changed its leader'))).toBe(true)
+    expect(tookMs.at(-1)!).toBeGreaterThan(2 * tookMs[0]!)
+  })
+})
+
+test('a row that is made of what it was inherits what that was caused by', async () => {
+  await withCluster({ seed: 11 }, async world => {
+    const { client } = world
+    await client.createTable('posts', led({}, 8))
+    await sealed(world)
+    const db = client.table(posts)
+    const asking = client.session()
+    const { receipt } = await db.put({ id: 'question', n: 1 }, { session: asking })
+    await db.put({ id: 'answer', n: 1 }, { session: asking })
+    // One who knows of no question, and one without a session, add to the answer.
+    await db.update('answer', [increment('n')], { session: client.session() })
+    await db.update('answer', [increment('n')])
+    const reading = client.session()
+    expect((await db.get('answer', { session: reading })).value?.n).toBe(3)
+    const { epoch, position } = receipt.log!
+    const known = peekSession(reading.bytes).led
+    expect(known).toContainEqual(expect.objectContaining({ epoch, position }))
+    // What is overwritten is no part of what is there.
+    await db.put({ id: 'answer', n: 9 })
+    const later = client.session()
+    await db.get('answer', { session: later })
+    expect(peekSession(later.bytes).led).toHaveLength(1)
   })
 })

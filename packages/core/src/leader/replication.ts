@@ -167,6 +167,12 @@ export class Replication {
     else follower.next = shared + 1
   }
 
+  /** An answer that says nothing of the log. */
+  heard(node: NodeId): void {
+    const follower = this.#followers.get(node)
+    if (follower !== undefined) follower.open = Math.max(0, follower.open - 1)
+  }
+
   /** It has another store: nothing that it once acknowledged is known to be there. */
   forget(node: NodeId): void {
     const follower = this.#followers.get(node)

@@ -85,3 +85,10 @@ export function newCounters(): Counters {
     elections: 0,
   }
 }
+
+/** What counts the bytes of a log that ships what. */
+export const SENT_BYTES = {
+  statement: 'logBytesSentStatement',
+  physical: 'logBytesSentPhysical',
+  logical: 'logBytesSentLogical',
+} as const satisfies Record<string, keyof Counters>

@@ -23,6 +23,7 @@ import { limits } from '../base/limits.ts'
 import { encodeBody, type LogBody, STORE_FORMAT } from '../leader/log-body.ts'
 import type { Replica } from '../leader/replica.ts'
 import { Replication } from '../leader/replication.ts'
+import { SENT_BYTES } from '../leaderless/counters.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import type { AckRule } from '../leadership/acknowledgement.ts'
 import { epochAt } from '../leadership/epoch-history.ts'
@@ -32,6 +33,7 @@ import type { Partition } from '../partitioning/partition-map.ts'
 import { type LogBeat, type LogBeatAnswer, logAppendMessage } from '../wire/led-messages.ts'
 import { InSyncMembers } from './in-sync-members.ts'
 import { Ordering } from './ordering.ts'
+import { countsForZone } from './other-zone.ts'
 import type { Place } from './place.ts'
 import { type Waiting, WaitingWrites } from './waiting-writes.ts'
 
@@ -56,12 +58,6 @@ export interface Reader {
   readonly run: () => void
   readonly failed: (error: QuorateError) => void
 }
-
-const SENT = {
-  statement: 'logBytesSentStatement',
-  physical: 'logBytesSentPhysical',
-  logical: 'logBytesSentLogical',
-} as const
 
 /** A leader without a lease for so many leases makes room for others. */
 const PATIENCE_LEASES = 2
@@ -153,7 +149,6 @@ export class Leading {
     return epochAt(this.#options.replica.log.shape, position)
   }
 
-  /** Of the ids that this epoch gives out. */
   nextId(): number {
     return this.#idsGiven++
   }
@@ -223,14 +218,9 @@ export class Leading {
     return !this.#isClosing && carriedOut >= needed && this.hasLease
   }
 
-  /** Copies in the leader's own zone do not count while a replica in another one answers. */
   #countsForZone(home: NodeId): boolean {
     const { node, leaseMs } = this.#options
-    const zoneOf = (of: NodeId): string | undefined => node.catalog.member(of)?.zone
-    const own = zoneOf(node.self)
-    if (home === node.self || zoneOf(home) !== own) return true
-    const sinceMs = node.clock.monotonicMs() - PATIENCE_LEASES * leaseMs
-    return ![...this.#sentMs].some(([other, sentMs]) => zoneOf(other) !== own && sentMs >= sinceMs)
+    return countsForZone(node, home, this.#sentMs, node.clock.monotonicMs() - PATIENCE_LEASES * leaseMs)
   }
 
   /** When the newest message that a follower has acknowledged was sent; before the first: long ago. */
@@ -307,7 +297,7 @@ export class Leading {
       const { table, partition } = place
       const message = { table, partition, ...request, ...this.#told() }
       node.counters.logEntriesSent += request.entries.length
-      for (const { body } of request.entries) node.counters[SENT[place.settings.log]] += body.length
+      for (const { body } of request.entries) node.counters[SENT_BYTES[place.settings.log]] += body.length
       node.rpc.call(
         [follower as string as PeerId],
         logAppendMessage,
@@ -356,23 +346,34 @@ export class Leading {
     if (this.#ended) return
     if (answer === undefined || answer.unknown) return this.replication.failed(follower)
     if (answer.fence > 0) return this.#fenced(answer.fence)
-    this.#answered(follower, sentMs, answer)
+    if (answer.pending) {
+      if (this.#heard(follower, sentMs, answer.store)) this.replication.heard(follower)
+    } else this.#answered(follower, sentMs, answer)
     this.#push(follower)
   }
 
   #answered(
     follower: NodeId,
     sentMs: number,
-    { store, matched, behind }: Omit<LogBeatAnswer, 'fence' | 'unknown'>,
+    { store, matched, behind }: Omit<LogBeatAnswer, 'fence' | 'unknown' | 'pending'>,
   ): void {
-    // As good as none: but the message is on its way no more.
-    if (!this.#isOfNow(follower, store)) return this.replication.failed(follower)
-    this.#sentMs.set(follower, Math.max(sentMs, this.#sentMs.get(follower) ?? 0))
+    if (!this.#heard(follower, sentMs, store)) return
     if (behind === undefined) this.replication.answered(follower, { kind: 'matched', position: matched })
     else this.replication.answered(follower, { kind: 'behind', ...behind })
-    this.#renewLease()
     this.#advanceSoon()
     this.#pump()
+  }
+
+  /** It has renewed its promise. False: the answer is of a store that does not count. */
+  #heard(follower: NodeId, sentMs: number, store: Incarnation): boolean {
+    if (!this.#isOfNow(follower, store)) {
+      this.replication.failed(follower)
+      return false
+    }
+    this.#sentMs.set(follower, Math.max(sentMs, this.#sentMs.get(follower) ?? 0))
+    this.#renewLease()
+    this.#advanceSoon()
+    return true
   }
 
   /**

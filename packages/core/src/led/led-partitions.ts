@@ -168,8 +168,8 @@ export class LedPartitions {
     })
     rpc.handle(logBeatMessage, ({ beats }, respond, from) => {
       const answers = beats.map(beat => this.#beaten(from as string as NodeId, beat))
-      const last = Math.max(0, ...answers.map(({ position }) => position))
-      store.whenDurable(last, () => respond.ok({ answers: answers.map(({ answer }) => answer) }))
+      // At once: a promise is kept in memory, and a disk that is slow must not look like a node that is dead.
+      respond.ok({ answers })
     })
     rpc.handle(logVoteMessage, ({ candidate, dry, partitions }, respond) => {
       const votes = partitions.map(({ table, partition, epoch }) => {
@@ -205,22 +205,26 @@ export class LedPartitions {
     )
   }
 
-  #beaten(from: NodeId, beat: LogBeat): { answer: LogBeatAnswer; position: number } {
-    const store = this.#options.node.store.incarnation
-    const nothing = { store, matched: 0, behind: undefined, fence: 0, unknown: false }
+  #beaten(from: NodeId, beat: LogBeat): LogBeatAnswer {
+    const { store: own } = this.#options.node
+    const store = own.incarnation
+    const nothing = { store, matched: 0, behind: undefined, fence: 0, unknown: false, pending: false }
     const held = this.find(beat.table, beat.partition)
-    if (held === undefined) return { answer: { ...nothing, unknown: true }, position: 0 }
+    if (held === undefined) return { ...nothing, unknown: true }
     try {
       const { answer, position } = held.seat.append(from, beat, [])
-      if (answer.kind === 'matched') return { answer: { ...nothing, matched: answer.position }, position }
+      if (answer.kind === 'matched')
+        return position > own.durable
+          ? { ...nothing, pending: true }
+          : { ...nothing, matched: answer.position }
       if (beat.load) this.onLoad(held, from)
       const { shape, first } = answer
-      return { answer: { ...nothing, behind: { shape, first } }, position }
+      return { ...nothing, behind: { shape, first } }
     } catch (error) {
       if (!isQuorateError(error)) throw error
       if (error.code === 'PROTOCOL_VERSION') this.#options.onTrouble(error.message)
       const fence = error.code === 'FENCED' ? Number(error.data.fence ?? 0) : 0
-      return { answer: { ...nothing, fence, unknown: fence === 0 }, position: 0 }
+      return { ...nothing, fence, unknown: fence === 0 }
     }
   }
 

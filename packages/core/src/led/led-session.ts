@@ -106,9 +106,13 @@ export class LedSession {
       )
   }
 
-  /** What a write of this row is caused by. */
-  causes(key: ByteString): Uint8Array | undefined {
-    const causes = causesOf(this.#state, key)
+  /** What a write of this row is caused by; `inherited`: causes of the row that it is made of. */
+  causes(key: ByteString, inherited: Uint8Array | undefined): Uint8Array | undefined {
+    const state =
+      inherited === undefined
+        ? this.#state
+        : mergeSessions(this.#state, readSession(new ByteReader(inherited)))
+    const causes = causesOf(state, key)
     if (causes === undefined || causes.length <= limits.causesBytesMax) return causes
     throw new QuorateError(
       'SESSION_FULL',

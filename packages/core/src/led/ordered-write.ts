@@ -98,7 +98,7 @@ class OrderedWrite {
       stamp,
       key,
       statement,
-      causes: this.#session?.causes(key),
+      causes: this.#causes(before),
     }
     const { log } = this.#options.seat.place.settings
     const body = bodyOf(log, change, documentOf(before), after)
@@ -135,6 +135,15 @@ class OrderedWrite {
         { data: { field: 'ack' } },
       )
     return rule
+  }
+
+  /** What its session knows, and where the row is made of what it was, what that was caused by. */
+  #causes(before: Uint8Array | undefined): Uint8Array | undefined {
+    const { key, input } = this.#options
+    const isMadeOfIt =
+      'update' in input.statement || input.condition !== undefined || input.context !== undefined
+    const inherited = before === undefined || !isMadeOfIt ? undefined : decodeCell(before).values[0]?.causes
+    return this.#session === undefined ? inherited : this.#session.causes(key, inherited)
   }
 
   #holds(before: Uint8Array | undefined): boolean {

@@ -108,6 +108,8 @@ export const logBeatMessage = message(
         fence: s.count,
         /** Not kept here: nothing was promised, and nothing is known. */
         unknown: s.flag,
+        /** The promise is renewed; what is here is still on its way to the disk, and told of another time. */
+        pending: s.flag,
       }),
       100_000,
     ),
