@@ -186,4 +186,26 @@ export const ledMutants: readonly Mutant[] = [
     scenario: 'led',
     overrides: { ...majority, log: 'logical', faults: ['message delay'], tuning: quick },
   },
+  {
+    // A full store keeps what is committed from the rows of the leader, and followers show it already.
+    name: 'answers-from-rows-that-lack-what-is-committed',
+    patches: [
+      {
+        file: 'led/leading.js',
+        find: 'const needed = Math.max(this.#epochFrom, this.replication.committed);',
+        replace: 'const needed = this.#epochFrom;',
+      },
+    ],
+    expects: ['session-guarantees', 'linearizable-read'],
+    seeds: 40,
+    scenario: 'led',
+    overrides: {
+      ...majority,
+      keys: 1,
+      operationsPerSecond: 100,
+      faultEveryMs: 300,
+      faults: ['disk full', 'message delay'],
+      tuning: quick,
+    },
+  },
 ]
