@@ -15,6 +15,7 @@ const majority = {
   operationsPerSecond: 60,
   faultEveryMs: 500,
   handOverEveryMs: 0,
+  operatorEveryMs: 0,
 } as const
 
 /** A log that keeps its entries: retries are found in it. */

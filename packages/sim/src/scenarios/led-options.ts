@@ -34,6 +34,8 @@ export interface LedOptions {
   readonly handOverEveryMs: number
   /** How often an operator looks for partitions without a leader, and has one elected uncleanly; 0: never. */
   readonly uncleanEveryMs: number
+  /** Mean time between the doings of an operator who moves partitions; 0: there is none. */
+  readonly operatorEveryMs: number
   readonly tuning: NodeTuning
   readonly storeLimits: Partial<StoreLimits>
 }
@@ -73,6 +75,7 @@ export function ledOptions(seed: number, overrides: LedOverrides = {}): LedOptio
     safetyMs: randomPick(random, [15_000, 25_000, 40_000]),
     handOverEveryMs: randomPick(random, [0, 700, 3_000]),
     uncleanEveryMs: isUnclean ? 2_000 : 0,
+    operatorEveryMs: isUnclean ? 0 : randomPick(new SeededRandom(seed ^ 0x0b3), [0, 0, 1_000, 3_000]),
     tuning: {
       ...defaultTuning,
       gossipIntervalMs: randomPick(random, [200, 400, 1_000]),
@@ -104,6 +107,7 @@ export function describeLed(options: LedOptions): string {
     options
   const inSync = ack === 'in-sync' ? ` ${minInSync}` : ''
   const unclean = options.uncleanEveryMs > 0 ? '; unclean elections' : ''
+  const moves = options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''
   const hands = handOverEveryMs > 0 ? `; hand-overs every ${handOverEveryMs} ms` : ''
-  return `led seed ${seed}: ${nodes} nodes; ${partitions} partitions on ${n}, ack ${ack}${inSync}, ${log} log, ${keys} keys${hands}${unclean}; faults every ${faultEveryMs} ms: ${faults.join(', ')}`
+  return `led seed ${seed}: ${nodes} nodes; ${partitions} partitions on ${n}, ack ${ack}${inSync}, ${log} log, ${keys} keys${hands}${unclean}${moves}; faults every ${faultEveryMs} ms: ${faults.join(', ')}`
 }

@@ -18,11 +18,9 @@ import {
   decodeDocument,
   describeError,
   isQuorateError,
-  moveLeaderMessage,
-  type PeerId,
   randomPick,
   randomUnit,
-  type SeededRandom,
+  SeededRandom,
 } from '@quorate/core'
 import type { Violation } from '../checkers/evidence.ts'
 import { checkFeed } from '../checkers/feed.ts'
@@ -33,7 +31,9 @@ import { ledDifferences } from '../checkers/logs.ts'
 import { FaultInjector } from '../faults/fault-injector.ts'
 import { CausalPairs } from '../workloads/causal-pairs.ts'
 import { FeedConsumer } from '../workloads/feed-consumer.ts'
-import { type ListAppend, ListHistory } from '../workloads/list-history.ts'
+import { handOver } from '../workloads/hand-overs.ts'
+import { type ListAppend, ListHistory, tagsOf } from '../workloads/list-history.ts'
+import { Operator } from '../workloads/operator.ts'
 import { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
 import { Simulation } from '../world/simulation.ts'
@@ -85,6 +85,7 @@ class LedRun {
   #tags = 0
   #uncleans = 0
   #sessions = 0
+  #operator: Operator | undefined
   #pairs: CausalPairs | undefined
   #feed: FeedConsumer | undefined
   #fed = Promise.resolve()
@@ -215,9 +216,13 @@ class LedRun {
       })
     }
     this.#consume()
+    this.#hireOperator()
     if (handOverEveryMs > 0) {
       const random = this.#random.fork()
-      this.#repeat(random, handOverEveryMs, () => this.#handOver(random))
+      this.#repeat(random, handOverEveryMs, async () => {
+        if (await handOver(this.#cluster, random))
+          this.#coverage.handOvers = (this.#coverage.handOvers ?? 0) + 1
+      })
     }
     if (uncleanEveryMs > 0) {
       const random = this.#random.fork()
@@ -225,6 +230,36 @@ class LedRun {
     }
     this.#faults.start()
     await this.#simulation.run(this.#simulation.nowMs + safetyMs)
+  }
+
+  /** Who lets nodes join and leave, and moves partitions, and takes it back half-way. */
+  #hireOperator(): void {
+    const { operatorEveryMs, n, nodes, seed } = this.#options
+    if (operatorEveryMs === 0) return
+    const operator = new Operator({
+      cluster: this.#cluster,
+      random: new SeededRandom(seed ^ 0x30fe),
+      autoRandom: new SeededRandom(seed ^ 0xa070),
+      destruction: this.#faults.destruction,
+      membersMin: n,
+      membersMax: nodes + 2,
+      replaces: false,
+      onNewcomer: machine => {
+        this.#faults.watch(machine)
+        machine.start()
+      },
+      onGone: machine => void this.#faults.gone.add(machine),
+    })
+    this.#operator = operator
+    this.#repeat(this.#random.fork(), operatorEveryMs, () => operator.step())
+  }
+
+  async #operatorSettled(): Promise<boolean> {
+    let settled = true
+    const work = async (): Promise<void> => {
+      settled = (await this.#operator?.settle()) ?? true
+    }
+    return (await this.#drive(work(), 10_000)) && settled
   }
 
   /** Of a logical log someone keeps a copy. */
@@ -375,32 +410,6 @@ class LedRun {
     )
   }
 
-  /** As an operator asks for it: another replica leads. */
-  async #handOver(random: SeededRandom): Promise<void> {
-    const { client } = this.#cluster.newClient('op')
-    const machine = randomPick(random, this.#cluster.machines)
-    const held =
-      machine.node?.leaders.partitions.held().filter(({ seat }) => seat.leading !== undefined) ?? []
-    if (held.length === 0) return
-    const { seat, partition } = randomPick(random, held)
-    const to = randomPick(random, partition.holders)
-    const { epoch } = seat.leading!
-    const request = { table: seat.place.table as number, partition: partition.id, epoch, to }
-    const from = machine.node!.context.rpc
-    try {
-      const reply = await from.request(machine.id as string as PeerId, moveLeaderMessage, request, 3_000)
-      this.#simulation.tell(
-        `partition ${partition.id} handed from ${machine.id} to ${to}: epoch ${reply.epoch}`,
-      )
-      this.#coverage.handOvers = (this.#coverage.handOvers ?? 0) + 1
-    } catch (error) {
-      if (!isQuorateError(error)) throw error
-      this.#simulation.tell(`partition ${partition.id} not handed to ${to}: ${error.message}`)
-    } finally {
-      await client.close()
-    }
-  }
-
   /** As an operator does who would rather lose a little than wait: what the plan says may be lost, is. */
   async #electUncleanly(random: SeededRandom): Promise<void> {
     const { node, id } = randomPick(random, this.#cluster.machines)
@@ -429,7 +438,7 @@ class LedRun {
     let left = ['nothing was looked at']
     while (simulation.nowMs < deadlineMs && simulation.failure === undefined && left.length > 0) {
       await simulation.run(simulation.nowMs + 1_000)
-      left = ledDifferences(this.#cluster)
+      left = (await this.#operatorSettled()) ? ledDifferences(this.#cluster) : [this.#operator!.describe()]
       if (left.length === 0 && !this.#faults.destruction.healed) left = ['damage is not healed yet']
     }
     if (left.length === 0 || simulation.failure !== undefined) return true
@@ -469,6 +478,8 @@ class LedRun {
     }
     const partitionOf = (row: string): string => (partitions.length === 1 ? 'the partition' : row)
     this.#coverage.uncleanElections = this.#uncleans
+    for (const [name, count] of Object.entries(this.#operator?.counts ?? {}))
+      this.#coverage[`operator ${name}`] = count
     this.#coverage.answersRead = this.#pairs?.seen ?? 0
     this.#coverage.feedTruncations = this.#feed?.history.truncations ?? 0
     this.#coverage.feedGaps = this.#feed?.history.gaps.size ?? 0
@@ -482,14 +493,4 @@ class LedRun {
     ]
     for (const { checker, message } of found) this.#violate(checker, message)
   }
-}
-
-/** Tags in what a cut entry held: a row, or the steps that were to change one. */
-function tagsOf(document: unknown): string[] {
-  const { l, update } = document as {
-    l?: string[]
-    update?: { path: string[]; items?: { value: string }[] }[]
-  }
-  const steps = update?.find(({ path }) => path[0] === 'l')?.items ?? []
-  return [...(l ?? []), ...steps.map(({ value }) => value)]
 }

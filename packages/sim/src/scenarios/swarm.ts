@@ -221,6 +221,7 @@ class SwarmRun {
       destruction: this.#faults.destruction,
       membersMin: Math.max(...tables.map(table => table.n)),
       membersMax: nodes + 3,
+      replaces: true,
       onNewcomer: machine => {
         this.#faults.watch(machine)
         machine.start()

@@ -41,3 +41,13 @@ export class ListHistory {
     return this.appends.length + this.reads.length
   }
 }
+
+/** Tags in what a cut entry held: a row, or the steps that were to change one. */
+export function tagsOf(document: unknown): string[] {
+  const { l, update } = document as {
+    l?: string[]
+    update?: { path: string[]; items?: { value: string }[] }[]
+  }
+  const steps = update?.find(({ path }) => path[0] === 'l')?.items ?? []
+  return [...(l ?? []), ...steps.map(({ value }) => value)]
+}

@@ -43,6 +43,8 @@ export interface OperatorParts {
   /** Never fewer members than this. */
   readonly membersMin: number
   readonly membersMax: number
+  /** Machines burn down, too, and are replaced. */
+  readonly replaces: boolean
   readonly onNewcomer: (machine: SimMachine) => void
   /** A machine is gone for good, with everything that was on it. */
   readonly onGone: (machine: SimMachine) => void
@@ -188,7 +190,7 @@ export class Operator {
       this.#parts.onNewcomer(cluster.newcomer(randomPick(random, members).zone))
       return
     }
-    if (kind === 'replace') return this.#replace(node)
+    if (kind === 'replace') return this.#parts.replaces ? this.#replace(node) : undefined
     const change = this.#change(node, kind)
     if (change !== undefined) await node.control.stage(change)
   }
