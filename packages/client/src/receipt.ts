@@ -93,6 +93,8 @@ function ledGuarantee(
   { log, homes, replicas, needed, coordinator }: WireReceipt,
 ): string {
   const entry = log === undefined ? 'its log' : `entry ${log.epoch}/${log.position}`
+  if (kind === 'write' && needed === 1 && replicas > 1 && homes.length < 2)
+    return `${entry} is on ${homes[0] ?? coordinator} alone, as the table promises: when that node dies, another leads by an operator's word only, who may give it up`
   if (kind === 'write')
     return `${entry} is on ${homes.length} of ${replicas} replicas, ${needed} promised: it survives every election that hears ${replicas - needed + 1} of them`
   if (log?.byLeader === true)

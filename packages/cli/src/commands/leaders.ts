@@ -173,7 +173,7 @@ export async function spreadLeaders({ access, output }: CommandContext, dryRun: 
 const electionColumns: readonly Column<ElectionPlan['items'][number]>[] = [
   { name: 'PARTITION', value: item => item.partition },
   { name: 'TO', value: item => item.to },
-  { name: 'KNOWN LOSS', value: item => count(item.entriesKnown, 'entry', 'entries') },
+  { name: 'LOST', value: item => `at least ${count(item.entriesKnown, 'entry', 'entries')}` },
   { name: 'WHAT IT MEANS', value: item => item.words },
 ]
 

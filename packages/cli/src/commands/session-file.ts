@@ -7,7 +7,7 @@
  */
 
 import { readFile, rename, writeFile } from 'node:fs/promises'
-import { Session } from '@quorate/client/pure'
+import { isQuorateError, Session } from '@quorate/client'
 import { CommandError } from '../command-error.ts'
 import { exitCodes } from '../exit-codes.ts'
 
@@ -47,5 +47,13 @@ async function sessionOf(file: string): Promise<Session> {
       done: 'Nothing was done.',
     })
   }
-  return new Session(text.trim())
+  try {
+    return new Session(text.trim())
+  } catch (error) {
+    if (!isQuorateError(error)) throw error
+    throw new CommandError(exitCodes.usage, `${file} holds no session: ${error.message}`, {
+      done: 'Nothing was done.',
+      next: `another name, or rm ${file}, begins a new session`,
+    })
+  }
 }
