@@ -54,9 +54,16 @@ export const ledMutants: readonly Mutant[] = [
       },
     ],
     expects: ['linearizable-read'],
-    seeds: 30,
+    seeds: 80,
     scenario: 'led',
-    overrides: { ...majority, faults: ['pause', 'one-way cut', 'partial cut'], keys: 1, tuning: quick },
+    overrides: {
+      ...majority,
+      operationsPerSecond: 150,
+      faultEveryMs: 300,
+      faults: ['pause', 'one-way cut', 'partial cut'],
+      keys: 1,
+      tuning: quick,
+    },
   },
   {
     // A replica that begins anew believes only what it knows to be committed (Kafka before KIP-101).
