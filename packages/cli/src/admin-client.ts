@@ -121,6 +121,11 @@ export interface ElectionPlan {
     readonly partition: number
     readonly to: string
     readonly entriesKnown: number
+    /** Entries behind `after`, of which only these nodes may have copies. */
+    readonly loss: {
+      readonly after: { readonly epoch: number; readonly position: number }
+      readonly onlyOn: readonly string[]
+    }
     readonly words: string
   }[]
   readonly others: readonly { readonly partition: number; readonly why: string }[]

@@ -59,6 +59,10 @@ function next(error: KnownError, asked: Asked): string | undefined {
       return 'quorate status'
     case 'READ_SHORT':
       return `quorate status, or fewer replicas: ${commandLine([...without(words, '--r'), '--r', 'one'])}`
+    case 'NOT_LEADER':
+      return commandLine(['lag', table])
+    case 'SESSION_ROLLED_BACK':
+      return `${commandLine(['ledger', table])}, which has what was given up; then begin a new session`
     case 'UNKNOWN_TABLE':
       return 'quorate table list'
     case 'QUORUM_LARGER_THAN_N':

@@ -81,10 +81,12 @@ export function exitCodeOf(error: unknown): ExitCode {
   switch (error.code) {
     case 'NOT_FOUND':
     case 'UNKNOWN_TABLE':
+    case 'FEED_GONE':
       return exitCodes.notFound
     case 'CONFLICT':
     case 'TABLE_EXISTS':
     case 'TOO_MANY_SIBLINGS':
+    case 'SESSION_ROLLED_BACK':
       return exitCodes.conflict
     case 'UNAVAILABLE':
     case 'WRITE_SHORT':
@@ -97,6 +99,9 @@ export function exitCodeOf(error: unknown): ExitCode {
     case 'STORE_FULL':
     case 'SESSION_NOT_REACHED':
     case 'SESSION_FULL':
+    case 'NOT_LEADER':
+    case 'NOT_REPLICA':
+    case 'STALE_MAP':
       return exitCodes.noQuorum
     case 'UNREACHABLE':
     case 'PROTOCOL_VERSION':

@@ -82,7 +82,7 @@ export async function sendChange(
   return {
     session: reply.session,
     context: new Uint8Array(reply.context),
-    receipt: makeReceipt('write', reply.receipt, replication),
+    receipt: makeReceipt(reply.applied ? 'write' : 'refused', reply.receipt, replication),
     repeated: reply.repeated,
     applied: reply.applied,
     current: reply.current === undefined ? undefined : decodeDocument(reply.current),

@@ -36,9 +36,12 @@ export interface Receipt {
   readonly guarantee: string
 }
 
-export function makeReceipt(kind: 'read' | 'write', wire: WireReceipt, replication: Replication): Receipt {
+/** `refused`: a write that changed nothing; its receipt says of when the row is that refused it. */
+export type ReceiptKind = 'read' | 'write' | 'refused'
+
+export function makeReceipt(kind: ReceiptKind, wire: WireReceipt, replication: Replication): Receipt {
   if (replication.kind === 'single-leader') return ledReceipt(kind, wire)
-  return leaderlessReceipt(kind, wire, replication)
+  return leaderlessReceipt(kind === 'read' ? kind : 'write', wire, replication)
 }
 
 function leaderlessReceipt(
@@ -68,7 +71,7 @@ function leaderlessReceipt(
   }
 }
 
-function ledReceipt(kind: 'read' | 'write', wire: WireReceipt): Receipt {
+function ledReceipt(kind: ReceiptKind, wire: WireReceipt): Receipt {
   const { log } = wire
   return {
     coordinator: wire.coordinator,
@@ -88,11 +91,10 @@ function ledReceipt(kind: 'read' | 'write', wire: WireReceipt): Receipt {
   }
 }
 
-function ledGuarantee(
-  kind: 'read' | 'write',
-  { log, homes, replicas, needed, coordinator }: WireReceipt,
-): string {
+function ledGuarantee(kind: ReceiptKind, { log, homes, replicas, needed, coordinator }: WireReceipt): string {
   const entry = log === undefined ? 'its log' : `entry ${log.epoch}/${log.position}`
+  if (kind === 'refused')
+    return `nothing was changed: the leader ${coordinator} judged the row as of ${entry}, which is on ${homes.length} of ${replicas} replicas`
   if (kind === 'write' && needed === 1 && replicas > 1 && homes.length < 2)
     return `${entry} is on ${homes[0] ?? coordinator} alone, as the table promises: when that node dies, another leads by an operator's word only, who may give it up`
   if (kind === 'write')

@@ -331,3 +331,35 @@ test('a row that is made of what it was inherits what that was caused by', async
     expect(peekSession(later.bytes).led).toHaveLength(1)
   })
 })
+
+test('a refusal names the entry that the row is as of, and not an older one', async () => {
+  await withCluster({ seed: 12 }, async ({ client }) => {
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    const put = await db.put({ id: 'p', n: 1 })
+    const refused = await db.update('p', [increment('n')], { if: equal('n', 2) })
+    expect(refused.applied).toBe(false)
+    expect(refused.receipt.log!.position).toBeGreaterThanOrEqual(put.receipt.log!.position)
+    expect(refused.receipt.guarantee).toMatch(/^nothing was changed: the leader n\d judged the row as of entry/)
+  })
+})
+
+test('what a dead leader keeps from being done names partition and leader, not the nodes that were asked', async () => {
+  await withCluster({ seed: 13 }, async world => {
+    const { client } = world
+    // Of what the leader alone has nobody else leads by itself.
+    await client.createTable('posts', led({ ack: 'none' }))
+    const db = client.table(posts)
+    await db.put({ id: 'p', n: 1 })
+    const [leader] = await settledLeader(world)
+    leader.crash('kill')
+    for (const call of [
+      () => db.get('p', { timeoutMs: 3_000 }),
+      () => db.put({ id: 'p', n: 2 }, { timeoutMs: 3_000 }),
+    ])
+      await expect(call()).rejects.toMatchObject({
+        code: 'NOT_LEADER',
+        message: expect.stringMatching(new RegExp(`^partition 0 of "posts": ${leader.id}, which leads it`)),
+      })
+  })
+})

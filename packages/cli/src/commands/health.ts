@@ -5,7 +5,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { followerText, type LedTable, ledTables } from '../output/led-text.ts'
 import { awaitedProofs, overdueProofs } from '../output/proof-text.ts'
 import type { ClusterStatus, NodeItem } from '../output/status-text.ts'
-import { duration } from '../output/words.ts'
+import { count, duration } from '../output/words.ts'
 
 export interface HealthCheck {
   readonly check: string
@@ -80,7 +80,10 @@ const LAG_SECONDS = 10
 function ledFindings(tables: readonly LedTable[]): Findings {
   const unled = tables
     .filter(table => table.unled > 0)
-    .map(({ table, unled }) => `nobody seen leading ${unled} partitions of "${table}" (quorate lag ${table})`)
+    .map(
+      ({ table, unled }) =>
+        `nobody seen leading ${count(unled, 'partition')} of "${table}" (quorate lag ${table})`,
+    )
   if (unled.length > 0) return { found: unled, good: '' }
   return {
     found: tables.flatMap(({ table, followers }) =>

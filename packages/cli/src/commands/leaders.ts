@@ -177,6 +177,20 @@ const electionColumns: readonly Column<ElectionPlan['items'][number]>[] = [
   { name: 'WHAT IT MEANS', value: item => item.words },
 ]
 
+/** On a terminal the footer names it. */
+const planColumn = (id: string) => ({ name: 'PLAN', value: () => id })
+
+const electedColumns: readonly Column<ElectionPlan['items'][number]>[] = [
+  { name: 'PARTITION', value: item => item.partition },
+  { name: 'LEADER', value: item => item.to },
+  { name: 'LOST', value: item => `at least ${count(item.entriesKnown, 'entry', 'entries')}` },
+  {
+    name: 'GIVEN UP',
+    value: ({ loss: { after, onlyOn } }) =>
+      `what only ${onlyOn.join(', ')} had behind ${after.epoch}/${after.position}: it goes to the ledger when it returns`,
+  },
+]
+
 /** Shows which unclean elections are needed and what each may lose; with `--commit` the plan is carried out. */
 export async function elect(
   { access, output }: CommandContext,
@@ -189,7 +203,7 @@ export async function elect(
     output.answer({
       kind: 'election',
       items: plan.items,
-      columns: electionColumns,
+      columns: output.format === 'table' ? electionColumns : [...electionColumns, planColumn(plan.id)],
       fields: { plan: plan.items.length === 0 ? null : plan.id },
       warnings: plan.others.map(({ partition, why }) => `partition ${partition}: ${why}`),
       footer:
@@ -207,7 +221,7 @@ export async function elect(
   output.answer({
     kind: 'election',
     items: plan.items,
-    columns: electionColumns,
+    columns: electedColumns,
     footer: `${count(plan.items.length, 'leader')} elected; what returning replicas had alone: quorate ledger ${table}`,
   })
   return exitCodes.ok

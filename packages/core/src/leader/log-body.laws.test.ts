@@ -90,7 +90,7 @@ describe('entries', () => {
   it('whose calls are executed by each replica for itself part; it is told why before', () => {
     const update: Update = [{ op: 'set', path: ['at'], to: { call: 'now' } }]
     const change: Change = { ...named, key: key(1), statement: { update } }
-    expect(whyUnfrozen(change.statement)).toBe('now() differ on every replica that executes the statement')
+    expect(whyUnfrozen(change.statement)).toBe('every replica that executes the statement has another now()')
     const bytes = encodeBody(bodyOf('statement', change, undefined, undefined))
     const [a, b] = [new Replica(), new Replica()]
     // A follower that executes what it is sent: as `freeze: false` has it.

@@ -175,5 +175,6 @@ export function keysOf(body: LogBody): readonly ByteString[] {
 export function whyUnfrozen(statement: Statement): string | undefined {
   const calls = 'update' in statement ? callsOf(statement.update) : []
   if (calls.length === 0) return undefined
-  return `${[...new Set(calls)].map(call => `${call}()`).join(', ')} differ on every replica that executes the statement`
+  const names = [...new Set(calls)].map(call => `${call}()`)
+  return `every replica that executes the statement has another ${names.join(' and another ')}`
 }

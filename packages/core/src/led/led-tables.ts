@@ -256,10 +256,23 @@ export class LedTables implements LedRequests {
       leftMs,
       (peer, reply, error) => {
         if (error === undefined) return respond.ok(handedOn(reply as Reply, node.self))
+        if (error.code === 'UNREACHABLE' || error.code === 'DEADLINE')
+          return respond.fail(this.#silent(view, partition.id, leader, error))
         if (error.code !== 'STALE_MAP') return respond.fail(error)
         // The leader knows better who leads: so does this node, before its client asks again.
         void node.catchUp(view.descriptor.id, partition.chunk, peer).then(() => respond.fail(error))
       },
+    )
+  }
+
+  /** It is the leader that is in trouble, not the node that was asked. What became of the request is as it was told. */
+  #silent({ descriptor }: TableView, partition: number, leader: NodeId, cause: QuorateError): QuorateError {
+    const { self } = this.#options.node
+    const what = cause.code === 'DEADLINE' ? 'does not answer' : 'cannot be reached'
+    return new QuorateError(
+      'NOT_LEADER',
+      `partition ${partition} of "${descriptor.name}": ${leader}, which leads it as far as ${self} knows, ${what}, and no other leads it yet`,
+      { outcome: cause.outcome, data: { retryAfterMs: 20 }, cause },
     )
   }
 

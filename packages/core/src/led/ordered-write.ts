@@ -211,10 +211,10 @@ class OrderedWrite {
     })
   }
 
-  /** The row is as it was judged when this is committed. */
+  /** The row is as it was judged when this is committed, and no older than what is carried out already. */
   #settledAt(): number {
-    const { leading, key } = this.#options
-    return Math.max(leading.ordering.positionOf(key), leading.epochFrom)
+    const { leading, key, seat } = this.#options
+    return Math.max(leading.ordering.positionOf(key), leading.epochFrom, seat.replica.carriedOut)
   }
 
   #await(position: number, rule: AckRule | undefined, done: () => void): void {

@@ -3,7 +3,14 @@
 import type { Mutant } from './mutant.ts'
 
 /** What is lost shows as lost, as a read that is no beginning of the final list, or as one that misses something. */
-const lost = ['no-lost-append', 'log-prefix', 'linearizable-read', 'real-time-order', 'one-leader']
+const lost = [
+  'no-lost-append',
+  'state-machine-safety',
+  'log-prefix',
+  'linearizable-read',
+  'real-time-order',
+  'one-leader',
+]
 const apart = ['one-way cut', 'partial cut', 'pause', 'process kill', 'message delay'] as const
 const crashes = ['process kill', 'power cut of many', 'crash losing unsynced bytes', 'message delay'] as const
 
@@ -136,6 +143,19 @@ export const ledMutants: readonly Mutant[] = [
       faults: apart,
       tuning: quick,
     },
+  },
+  {
+    name: 'commit-of-an-older-epoch',
+    patches: [
+      {
+        file: 'leadership/acknowledgement.js',
+        find: 'return reached >= epochFrom ? Math.max(committed, reached) : committed;',
+        replace: 'return Math.max(committed, reached);',
+      },
+    ],
+    expects: ['state-machine-safety'],
+    seeds: 1,
+    scenario: 'older-epoch',
   },
   {
     name: 'session-ignored-by-a-follower',

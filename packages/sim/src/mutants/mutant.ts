@@ -19,10 +19,13 @@ interface Common {
   readonly seeds: number
 }
 
-/** `swarm`: the cluster; `led`: a table with leaders; `storage`: one store on simulated hardware. */
+/**
+ * `swarm`: the cluster; `led`: a table with leaders; `storage`: one store on simulated hardware; `older-epoch`: one
+ * history that chance hardly finds.
+ */
 export type Mutant = Common &
   (
     | { readonly scenario: 'swarm'; readonly overrides?: SwarmOverrides }
     | { readonly scenario: 'led'; readonly overrides: LedOverrides }
-    | { readonly scenario: 'storage' }
+    | { readonly scenario: 'storage' | 'older-epoch' }
   )

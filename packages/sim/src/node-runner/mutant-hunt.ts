@@ -1,10 +1,11 @@
 /** Runs a mutant's scenario over its seeds until something is found. */
 
+import type { Violation } from '../checkers/evidence.ts'
 import type { Mutant } from '../mutants/mutants.ts'
 import { ledOptions } from '../scenarios/led-options.ts'
 import { runStorage } from '../scenarios/storage.ts'
 import { swarmOptions } from '../scenarios/swarm-options.ts'
-import { runLedSeed, runSeed } from './run-seed.ts'
+import { runLedSeed, runOlderEpochSeed, runSeed } from './run-seed.ts'
 
 export interface Finding {
   readonly seed: number
@@ -19,24 +20,26 @@ export interface HuntResult {
 
 export async function hunt(mutant: Mutant, lastSeed: number): Promise<HuntResult> {
   for (let seed = 1; seed <= lastSeed; seed++) {
-    const found = mutant.scenario === 'storage' ? await storage(seed) : await cluster(mutant, seed)
-    if (found !== undefined) return { seeds: seed, found }
+    const violations = await run(mutant, seed)
+    const found = violations.find(({ checker }) => mutant.expects.includes(checker)) ?? violations[0]
+    if (found !== undefined) return { seeds: seed, found: { seed, ...found } }
   }
   return { seeds: lastSeed, found: undefined }
 }
 
-async function storage(seed: number): Promise<Finding | undefined> {
-  const message = await runStorage(seed)
-  return message === undefined ? undefined : { seed, checker: 'storage', message }
-}
-
-type ClusterMutant = Exclude<Mutant, { scenario: 'storage' }>
-
-async function cluster(mutant: ClusterMutant, seed: number): Promise<Finding | undefined> {
-  const { violations } =
-    mutant.scenario === 'led'
-      ? await runLedSeed(ledOptions(seed, { safetyMs: 15_000, ...mutant.overrides }))
-      : await runSeed(swarmOptions(seed, { safetyMs: 15_000, operatorEveryMs: 0, ...mutant.overrides }))
-  const violation = violations.find(({ checker }) => mutant.expects.includes(checker)) ?? violations[0]
-  return violation === undefined ? undefined : { seed, ...violation }
+async function run(mutant: Mutant, seed: number): Promise<readonly Violation[]> {
+  switch (mutant.scenario) {
+    case 'storage': {
+      const message = await runStorage(seed)
+      return message === undefined ? [] : [{ checker: 'storage', message }]
+    }
+    case 'older-epoch':
+      return runOlderEpochSeed(seed)
+    case 'led':
+      return (await runLedSeed(ledOptions(seed, { safetyMs: 15_000, ...mutant.overrides }))).violations
+    case 'swarm': {
+      const options = { safetyMs: 15_000, operatorEveryMs: 0, ...mutant.overrides }
+      return (await runSeed(swarmOptions(seed, options))).violations
+    }
+  }
 }

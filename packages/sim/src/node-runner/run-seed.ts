@@ -1,7 +1,9 @@
 /** Runs one seed under Node: real draining of promises, and rejections nobody waited for counted as failures. */
 
+import type { Violation } from '../checkers/evidence.ts'
 import type { LedOptions } from '../scenarios/led-options.ts'
 import { runLed } from '../scenarios/led-run.ts'
+import { runOlderEpoch } from '../scenarios/older-epoch.ts'
 import { runSwarm, type SwarmHost, type SwarmResult } from '../scenarios/swarm.ts'
 import type { SwarmOptions } from '../scenarios/swarm-options.ts'
 import { drain } from './drain.ts'
@@ -14,10 +16,17 @@ export function runLedSeed(options: LedOptions, line?: (line: string) => void): 
   return watched(host => runLed(options, host), line)
 }
 
-async function watched(
-  run: (host: SwarmHost) => Promise<SwarmResult>,
+export function runOlderEpochSeed(
+  seed: number,
+  line?: (line: string) => void,
+): Promise<readonly Violation[]> {
+  return watched(host => runOlderEpoch(seed, host), line)
+}
+
+async function watched<T>(
+  run: (host: SwarmHost) => Promise<T>,
   line: ((line: string) => void) | undefined,
-): Promise<SwarmResult> {
+): Promise<T> {
   let fail: (error: unknown) => void = () => {}
   const onRejection = (error: unknown): void => fail(error)
   process.on('unhandledRejection', onRejection)

@@ -22,6 +22,7 @@ import {
   randomUnit,
   SeededRandom,
 } from '@quorate/core'
+import { CarriedOut } from '../checkers/carried-out.ts'
 import type { Violation } from '../checkers/evidence.ts'
 import { checkFeed } from '../checkers/feed.ts'
 import { checkGeneratedIds } from '../checkers/generated-ids.ts'
@@ -146,7 +147,7 @@ class LedRun {
     }
   }
 
-  #violate(checker: string, message: string): void {
+  readonly #violate = (checker: string, message: string): void => {
     if (this.#violations.length < 20) this.#violations.push({ checker, message })
     this.#simulation.tell(`VIOLATION ${checker}: ${message}`)
   }
@@ -197,7 +198,7 @@ class LedRun {
   // ── work ──
 
   async #workUnderFaults(): Promise<void> {
-    const { clients, safetyMs, operationsPerSecond, handOverEveryMs, uncleanEveryMs } = this.#options
+    const { clients, safetyMs, operationsPerSecond, handOverEveryMs, uncleanEveryMs, ack } = this.#options
     this.#working = true
     const pairs = new CausalPairs(this.#random.fork(), message => this.#violate('causal-order', message))
     this.#pairs = pairs
@@ -215,6 +216,7 @@ class LedRun {
         return this.#sessionStep(db, name, random, own)
       })
     }
+    if (ack !== 'none' && uncleanEveryMs === 0) new CarriedOut(this.#cluster, this.#violate).watch()
     this.#consume()
     this.#hireOperator()
     if (handOverEveryMs > 0) {
