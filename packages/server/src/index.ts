@@ -1,6 +1,7 @@
 /** The door of the server. */
 
 export type { Explanation, HotDocument, HotPartition, NodeStatus, TableStatus } from '@quorate/core'
+export { type FollowerLag, lagTogether } from '@quorate/core'
 export { isLmdbEcho, LmdbTable, type LmdbTableOptions } from './adapters/lmdb-table.ts'
 export { makeDirectory } from './adapters/make-directory.ts'
 export { NodeDisk } from './adapters/node-disk.ts'

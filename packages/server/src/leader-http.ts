@@ -14,14 +14,11 @@ export function serveLeaders(app: Hono, node: Node): void {
     const { descriptor } = node.catalog.named(context.req.param('table'))
     if (ledOf(descriptor) === undefined)
       throw new QuorateError('BAD_REQUEST', `table "${descriptor.name}" is leaderless`)
-    const partitions = node.leaders.partitions
-      .held()
-      .filter(({ view }) => view.descriptor.id === descriptor.id)
-      .map(({ seat, partition }) => ({
-        ...seat.report(),
-        partition: partition.id,
-        lead: leadOf(partition.lead),
-      }))
+    const partitions = node.leaders.partitions.heldOf(descriptor.id).map(({ seat, partition }) => ({
+      ...seat.report(),
+      partition: partition.id,
+      lead: leadOf(partition.lead),
+    }))
     return context.json({ node: node.config.id, table: descriptor.name, partitions })
   })
 

@@ -107,53 +107,39 @@ function tableMetrics(metric: Metric, { tables }: NodeStatus): void {
 function leaderMetrics(metric: Metric, { tables }: NodeStatus): void {
   const led = tables.flatMap(({ name, led }) => (led === undefined ? [] : [{ name, led }]))
   if (led.length === 0) return
-  const each = (pick: (of: (typeof led)[number]['led']) => number) =>
-    led.map(({ name, led }) => [label('table', name), pick(led)] as const)
-  metric(
-    'quorate_partitions_led',
-    'gauge',
-    'Partitions that this node leads.',
-    each(of => of.leads),
-  )
-  metric(
-    'quorate_partitions_unled',
-    'gauge',
-    'Partitions with a copy here that nobody leads, as far as this node knows.',
-    each(of => of.unled),
-  )
-  metric(
-    'quorate_log_entries',
-    'gauge',
-    'Entries that the logs of partitions here keep.',
-    each(of => of.logEntries),
-  )
-  const lag = (pick: (follower: FollowerLag) => number) =>
-    led.flatMap(({ name, led }) =>
-      led.followers.map(
-        follower =>
-          [
-            `${label('table', name).slice(0, -1)},${label('follower', follower.node).slice(1)}`,
-            pick(follower),
-          ] as const,
-      ),
+  const gauge = (name: string, help: string, pick: (of: (typeof led)[number]['led']) => number): void =>
+    metric(
+      name,
+      'gauge',
+      help,
+      led.map(({ name: table, led: of }) => [label('table', table), pick(of)] as const),
     )
-  metric(
-    'quorate_follower_lag_entries',
-    'gauge',
-    'Entries that a follower lacks.',
-    lag(of => of.entries),
+  gauge('quorate_partitions_led', 'Partitions that this node leads.', of => of.leads)
+  gauge(
+    'quorate_partitions_unled',
+    'Partitions with a copy here that nobody leads, as far as this node knows.',
+    of => of.unled,
   )
-  metric(
-    'quorate_follower_lag_bytes',
-    'gauge',
-    'Bytes of entries that a follower lacks.',
-    lag(of => of.bytes),
+  gauge('quorate_log_entries', 'Entries that the logs of partitions here keep.', of => of.logEntries)
+  const lags = led.flatMap(({ name, led: of }) =>
+    of.followers.map(lag => ({
+      lag,
+      labels: `${label('table', name).slice(0, -1)},${label('follower', lag.node).slice(1)}`,
+    })),
   )
-  metric(
+  const lagGauge = (name: string, help: string, pick: (lag: FollowerLag) => number): void =>
+    metric(
+      name,
+      'gauge',
+      help,
+      lags.map(({ labels, lag }) => [labels, pick(lag)] as const),
+    )
+  lagGauge('quorate_follower_lag_entries', 'Entries that a follower lacks.', lag => lag.entries)
+  lagGauge('quorate_follower_lag_bytes', 'Bytes of entries that a follower lacks.', lag => lag.bytes)
+  lagGauge(
     'quorate_follower_lag_seconds',
-    'gauge',
     'Age of the oldest entry that a follower lacks.',
-    lag(of => of.seconds),
+    lag => lag.seconds,
   )
 }
 

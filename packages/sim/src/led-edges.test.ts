@@ -340,7 +340,9 @@ test('a refusal names the entry that the row is as of, and not an older one', as
     const refused = await db.update('p', [increment('n')], { if: equal('n', 2) })
     expect(refused.applied).toBe(false)
     expect(refused.receipt.log!.position).toBeGreaterThanOrEqual(put.receipt.log!.position)
-    expect(refused.receipt.guarantee).toMatch(/^nothing was changed: the leader n\d judged the row as of entry/)
+    expect(refused.receipt.guarantee).toMatch(
+      /^nothing was changed: the leader n\d judged the row as of entry/,
+    )
   })
 })
 

@@ -1,21 +1,12 @@
 /** Tables with leaders in words: who leads how much, and how far followers are behind. */
 
+import { type FollowerLag, lagTogether } from '@quorate/server'
 import type { StatusDocument } from '../admin-client.ts'
 import type { Style } from './style.ts'
 import { bytes, count } from './words.ts'
 
 /** Silent for longer than this is worth a word. */
 const SILENT_MS = 2_000
-
-/** Of one follower, over one partition or more. */
-export interface FollowerFigures {
-  readonly node: string
-  readonly entries: number
-  readonly bytes: number
-  readonly seconds: number
-  readonly silentMs: number | null
-  readonly filling: number
-}
 
 export function followerText({
   node,
@@ -24,7 +15,7 @@ export function followerText({
   seconds,
   silentMs,
   filling,
-}: FollowerFigures): string {
+}: FollowerLag): string {
   const silent =
     silentMs === null
       ? `${node} has not answered yet`
@@ -47,7 +38,7 @@ export interface LedTable {
   /** Of whom no node that answered leads them. */
   readonly partitions: number
   readonly unled: number
-  readonly followers: readonly FollowerFigures[]
+  readonly followers: readonly FollowerLag[]
 }
 
 /** What the nodes say together of each table that has leaders. */
@@ -63,27 +54,15 @@ export function ledTables(documents: readonly StatusDocument[]): LedTable[] {
     const { ack, log } = told[0]!.led
     const partitions = Math.max(...told.map(({ partitions: all }) => all))
     const leads = told.map(({ node, led }) => [node, led.leads] as const)
-    const followers = new Map<string, FollowerFigures>()
+    const followers = new Map<string, FollowerLag>()
     for (const follower of told.flatMap(({ led }) => led.followers))
-      followers.set(follower.node, together(followers.get(follower.node), follower))
+      followers.set(follower.node, lagTogether(followers.get(follower.node), follower))
     const unled = Math.max(0, partitions - leads.reduce((sum, [, led]) => sum + led, 0))
     return { table, ack, log, leads, partitions, unled, followers: [...followers.values()] }
   })
 }
 
-function together(sum: FollowerFigures | undefined, one: FollowerFigures): FollowerFigures {
-  if (sum === undefined) return one
-  return {
-    node: one.node,
-    entries: sum.entries + one.entries,
-    bytes: sum.bytes + one.bytes,
-    seconds: Math.max(sum.seconds, one.seconds),
-    silentMs: sum.silentMs === null || one.silentMs === null ? null : Math.max(sum.silentMs, one.silentMs),
-    filling: sum.filling + one.filling,
-  }
-}
-
-const isBehind = ({ entries, silentMs, filling }: FollowerFigures): boolean =>
+const isBehind = ({ entries, silentMs, filling }: FollowerLag): boolean =>
   entries > 0 || filling > 0 || silentMs === null || silentMs > SILENT_MS
 
 /** Under the nodes of `status`: a line per table, and what is not as it should be. */

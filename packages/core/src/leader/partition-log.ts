@@ -184,7 +184,12 @@ export class PartitionLog {
 
   /** Of the bodies of the entries that are here. */
   get bytes(): number {
-    return this.#bytes - this.#bytesUpTo(this.#first - 1)
+    return this.bytesBehind(this.#first - 1)
+  }
+
+  /** Of those behind a position, as far as they are here. */
+  bytesBehind(position: number): number {
+    return this.#bytes - this.#bytesUpTo(Math.max(position, this.#first - 1))
   }
 
   /** Position up to which entries must go for the rest to be so many bytes at most. */

@@ -146,9 +146,12 @@ export class LedPartitions {
   }
 
   held(): Held[] {
-    return [...this.#seats].flatMap(([table, seats]) =>
-      [...seats.keys()].flatMap(partition => this.find(table, partition) ?? []),
-    )
+    return [...this.#seats.keys()].flatMap(table => this.heldOf(table))
+  }
+
+  heldOf(table: TableId): Held[] {
+    const seats = this.#seats.get(table)
+    return [...(seats?.keys() ?? [])].flatMap(partition => this.find(table, partition) ?? [])
   }
 
   // ── what leaders and candidates send ──

@@ -43,9 +43,6 @@ export interface SeatOptions {
   readonly onNews: (message: string) => void
 }
 
-/** Of what a follower lacks so many bytes are counted, and no more. */
-const LAG_BYTES_MAX = 16 * 1024 * 1024
-
 export interface SeatReport {
   readonly state: 'leads' | 'begins' | 'follows' | 'is being filled' | 'is being rebuilt'
   readonly end: LogPoint
@@ -296,9 +293,8 @@ export class Seat {
     const entries = leading.replication.lagOf(follower)
     const matched = leading.replication.matchedOf(follower)
     // Of a log that was trimmed, what is left of it.
-    const behind = entries === 0 ? [] : log.read(Math.max(matched + 1, log.first), LAG_BYTES_MAX)
-    const oldest = behind[0]
-    const stamp = oldest === undefined ? undefined : decodeBody(oldest.body).stamp
+    const oldest = Math.max(matched + 1, log.first)
+    const stamp = oldest > log.shape.last ? undefined : decodeBody(log.entry(oldest).body).stamp
     const seconds =
       stamp === undefined
         ? 0
@@ -306,7 +302,7 @@ export class Seat {
     const heard = leading.heardFrom(follower)
     return {
       entries,
-      bytes: behind.reduce((sum, { body }) => sum + body.length, 0),
+      bytes: log.bytesBehind(matched),
       seconds,
       silentMs: Number.isFinite(heard) ? Math.round(nowMs - heard) : null,
       isFilled: !leading.replication.needsSnapshot(follower),

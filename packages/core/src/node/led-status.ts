@@ -30,7 +30,7 @@ export interface LedStatus {
 }
 
 export function ledStatus(partitions: LedPartitions, table: TableId): LedStatus | undefined {
-  const held = partitions.held().filter(({ view }) => view.descriptor.id === table)
+  const held = partitions.heldOf(table)
   const followers = new Map<NodeId, FollowerLag>()
   let [leads, unled, logEntries] = [0, 0, 0]
   for (const { seat, partition } of held) {
@@ -39,7 +39,8 @@ export function ledStatus(partitions: LedPartitions, table: TableId): LedStatus 
     if (partition.lead?.leader === undefined) unled++
     if (seat.leading === undefined) continue
     leads++
-    for (const one of seat.report().followers) followers.set(one.node, added(followers.get(one.node), one))
+    for (const { isFilled, ...lag } of seat.report().followers)
+      followers.set(lag.node, lagTogether(followers.get(lag.node), { ...lag, filling: isFilled ? 0 : 1 }))
   }
   const settings = held[0]?.seat.place.settings
   if (settings === undefined) return undefined
@@ -55,17 +56,15 @@ export function ledStatus(partitions: LedPartitions, table: TableId): LedStatus 
   }
 }
 
-type Lag = Omit<FollowerLag, 'filling'> & { readonly isFilled: boolean }
-
-function added(sum: FollowerLag | undefined, { isFilled, ...one }: Lag): FollowerLag {
-  const filling = isFilled ? 0 : 1
-  if (sum === undefined) return { ...one, filling }
+/** Of one follower, over more partitions. */
+export function lagTogether(sum: FollowerLag | undefined, one: FollowerLag): FollowerLag {
+  if (sum === undefined) return one
   return {
     node: one.node,
     entries: sum.entries + one.entries,
     bytes: sum.bytes + one.bytes,
     seconds: Math.max(sum.seconds, one.seconds),
     silentMs: sum.silentMs === null || one.silentMs === null ? null : Math.max(sum.silentMs, one.silentMs),
-    filling: sum.filling + filling,
+    filling: sum.filling + one.filling,
   }
 }
