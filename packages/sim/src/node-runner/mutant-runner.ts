@@ -2,6 +2,7 @@
 
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { findMutant, type Mutant, mutants } from '../mutants/mutants.ts'
 import { applyPatch } from './mutant-hook.ts'
@@ -19,12 +20,17 @@ export function listMutants(): string[] {
 /** 0: all caught, by a checker that was expected to, and the unmutated code passes the same seeds. */
 export async function runMutants(name: string | undefined, out: (line: string) => void): Promise<number> {
   let survivors = 0
-  for (const mutant of name === undefined ? mutants : [findMutant(name)]) {
-    const problem = await judge(mutant, out)
-    if (problem === undefined) continue
-    survivors++
-    out(`${mutant.name}: ${problem}`)
+  const left = name === undefined ? [...mutants] : [findMutant(name)]
+  const lane = async (): Promise<void> => {
+    for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
+      const problem = await judge(mutant, out)
+      if (problem === undefined) continue
+      survivors++
+      out(`${mutant.name}: ${problem}`)
+    }
   }
+  // Each hunt is one process that computes all the time.
+  await Promise.all(Array.from({ length: availableParallelism() }, lane))
   out(survivors === 0 ? 'all mutants were caught' : `${survivors} not caught as they should be`)
   return survivors === 0 ? 0 : SURVIVED
 }
