@@ -210,6 +210,7 @@ export class QuorateClient {
       return order[at++] as PeerId
     }
     const tries = new Tries(this.clock, this.#random, options, isWrite)
+    tries.isLed = partition.lead !== undefined
     tries.onStaleMap = peer => {
       order = []
       return this.router.refreshMap(map.table, partition.chunk, peer)

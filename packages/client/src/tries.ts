@@ -19,6 +19,8 @@ const BACKOFF_MIN_MS = 10
 const BACKOFF_MAX_MS = 500
 /** A share of the deadline is kept back so that a second coordinator can be tried. */
 const ATTEMPT_MS = 2_000
+/** Where the one node that can do it may be replaced meanwhile, and the same request through another is the same. */
+const ATTEMPT_LED_MS = 1_500
 /** With a full disk: another home may have room, which is worth a few tries and not the whole deadline. */
 const TRIES_ELSEWHERE_MAX = 3
 
@@ -40,6 +42,8 @@ export class Tries {
   peer: PeerId | undefined
   /** Fetches what the node that answered STALE_MAP knows. */
   onStaleMap: ((informant: PeerId) => Promise<void>) | undefined
+  /** The partition has a leader: one that does not answer is soon replaced, and a log knows what it has already. */
+  isLed = false
   #count = 0
   #maybeApplied = false
   /** What a node said tells more than that another could not be reached. */
@@ -61,7 +65,8 @@ export class Tries {
       throw this.#sumUp(new QuorateError('CANCELLED', 'the call was aborted', { outcome }), outcome)
     }
     const leftMs = this.#deadline - this.#clock.monotonicMs()
-    return Math.max(1, Math.min(leftMs, Math.max(ATTEMPT_MS, this.#timeoutMs / 2)))
+    const tryMs = this.isLed ? ATTEMPT_LED_MS : Math.max(ATTEMPT_MS, this.#timeoutMs / 2)
+    return Math.max(1, Math.min(leftMs, tryMs))
   }
 
   /** Whom to ask now, as `choose` says. */

@@ -21,8 +21,8 @@ export function listLab(output: Output): void {
       settings: settings.map(({ label, expected }) => ({ label, expected })),
     })),
     columns: [
-      { name: 'name', value: item => item.name },
-      { name: 'question', value: item => item.question },
+      { name: 'NAME', value: item => item.name },
+      { name: 'QUESTION', value: item => item.question },
     ],
     footer: 'quorate lab run NAME plays one',
   })
@@ -56,10 +56,10 @@ function answer(output: Output, scenario: Scenario, seed: number, results: reado
     kind: 'lab',
     items: results,
     columns: [
-      { name: 'setting', value: item => item.setting },
-      { name: 'expected', value: item => item.expected },
-      { name: 'verdict', value: item => item.verdict },
-      { name: 'evidence', value: item => item.evidence.join('; ') },
+      { name: 'SETTING', value: item => item.setting },
+      { name: 'EXPECTED', value: item => item.expected },
+      { name: 'VERDICT', value: item => item.verdict },
+      { name: 'EVIDENCE', value: item => item.evidence.join('; ') },
     ],
     fields: { scenario: name, question, scene, seed, advice },
   })

@@ -35,6 +35,7 @@ import { InSyncMembers } from './in-sync-members.ts'
 import { Ordering } from './ordering.ts'
 import { countsForZone } from './other-zone.ts'
 import type { Place } from './place.ts'
+import { type Reader, WaitingReaders } from './waiting-readers.ts'
 import { type Waiting, WaitingWrites } from './waiting-writes.ts'
 
 export interface LeadingOptions {
@@ -52,13 +53,6 @@ export interface LeadingOptions {
   readonly onCommitted: () => void
 }
 
-/** Who waits until readers may be answered. */
-export interface Reader {
-  readonly deadline: number
-  readonly run: () => void
-  readonly failed: (error: QuorateError) => void
-}
-
 /** A leader without a lease for so many leases makes room for others. */
 const PATIENCE_LEASES = 2
 
@@ -70,7 +64,7 @@ export class Leading {
   readonly #rule: AckRule
   readonly #epochFrom: number
   readonly #waiting = new WaitingWrites()
-  #readers: Reader[] = []
+  readonly #readers = new WaitingReaders()
   /** When the newest message that each follower has acknowledged was sent. */
   readonly #sentMs = new Map<NodeId, number>()
   /** Stores that followers have answered from, the one of now first. */
@@ -208,14 +202,20 @@ export class Leading {
     this.#leaseUntilMs = leaseUntilMs(this.#rule, support, leaseMs)
   }
 
-  /**
-   * May readers be answered: is everything that earlier epochs acknowledged in the rows, and what followers may have been
-   * told is committed, which a full store keeps from the rows here; and is nobody else elected?
-   */
+  /** Is everything that earlier epochs acknowledged committed here, and is nobody else elected? */
+  get isEstablished(): boolean {
+    return !this.#isClosing && this.replication.committed >= this.#epochFrom && this.hasLease
+  }
+
+  /** Of when the rows here are, for certain; 0: nobody knows. */
+  get rowsAsOf(): Stamp {
+    const hasAll = this.#options.replica.carriedOut >= this.replication.committed
+    return hasAll ? this.#vouchedFor : (0 as Stamp)
+  }
+
+  /** May readers be answered: is all that is committed in the rows, from which a full store keeps it? */
   get isServing(): boolean {
-    const { carriedOut } = this.#options.replica
-    const needed = Math.max(this.#epochFrom, this.replication.committed)
-    return !this.#isClosing && carriedOut >= needed && this.hasLease
+    return this.isEstablished && this.#options.replica.carriedOut >= this.replication.committed
   }
 
   #countsForZone(home: NodeId): boolean {
@@ -265,7 +265,7 @@ export class Leading {
   /** Runs when readers may be answered. */
   whenServing(reader: Reader): void {
     if (this.isServing) reader.run()
-    else this.#readers.push(reader)
+    else this.#readers.add(reader)
   }
 
   #refuseClosing(): void {
@@ -336,8 +336,8 @@ export class Leading {
     const { node, replica, lead } = this.#options
     const { unclean } = lead
     const { last } = replica.log.shape
-    // Only who may answer readers knows that nothing else has been committed by now.
-    if (this.isServing) this.#vouchedFor = node.hybrid.peek()
+    // Nothing else has been committed by now.
+    if (this.isEstablished) this.#vouchedFor = node.hybrid.peek()
     const [mapVersion, { everywhere }] = [this.#version, this]
     return { last, mapVersion, everywhere, asOf: this.#vouchedFor, unclean, storeFormat: STORE_FORMAT }
   }
@@ -424,7 +424,7 @@ export class Leading {
     // After the commit and before the reply: who has no lease cannot know that what it committed is what others see.
     if (!this.hasLease || this.#isSealed) return
     this.#waiting.committed(replica.carriedOut, rule => this.replication.committedBy(rule))
-    if (this.#readers.length > 0 && this.isServing) for (const { run } of this.#readers.splice(0)) run()
+    if (this.#readers.size > 0 && this.isServing) this.#readers.runAll()
   }
 
   /** From time to time: deadlines, and whether this leader is of any use. */
@@ -435,22 +435,11 @@ export class Leading {
     this.#waiting.expire(nowMs, () =>
       this.#unknown('the deadline passed before enough copies were acknowledged'),
     )
-    this.#expireReaders(nowMs)
+    this.#readers.expire(nowMs)
     if (this.hasLease) this.#leaseLostMs = nowMs
     else if (nowMs - this.#leaseLostMs > PATIENCE_LEASES * this.#options.leaseMs + this.#options.patienceMs)
       this.end('too few followers have answered for too long')
     this.#pump()
-  }
-
-  #expireReaders(nowMs: number): void {
-    const due = this.#readers.filter(({ deadline }) => deadline <= nowMs)
-    if (due.length === 0) return
-    this.#readers = this.#readers.filter(({ deadline }) => deadline > nowMs)
-    const error = new QuorateError(
-      'READ_SHORT',
-      'too few followers confirm that this node still leads the partition; a follower answers reads with read: any',
-    )
-    for (const { failed } of due) failed(error)
   }
 
   #unknown(why: string): QuorateError {
@@ -489,7 +478,7 @@ export class Leading {
     const error = new QuorateError('NOT_LEADER', `this node leads the partition no more: ${why}`, {
       data: { retryAfterMs: 20 },
     })
-    for (const { failed } of this.#readers.splice(0)) failed(error)
+    this.#readers.failAll(error)
     this.#options.onEnd(why)
   }
 

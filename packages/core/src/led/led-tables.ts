@@ -165,9 +165,8 @@ export class LedTables implements LedRequests {
     const { view, partition } = routed
     const held = this.#options.partitions.find(view.descriptor.id, partition.id)
     const leading = held?.seat.leading
-    if (held !== undefined && leading !== undefined)
-      return this.#asLeader(held, leading, request, respond, deadline, answer)
-    if (request.level === LEVEL_ONE && held?.seat.isReadable === true) {
+    // Any replica may answer: a leader that is not sure to lead any more is one.
+    if (leading?.isServing !== true && request.level === LEVEL_ONE && held?.seat.isReadable === true) {
       const session = LedSession.open(this.#options.node, held.seat.place, request.session)
       const isRecent = request.staleMs === 0 || held.seat.staleMs() <= request.staleMs
       if (isRecent && session?.isShownBy(held.seat.replica) !== false) {
@@ -181,6 +180,8 @@ export class LedTables implements LedRequests {
         return
       }
     }
+    if (held !== undefined && leading !== undefined)
+      return this.#asLeader(held, leading, request, respond, deadline, answer)
     // Not here, or not yet: the leader has everything.
     this.#handOn(message, request, routed, respond, deadline)
   }
@@ -247,6 +248,8 @@ export class LedTables implements LedRequests {
     const leader = partition.lead?.leader
     if (leader === undefined || leader === node.self || request.hops >= HOPS_MAX)
       throw this.#noLeader(view, partition.id, leader)
+    if (this.#options.partitions.find(view.descriptor.id, partition.id)?.seat.isForsaken === true)
+      throw this.#silent(view, partition.id, leader, 'has not been heard of for a while')
     const leftMs = deadline - node.clock.monotonicMs()
     node.counters.forwarded++
     node.rpc.call(
@@ -257,7 +260,15 @@ export class LedTables implements LedRequests {
       (peer, reply, error) => {
         if (error === undefined) return respond.ok(handedOn(reply as Reply, node.self))
         if (error.code === 'UNREACHABLE' || error.code === 'DEADLINE')
-          return respond.fail(this.#silent(view, partition.id, leader, error))
+          return respond.fail(
+            this.#silent(
+              view,
+              partition.id,
+              leader,
+              error.code === 'DEADLINE' ? 'does not answer' : 'cannot be reached',
+              error,
+            ),
+          )
         if (error.code !== 'STALE_MAP') return respond.fail(error)
         // The leader knows better who leads: so does this node, before its client asks again.
         void node.catchUp(view.descriptor.id, partition.chunk, peer).then(() => respond.fail(error))
@@ -266,13 +277,18 @@ export class LedTables implements LedRequests {
   }
 
   /** It is the leader that is in trouble, not the node that was asked. What became of the request is as it was told. */
-  #silent({ descriptor }: TableView, partition: number, leader: NodeId, cause: QuorateError): QuorateError {
+  #silent(
+    { descriptor }: TableView,
+    partition: number,
+    leader: NodeId,
+    what: string,
+    cause?: QuorateError,
+  ): QuorateError {
     const { self } = this.#options.node
-    const what = cause.code === 'DEADLINE' ? 'does not answer' : 'cannot be reached'
     return new QuorateError(
       'NOT_LEADER',
       `partition ${partition} of "${descriptor.name}": ${leader}, which leads it as far as ${self} knows, ${what}, and no other leads it yet`,
-      { outcome: cause.outcome, data: { retryAfterMs: 20 }, cause },
+      { outcome: cause?.outcome ?? 'not-applied', data: { retryAfterMs: 20 }, cause },
     )
   }
 

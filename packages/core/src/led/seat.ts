@@ -14,7 +14,7 @@
  */
 
 import { isQuorateError, QuorateError } from '../base/errors.ts'
-import type { NodeId } from '../base/ids.ts'
+import type { NodeId, Stamp } from '../base/ids.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
 import { decodeBody, STORE_FORMAT } from '../leader/log-body.ts'
 import { type AppendAnswer, type CutEntry, Replica, type ReplicaOptions } from '../leader/replica.ts'
@@ -42,6 +42,8 @@ export interface SeatOptions {
   readonly onFilled: () => void
   readonly onNews: (message: string) => void
 }
+
+const FORSAKEN_LEASES = 2
 
 export interface SeatReport {
   readonly state: 'leads' | 'begins' | 'follows' | 'is being filled' | 'is being rebuilt'
@@ -113,6 +115,12 @@ export class Seat {
     return this.#heardMs
   }
 
+  /** Has no leader been heard of for so long that what is handed on to it is hardly answered? */
+  get isForsaken(): boolean {
+    const { node, leaseMs } = this.#options
+    return this.#leading === undefined && node.clock.monotonicMs() - this.#heardMs > FORSAKEN_LEASES * leaseMs
+  }
+
   /** May rows be told from here, by a follower? */
   get isReadable(): boolean {
     return this.replica.isWhole && !this.#options.isEmptied()
@@ -132,7 +140,8 @@ export class Seat {
   /** How old the state here may be, in milliseconds, by this node's clock. */
   staleMs(): number {
     if (this.#leading?.isServing === true) return 0
-    return Math.max(0, stampMs(this.#options.node.hybrid.peek()) - this.#asOfMs)
+    const asOfMs = Math.max(this.#asOfMs, stampMs(this.#leading?.rowsAsOf ?? (0 as Stamp)))
+    return Math.max(0, stampMs(this.#options.node.hybrid.peek()) - asOfMs)
   }
 
   /** Told when more is carried out, until what is given back is called. */
@@ -208,6 +217,7 @@ export class Seat {
   }
 
   #ended(why: string): void {
+    this.#asOfMs = Math.max(this.#asOfMs, stampMs(this.#leading?.rowsAsOf ?? (0 as Stamp)))
     this.#leading = undefined
     this.#heardMs = this.#options.node.clock.monotonicMs()
     if (this.#isStopped) return
@@ -270,7 +280,11 @@ export class Seat {
     const leading = this.#leading
     return {
       state:
-        leading?.isServing === true ? 'leads' : leading !== undefined ? 'begins' : this.#stateOfFollower(),
+        leading?.isEstablished === true
+          ? 'leads'
+          : leading !== undefined
+            ? 'begins'
+            : this.#stateOfFollower(),
       end: this.end,
       carriedOut,
       first: log.first,

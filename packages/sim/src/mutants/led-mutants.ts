@@ -61,16 +61,9 @@ export const ledMutants: readonly Mutant[] = [
       },
     ],
     expects: ['linearizable-read'],
-    seeds: 80,
-    scenario: 'led',
-    overrides: {
-      ...majority,
-      operationsPerSecond: 150,
-      faultEveryMs: 300,
-      faults: ['pause', 'one-way cut', 'partial cut'],
-      keys: 1,
-      tuning: quick,
-    },
+    seeds: 1,
+    scenario: 'told',
+    history: 'woken-leader',
   },
   {
     // A replica that begins anew believes only what it knows to be committed (Kafka before KIP-101).
@@ -155,7 +148,8 @@ export const ledMutants: readonly Mutant[] = [
     ],
     expects: ['state-machine-safety'],
     seeds: 1,
-    scenario: 'older-epoch',
+    scenario: 'told',
+    history: 'older-epoch',
   },
   {
     name: 'session-ignored-by-a-follower',
@@ -220,8 +214,8 @@ export const ledMutants: readonly Mutant[] = [
     patches: [
       {
         file: 'led/leading.js',
-        find: 'const needed = Math.max(this.#epochFrom, this.replication.committed);',
-        replace: 'const needed = this.#epochFrom;',
+        find: 'this.isEstablished && this.#options.replica.carriedOut >= this.replication.committed;',
+        replace: 'this.isEstablished && this.#options.replica.carriedOut >= this.#epochFrom;',
       },
     ],
     expects: ['session-guarantees', 'linearizable-read'],

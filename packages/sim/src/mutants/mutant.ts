@@ -1,5 +1,6 @@
 /** A seeded bug: a patch of compiled code, and the run that must notice it. See `mutants.ts`. */
 
+import type { HistoryName } from '../scenarios/histories.ts'
 import type { LedOverrides } from '../scenarios/led-options.ts'
 import type { SwarmOverrides } from '../scenarios/swarm-options.ts'
 
@@ -20,12 +21,13 @@ interface Common {
 }
 
 /**
- * `swarm`: the cluster; `led`: a table with leaders; `storage`: one store on simulated hardware; `older-epoch`: one
+ * `swarm`: the cluster; `led`: a table with leaders; `storage`: one store on simulated hardware; `told`: a
  * history that chance hardly finds.
  */
 export type Mutant = Common &
   (
     | { readonly scenario: 'swarm'; readonly overrides?: SwarmOverrides }
     | { readonly scenario: 'led'; readonly overrides: LedOverrides }
-    | { readonly scenario: 'storage' | 'older-epoch' }
+    | { readonly scenario: 'storage' }
+    | { readonly scenario: 'told'; readonly history: HistoryName }
   )

@@ -5,7 +5,7 @@ import type { Mutant } from '../mutants/mutants.ts'
 import { ledOptions } from '../scenarios/led-options.ts'
 import { runStorage } from '../scenarios/storage.ts'
 import { swarmOptions } from '../scenarios/swarm-options.ts'
-import { runLedSeed, runOlderEpochSeed, runSeed } from './run-seed.ts'
+import { runLedSeed, runSeed, runToldSeed } from './run-seed.ts'
 
 export interface Finding {
   readonly seed: number
@@ -33,8 +33,8 @@ async function run(mutant: Mutant, seed: number): Promise<readonly Violation[]> 
       const message = await runStorage(seed)
       return message === undefined ? [] : [{ checker: 'storage', message }]
     }
-    case 'older-epoch':
-      return runOlderEpochSeed(seed)
+    case 'told':
+      return runToldSeed(mutant.history, seed)
     case 'led':
       return (await runLedSeed(ledOptions(seed, { safetyMs: 15_000, ...mutant.overrides }))).violations
     case 'swarm': {

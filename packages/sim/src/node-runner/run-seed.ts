@@ -1,11 +1,12 @@
 /** Runs one seed under Node: real draining of promises, and rejections nobody waited for counted as failures. */
 
 import type { Violation } from '../checkers/evidence.ts'
+import { type HistoryName, histories } from '../scenarios/histories.ts'
 import type { LedOptions } from '../scenarios/led-options.ts'
 import { runLed } from '../scenarios/led-run.ts'
-import { runOlderEpoch } from '../scenarios/older-epoch.ts'
 import { runSwarm, type SwarmHost, type SwarmResult } from '../scenarios/swarm.ts'
 import type { SwarmOptions } from '../scenarios/swarm-options.ts'
+import { runTold } from '../scenarios/told-history.ts'
 import { drain } from './drain.ts'
 
 export function runSeed(options: SwarmOptions, line?: (line: string) => void): Promise<SwarmResult> {
@@ -16,11 +17,12 @@ export function runLedSeed(options: LedOptions, line?: (line: string) => void): 
   return watched(host => runLed(options, host), line)
 }
 
-export function runOlderEpochSeed(
+export function runToldSeed(
+  history: HistoryName,
   seed: number,
   line?: (line: string) => void,
 ): Promise<readonly Violation[]> {
-  return watched(host => runOlderEpoch(seed, host), line)
+  return watched(host => runTold(histories[history], seed, host), line)
 }
 
 async function watched<T>(
