@@ -170,10 +170,13 @@ export async function spreadLeaders({ access, output }: CommandContext, dryRun: 
   return warnings.length > 0 ? exitCodes.partial : exitCodes.ok
 }
 
+const lost = ({ entriesKnown }: ElectionPlan['items'][number]): string =>
+  entriesKnown === 0 ? 'perhaps some' : `at least ${count(entriesKnown, 'entry', 'entries')}`
+
 const electionColumns: readonly Column<ElectionPlan['items'][number]>[] = [
   { name: 'PARTITION', value: item => item.partition },
   { name: 'TO', value: item => item.to },
-  { name: 'LOST', value: item => `at least ${count(item.entriesKnown, 'entry', 'entries')}` },
+  { name: 'LOST', value: lost },
   { name: 'WHAT IT MEANS', value: item => item.words },
 ]
 
@@ -183,7 +186,7 @@ const planColumn = (id: string) => ({ name: 'PLAN', value: () => id })
 const electedColumns: readonly Column<ElectionPlan['items'][number]>[] = [
   { name: 'PARTITION', value: item => item.partition },
   { name: 'LEADER', value: item => item.to },
-  { name: 'LOST', value: item => `at least ${count(item.entriesKnown, 'entry', 'entries')}` },
+  { name: 'LOST', value: lost },
   {
     name: 'GIVEN UP',
     value: ({ loss: { after, onlyOn } }) =>

@@ -39,7 +39,7 @@ export class ChangeFeed {
         throw partitions.notLeading(request.table, request.partition)
       this.#refuseOtherLogs(held)
       // Where the log ends now, only its leader knows: a follower may lack what was acknowledged long ago.
-      if (request.after === undefined && held.seat.leading?.isServing !== true)
+      if (request.after === undefined && held.seat.leading?.isEstablished !== true)
         return this.#askLeader(held, request, respond, deadline)
       const reply = this.#read(held, request.after, request.bytes)
       if (
