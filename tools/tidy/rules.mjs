@@ -13,6 +13,7 @@ export const roomOrder = [
   'leadership',
   'cells',
   'updates',
+  'crdt',
   'partitioning',
   'hotkeys',
   'catalog',
