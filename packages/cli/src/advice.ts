@@ -60,7 +60,9 @@ function next(error: KnownError, asked: Asked): string | undefined {
     case 'READ_SHORT':
       return `quorate status, or fewer replicas: ${commandLine([...without(words, '--r'), '--r', 'one'])}`
     case 'NOT_LEADER':
-      return commandLine(['lag', table])
+      return `${commandLine(['lag', table])}; when nobody leads for long: ${commandLine(['cluster', 'elect', table])}`
+    case 'BAD_SESSION':
+      return words.includes('--session') ? 'another --session FILE begins a new session' : undefined
     case 'SESSION_ROLLED_BACK':
       return `${commandLine(['ledger', table])}, which has what was given up; then begin a new session`
     case 'UNKNOWN_TABLE':

@@ -31,7 +31,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   unauthorised: 'not authorised',
   notFound: 'no such row, table or thing',
   conflict: 'precondition failed, or a conflict that the caller must settle',
-  noQuorum: 'no quorum: nothing was done',
+  noQuorum: 'no quorum, or nobody leads: nothing was done',
   outcomeUnknown: 'outcome unknown: the write may or may not have happened',
   partial: 'a partial answer, or some lines failed',
   unhealthy: 'unhealthy, or findings',

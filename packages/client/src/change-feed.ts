@@ -134,7 +134,8 @@ export async function* readChanges<T>(
   }
 }
 
-const SAVE_MS = 5_000
+/** What was told since is told again to a reader that dies. */
+const SAVE_MS = 1_000
 
 /** The place of a reader with a name. */
 class PlaceKeeper {

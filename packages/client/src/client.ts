@@ -160,11 +160,12 @@ export class QuorateClient {
   }
 
   async tables(): Promise<readonly TableDescriptor[]> {
-    const reply = await this.rpc.request(
-      this.#anyPeer(),
-      clusterMessage,
-      { knownMembers: 0, knownTables: 0 },
-      limits.requestTimeoutMs,
+    const known = { knownMembers: 0, knownTables: 0 }
+    const reply = await this.attempt(
+      {},
+      false,
+      () => this.#anyPeer(),
+      (peer, leftMs) => this.rpc.request(peer, clusterMessage, known, leftMs),
     )
     return decodeTables(reply.tables).tables
   }

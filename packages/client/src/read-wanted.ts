@@ -3,7 +3,8 @@
 import { LEVEL_ONE, LEVEL_TABLE, ledOf, QuorateError, type TableView } from '@quorate/core'
 import { type Level, levelByte } from './level.ts'
 
-export type ReadFrom = 'any' | 'quorum' | 'leader' | 'session'
+const READ_FROM = ['any', 'quorum', 'leader', 'session'] as const
+export type ReadFrom = (typeof READ_FROM)[number]
 
 export interface ReadOptions {
   readonly r?: Level | undefined
@@ -25,8 +26,13 @@ const bad = (field: string, message: string): QuorateError =>
 export function wantedOf({ descriptor }: TableView, options: ReadOptions): ReadWanted {
   const { r, read, maxStalenessMs: staleMs, session } = options
   const { name } = descriptor
+  if (read !== undefined && !READ_FROM.includes(read))
+    throw bad('read', `${JSON.stringify(read)} is none of ${READ_FROM.join(', ')}`)
   if (read === 'session' && session === undefined)
-    throw bad('read', '"session" needs a session to read in: db.session()')
+    throw bad(
+      'read',
+      '"session" needs a session to read in: db.session(), or --session FILE on the command line',
+    )
   if (ledOf(descriptor) === undefined) {
     for (const [field, isGiven] of [
       ['maxStalenessMs', staleMs !== undefined],

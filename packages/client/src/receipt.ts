@@ -99,6 +99,8 @@ function ledGuarantee(kind: ReceiptKind, { log, homes, replicas, needed, coordin
     return `${entry} is on ${homes[0] ?? coordinator} alone, as the table promises: when that node dies, another leads by an operator's word only, who may give it up`
   if (kind === 'write')
     return `${entry} is on ${homes.length} of ${replicas} replicas, ${needed} promised: it survives every election that hears ${replicas - needed + 1} of them`
+  if (log?.byLeader === true && log.unclean > 0)
+    return `answered by the leader under its lease, as of ${entry}: sees every write acknowledged since epoch ${log.unclean} began uncleanly; what that gave up is in the ledger, as far as it has come back`
   if (log?.byLeader === true)
     return `answered by the leader under its lease, as of ${entry}: sees every acknowledged write`
   return `answered by the follower ${coordinator}, as of ${entry}: may lack what was acknowledged in the last ${log?.staleMs ?? 0} ms`

@@ -25,7 +25,12 @@ export function serveLeaders(app: Hono, node: Node): void {
   app.post('/api/v1/leaders/:table/:partition/:to', async context => {
     const view = node.catalog.named(context.req.param('table'))
     const partition = view.map.find(Number(context.req.param('partition')))
-    if (partition?.lead?.leader === undefined)
+    if (partition === undefined)
+      throw new QuorateError(
+        'NOT_FOUND',
+        `"${view.descriptor.name}" has no partition ${context.req.param('partition')}`,
+      )
+    if (partition.lead?.leader === undefined)
       throw new QuorateError(
         'NOT_FOUND',
         `nobody leads partition ${context.req.param('partition')} of "${view.descriptor.name}"`,

@@ -1,6 +1,6 @@
 /** changes: the feed of a table with leaders, one line for each change; and the readers that logs are kept for. */
 
-import type { ChangesReader } from '@quorate/client'
+import type { ChangeEvent, ChangesReader } from '@quorate/client'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError, usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -12,6 +12,7 @@ export interface ChangesFlags {
   readonly from: string
   readonly untilNow?: boolean
   readonly limit?: number
+  readonly places?: boolean
   readonly reader?: string
   readonly readers?: boolean
   readonly forget?: string
@@ -28,26 +29,52 @@ export async function changes(
   if (options.forget !== undefined) return forget(context, table, options.forget)
   const { access, output } = context
   const { client } = await access.table(table)
-  for await (const event of client.changes(options)) {
-    const shown =
-      event.kind === 'change'
-        ? {
-            ...event,
-            at: new Date(event.atMs).toISOString(),
-            key: event.key.map(toJson),
-            before: event.before === undefined ? null : toJson(event.before),
-            after: event.after === undefined ? null : toJson(event.after),
-          }
-        : event
-    output.terminal.out.write(`${JSON.stringify(shown)}\n`)
+  const { reader } = options
+  if (reader !== undefined && !(await client.changesReaders()).some(({ name }) => name === reader))
+    output.note(
+      `"${reader}" is a new reader: it begins at ${options.from}, and the log is kept for it from now on`,
+    )
+  let place: string | undefined
+  const tellPlace = (): void => {
+    if (place !== undefined && options.reader === undefined)
+      output.note(`next: quorate changes ${table} --from ${place}`)
   }
+  const onInterrupt = (): void => {
+    tellPlace()
+    process.exit(exitCodes.interrupted)
+  }
+  process.once('SIGINT', onInterrupt)
+  try {
+    for await (const event of client.changes(options)) {
+      place = event.resume
+      const line = { ...shown(event), ...(options.places === true ? { place } : {}) }
+      output.terminal.out.write(`${JSON.stringify(line)}\n`)
+    }
+  } finally {
+    process.removeListener('SIGINT', onInterrupt)
+  }
+  tellPlace()
   return exitCodes.ok
+}
+
+function shown(event: ChangeEvent<object>): object {
+  const { partition, position } = event
+  if (event.kind !== 'change') return { kind: event.kind, partition, position }
+  return {
+    kind: event.kind,
+    partition,
+    position,
+    at: new Date(event.atMs).toISOString(),
+    operation: event.operation,
+    key: event.key.map(toJson),
+    before: event.before === undefined ? null : toJson(event.before),
+    after: event.after === undefined ? null : toJson(event.after),
+  }
 }
 
 const readerColumns: readonly Column<ChangesReader>[] = [
   { name: 'READER', value: item => item.name, paint: (text, _, style) => style.bold(text) },
   { name: 'HEARD OF', value: item => new Date(item.atMs).toISOString() },
-  { name: 'PLACE', value: item => item.resume },
 ]
 
 async function listReaders({ access, output }: CommandContext, table: string): Promise<ExitCode> {

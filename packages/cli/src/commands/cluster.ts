@@ -6,7 +6,7 @@ import { AdvisedError, isKnown } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { autoText } from '../output/auto-text.ts'
 import { confirmByName } from '../output/confirm.ts'
-import { planColumns, planLines, shortPlan } from '../output/plan-text.ts'
+import { leaderNotes, planColumns, planLines, shortPlan } from '../output/plan-text.ts'
 import { taskColumns, taskItems } from '../output/task-text.ts'
 import { count } from '../output/words.ts'
 import { watchTask } from './watch-task.ts'
@@ -123,7 +123,7 @@ export async function showPlan({ access, output }: CommandContext): Promise<Exit
     kind: 'plan',
     items: [plan],
     columns: planColumns,
-    warnings: output.format === 'table' ? [] : plan.warnings,
+    warnings: output.format === 'table' ? [] : [...plan.warnings, ...leaderNotes(plan.leaders)],
     drawing: style => planLines(plan, style),
   })
   if (plan.problems.length > 0) return exitCodes.conflict

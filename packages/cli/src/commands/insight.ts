@@ -11,7 +11,7 @@ import { type Column, tableLines } from '../output/output.ts'
 import { overdueProofs } from '../output/proof-text.ts'
 import { ringLines, shareColumns } from '../output/ring-text.ts'
 import { gatherStatus, nodeColumns, statusHeadline } from '../output/status-text.ts'
-import { duration } from '../output/words.ts'
+import { count, duration } from '../output/words.ts'
 import { healthChecks, healthExit, statusExit } from './health.ts'
 import { keyOf } from './rows.ts'
 
@@ -181,7 +181,7 @@ export async function ledger(
     footer:
       items.length === 0
         ? `nothing was discarded${options.sinceMs === undefined ? '' : ` in the last ${duration(options.sinceMs)}`}`
-        : `${items.length} discarded writes; their values are kept here`,
+        : `${count(items.length, 'discarded write')}; their values are kept here`,
   })
   return partial ? exitCodes.partial : exitCodes.ok
 }

@@ -29,7 +29,11 @@ const columns: readonly Column<LagItem>[] = [
   { name: 'FOLLOWERS', value: item => item.followers.join('; ') },
 ]
 
-export async function lag({ access, output }: CommandContext, table: string | undefined): Promise<ExitCode> {
+export async function lag(
+  { access, output }: CommandContext,
+  table: string | undefined,
+  onlyBehind: boolean,
+): Promise<ExitCode> {
   const db = await access.database()
   const all = await db.tables()
   const led = all.filter(
@@ -46,13 +50,18 @@ export async function lag({ access, output }: CommandContext, table: string | un
   const items: LagItem[] = []
   const warnings: string[] = []
   for (const { name } of led) await lagOf(access, name, items, warnings)
+  const isUp = ({ followers }: LagItem): boolean => followers.every(text => text.endsWith('is up to date'))
+  const behind = items.filter(item => !isUp(item)).length
   output.answer({
     kind: 'lag',
-    items,
+    items: onlyBehind ? items.filter(item => !isUp(item)) : items,
     columns,
     warnings,
     partial: warnings.length > 0,
-    footer: led.length === 0 ? 'no table has leaders' : `${count(items.length, 'partition')} with a leader`,
+    footer:
+      led.length === 0
+        ? 'no table has leaders'
+        : `${count(items.length, 'partition')} with a leader; ${behind === 0 ? 'all followers are up to date' : `of ${behind} a follower is behind (--behind shows these)`}`,
   })
   return warnings.length > 0 ? exitCodes.partial : exitCodes.ok
 }
@@ -152,7 +161,7 @@ export async function spreadLeaders({ access, output }: CommandContext, dryRun: 
       { name: 'PARTITION', value: item => item.partition },
       { name: 'FROM', value: item => item.from },
       { name: 'TO', value: item => item.to },
-      { name: 'TOOK', value: item => (item.tookMs === null ? 'not done' : `${item.tookMs} ms`) },
+      ...(dryRun ? [] : [{ name: 'TOOK', value: (item: SpreadItem) => `${item.tookMs} ms` }]),
     ],
     warnings,
     partial: warnings.length > 0,

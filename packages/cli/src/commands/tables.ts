@@ -18,7 +18,11 @@ const columns: readonly Column<TableItem>[] = [
     value: item =>
       item.key.sort === undefined ? item.key.partition : `${item.key.partition}, ${item.key.sort}`,
   },
-  { name: 'PARTITIONING', value: item => item.partitioning.kind },
+  {
+    name: 'PARTITIONING',
+    value: ({ partitioning: { kind, partitions } }) =>
+      partitions === undefined ? kind : `${kind} ${partitions}`,
+  },
   {
     name: 'REPLICATION',
     value: item =>

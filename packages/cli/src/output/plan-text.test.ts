@@ -92,7 +92,7 @@ it('shows what changes, what moves where, what it survives, and the next command
     'n4    b     active  0 → 1       20 KiB  0 B     not known',
     '',
     'leaders   n1 2 → 1, n2 0 → 1',
-    '  1 hand-over would spread them, each in milliseconds and with nothing lost: quorate cluster spread-leaders',
+    '  1 hand-over would spread the leaders, each in milliseconds and with nothing lost: quorate cluster spread-leaders',
     '',
     'survives',
     '  "carts": any one node may fail',

@@ -121,13 +121,17 @@ export function planLines(plan: PlanDocument, style: Style): string[] {
 }
 
 /** Who leads how much, when hand-overs would spread it. */
-function leaderLines({ loads, moves }: PlanDocument['leaders']): string[] {
+function leaderLines(leaders: PlanDocument['leaders']): string[] {
+  const [note] = leaderNotes(leaders)
+  if (note === undefined) return []
+  const figures = leaders.loads.map(({ node, before, after }) => `${node} ${change(before, after)}`)
+  return ['', `leaders   ${figures.join(', ')}`, `  ${note}`]
+}
+
+export function leaderNotes({ moves }: PlanDocument['leaders']): string[] {
   if (moves.length === 0) return []
-  const figures = loads.map(({ node, before, after }) => `${node} ${change(before, after)}`)
   return [
-    '',
-    `leaders   ${figures.join(', ')}`,
-    `  ${count(moves.length, 'hand-over')} would spread them, each in milliseconds and with nothing lost: quorate cluster spread-leaders`,
+    `${count(moves.length, 'hand-over')} would spread the leaders, each in milliseconds and with nothing lost: quorate cluster spread-leaders`,
   ]
 }
 

@@ -37,7 +37,7 @@ export interface TableMap {
 export const presetsLike = (item: TableItem): PresetName[] =>
   presetsOf(item as unknown as Parameters<typeof presetsOf>[0])
 
-export function partitioningText({ partitioning }: TableItem): string {
+export function partitioningText({ partitioning, replication }: TableItem): string {
   const { kind, partitions, buckets, splitPoints, splitBytes } = partitioning
   switch (kind) {
     case 'ring':
@@ -50,7 +50,11 @@ export function partitioningText({ partitioning }: TableItem): string {
       const points = (splitPoints as readonly unknown[]) ?? []
       const first =
         points.length === 0 ? 'one partition at first' : `cut at ${points.map(String).join(', ')} at first`
-      return `range: rows in order of the partition key; ${first}; partitions past ${bytes(Number(splitBytes))} are not cut by themselves yet: quorate cluster split`
+      const cuts =
+        replication.kind === 'single-leader'
+          ? 'stays so, since a log cannot be cut'
+          : `partitions past ${bytes(Number(splitBytes))}, and busy ones, are cut by themselves`
+      return `range: rows in order of the partition key; ${first}; ${cuts}`
     }
     default:
       return kind

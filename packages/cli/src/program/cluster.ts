@@ -206,8 +206,11 @@ function addLeaders(parent: Command, program: Command, result: ProgramResult): v
       withContext(options, result, async context => (await leaders()).elect(context, table, options)),
     )
   talking(program.command('lag').argument('[table]'))
+    .option('--behind', 'only partitions of which a follower is behind or does not answer')
     .description('who leads each partition, and how far its followers are behind, in words')
     .action((table, options) =>
-      withContext(options, result, async context => (await leaders()).lag(context, table)),
+      withContext(options, result, async context =>
+        (await leaders()).lag(context, table, options.behind === true),
+      ),
     )
 }

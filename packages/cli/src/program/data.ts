@@ -30,7 +30,7 @@ function withLeaders(command: Command): Command {
     .addOption(
       new Option(
         '--ack <copies>',
-        'with a leader: copies before a write is acknowledged: all, in-sync, majority (default), one (semi-synchronous), none (asynchronous)',
+        'with a leader (implies --single-leader): copies before a write is acknowledged: all, in-sync, majority (default), one (semi-synchronous), none (asynchronous)',
       ).choices(['all', 'in-sync', 'majority', 'one', 'none']),
     )
     .option('--min-in-sync <count>', 'ack in-sync: fewer members refuse writes', integer('--min-in-sync'))
@@ -78,7 +78,7 @@ function addTables(program: Command, result: ProgramResult): void {
         'ring: consistent hashing (default); fixed: equal arcs of the hash; range: in key order; modulo: dealt in turn, a cautionary tale',
       ).choices(['ring', 'fixed', 'range', 'modulo']),
     )
-    .option('--partitions <count>', 'fixed: how many (default 1024)', integer('--partitions'))
+    .option('--partitions <count>', 'fixed: how many (1024; with leaders 64)', integer('--partitions'))
     .option(
       '--split-at <keys...>',
       'partition keys at which the first partitions start, ascending; makes it a range table',
@@ -184,6 +184,7 @@ function addRows(program: Command, result: ProgramResult): void {
           'in-sync',
           'majority',
           'one',
+          'none',
         ]),
       )
       .option('--session <file>', SESSION_WORDS)
@@ -203,7 +204,9 @@ function addRows(program: Command, result: ProgramResult): void {
       .argument('<table>')
       .argument('<key-and-steps...>', 'the key, then steps: likes+=1 seen=now() tags<<"x" -- -city'),
   )
-    .description('changes fields of one row where its writes are ordered (tables with leaders)')
+    .description(
+      'changes fields of one row where its writes are ordered (tables with leaders); without --if exists it makes the row',
+    )
     .action((table, given, options) =>
       withContext(options, result, async context => (await rows()).update(context, table, given, options)),
     )
@@ -242,7 +245,8 @@ function addRanges(program: Command, result: ProgramResult): void {
 function addChanges(program: Command, result: ProgramResult): void {
   talking(program.command('changes').argument('<table>'))
     .description('what is committed in a table with leaders (logical log), as JSON Lines, until interrupted')
-    .option('--from <place>', 'now, start, or the resume of a line', 'now')
+    .option('--from <place>', 'now, start, or a place that --places or the end of a feed has told', 'now')
+    .option('--places', 'tells with each change the place behind it')
     .option('--until-now', 'ends when what is committed now has been told')
     .option('--limit <count>', 'changes at most', integer('--limit'))
     .option(

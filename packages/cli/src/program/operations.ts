@@ -46,7 +46,9 @@ function addInsight(program: Command, result: ProgramResult): void {
     )
   const ledger = program.command('ledger').argument('[table]')
   talking(ledger)
-    .description('writes that a conflict rule discarded, with their values, from all nodes')
+    .description(
+      'writes that a conflict rule discarded, or that a leader had alone when another was elected, with their values, from all nodes',
+    )
     .option('--since <duration>', 'only the last 1h, 30m, …', milliseconds('--since'))
     .option('--limit <count>', 'entries at most', integer('--limit'), 100)
     .action((table, options) =>

@@ -81,7 +81,7 @@ export class HandOver {
         'BAD_REQUEST',
         partition.holders.includes(to)
           ? `${to} is still getting ready to keep ${where} and cannot lead it yet`
-          : `${to} keeps no copy of ${where} and cannot lead it`,
+          : `${to} keeps no copy of ${where} and cannot lead it; ${partition.holders.join(', ')} do`,
       )
     if (leading.isClosing) throw new QuorateError('CONFLICT', `${where} is being handed over already`)
     await this.#nearlyCaughtUp(leading, seat.replica, to, where)

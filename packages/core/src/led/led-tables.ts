@@ -218,7 +218,14 @@ export class LedTables implements LedRequests {
   #leaderReceipt({ partition, seat }: Held, leading: Leading, hops: number): WireReceipt {
     const { self } = this.#options.node
     const position = seat.replica.carriedOut
-    const log = { leader: self, epoch: leading.epochOf(position), position, byLeader: true, staleMs: 0 }
+    const log = {
+      leader: self,
+      epoch: leading.epochOf(position),
+      position,
+      byLeader: true,
+      staleMs: 0,
+      unclean: partition.lead?.unclean ?? 0,
+    }
     return ledReceipt(self, partition, hops, [self], 1, log)
   }
 
@@ -227,7 +234,14 @@ export class LedTables implements LedRequests {
     const position = seat.replica.carriedOut
     const epoch = epochAt(seat.replica.log.shape, position)
     const leader = partition.lead?.leader ?? self
-    const log = { leader, epoch, position, byLeader: false, staleMs: Math.round(seat.staleMs()) }
+    const log = {
+      leader,
+      epoch,
+      position,
+      byLeader: false,
+      staleMs: Math.round(seat.staleMs()),
+      unclean: partition.lead?.unclean ?? 0,
+    }
     return ledReceipt(self, partition, hops, [self], 1, log)
   }
 

@@ -79,7 +79,7 @@ class OrderedWrite {
     const known = leading.ordering.find(input.operation)
     if (known !== undefined && !leading.ordering.isRefused(input.operation)) return this.#again(known, rule)
     const before = leading.ordering.cell(key)
-    if (known !== undefined) return this.#refusedBefore(before)
+    if (known !== undefined) return this.#refusedBefore(known, before)
     let statement: Statement
     let after: Uint8Array | undefined
     try {
@@ -184,15 +184,15 @@ class OrderedWrite {
     this.#settle(position => this.#answer(position, false, false, () => before, documentOf(before)))
   }
 
-  /** Its refusal is in the log: it stays refused, also where its condition holds by now. */
-  #refusedBefore(before: Uint8Array | undefined): void {
+  /** Its refusal is in the log: it stays refused when that is committed, also where its condition holds by now. */
+  #refusedBefore(known: number, before: Uint8Array | undefined): void {
     const { condition, context } = this.#options.input
     const answer = (position: number): void => {
       if (condition !== undefined || context !== undefined)
         return this.#answer(position, false, false, () => before, documentOf(before))
       this.#fail(new QuorateError('BAD_REQUEST', 'the write was refused when it was tried before'))
     }
-    const position = this.#settledAt()
+    const position = Math.max(known, this.#settledAt())
     this.#await(position, undefined, () => answer(position))
   }
 
@@ -280,6 +280,7 @@ class OrderedWrite {
       position,
       byLeader: true,
       staleMs: 0,
+      unclean: partition.lead?.unclean ?? 0,
     })
   }
 

@@ -123,7 +123,7 @@ const FORMS: Readonly<
 function checkOne(given: unknown, depth: number, budget: { left: number }): Condition {
   if (depth > DEPTH_MAX || budget.left-- <= 0)
     throw badUpdate(`a condition has ${CONDITIONS_MAX} parts at the most, ${DEPTH_MAX} deep`)
-  const condition = mapOf(given, 'a condition')
+  const condition = mapOf(given, 'a condition, as missing(), exists(), equal(…) make it,')
   const kind = Object.keys(FORMS).find(name => Object.hasOwn(condition, name))
   if (kind === undefined) throw badUpdate(`a condition is one of ${Object.keys(FORMS).join(', ')}`)
   const { more, read } = FORMS[kind]!

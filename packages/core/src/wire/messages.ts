@@ -88,6 +88,8 @@ export const receiptSchema = s.record({
       byLeader: s.flag,
       /** How old the state may be that a follower answered from, in milliseconds. */
       staleMs: s.count,
+      /** The last epoch of the partition that began by an unclean election; 0: none did. */
+      unclean: s.count,
     }),
   ),
 })
