@@ -16,6 +16,7 @@ import {
   decodeDocument,
   decodeKey,
   feedReadersMessage,
+  isQuorateError,
   type KeyValue,
   type LogPoint,
   ledOf,
@@ -25,6 +26,7 @@ import {
   saveFeedReaderMessage,
   stampMs,
   type TableView,
+  type Timer,
 } from '@quorate/core'
 import type { AbortSignalLike, Place, QuorateClient } from './client.ts'
 import { operationToHex } from './operation.ts'
@@ -122,7 +124,7 @@ export async function* readChanges<T>(
       for (const event of eventsOf<T>(view, partition, reply, places)) {
         yield event
         // Asked for the next one: it has had this one.
-        await keeper?.had(partition, places.get(partition)!)
+        keeper?.had(partition, places.get(partition)!)
         if (--left <= 0) break
       }
       if (left <= 0) break
@@ -143,7 +145,7 @@ class PlaceKeeper {
   readonly #view: TableView
   readonly #name: string
   readonly #had: Places = new Map()
-  #savedMs = 0
+  #timer: Timer | undefined
 
   constructor(client: QuorateClient, view: TableView, name: string) {
     if (name === '' || name.length > limits.feedReaderNameMax)
@@ -170,19 +172,26 @@ class PlaceKeeper {
     return this.#write()
   }
 
-  async had(partition: number, point: LogPoint): Promise<void> {
+  had(partition: number, point: LogPoint): void {
     this.#had.set(partition, point)
-    if (this.#client.clock.monotonicMs() - this.#savedMs > SAVE_MS) await this.save()
+    this.#timer ??= this.#client.clock.setTimer(SAVE_MS, () => {
+      this.#timer = undefined
+      // At the next change, or at the end: until then it is told again.
+      this.#write().catch((error: unknown) => {
+        if (!isQuorateError(error)) throw error
+      })
+    })
   }
 
   async save(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
     if (this.#had.size > 0) await this.#write()
   }
 
   async #write(): Promise<void> {
     const places = [...this.#had].map(([partition, point]) => ({ partition, point }))
     await saveReader(this.#client, this.#view, this.#name, places, false)
-    this.#savedMs = this.#client.clock.monotonicMs()
   }
 }
 

@@ -190,11 +190,11 @@ test('an unclean election is a plan that says its price; what it cost is in the 
     expect(ledger.map(({ reason }) => reason)).toEqual(Array(5).fill('cut-possibly-acknowledged'))
     const { id } = ledger[0]!
     await until(world, () => old.node!.time.heardPeers > 0)
-    expect((await restoreEntry(old.node!.context, id, { logSince: () => undefined })).repeated).toBe(false)
+    const { context, leaders: parts } = old.node!
+    const logSince = parts.logSince.bind(parts)
+    expect((await restoreEntry(context, id, { logSince })).repeated).toBe(false)
     expect((await db.get('lost0')).value).toEqual({ id: 'lost0', likes: 0 })
-    await expect(restoreEntry(old.node!.context, id, { logSince: () => undefined })).rejects.toMatchObject({
-      code: 'CONFLICT',
-    })
+    await expect(restoreEntry(context, id, { logSince })).rejects.toMatchObject({ code: 'CONFLICT' })
     await expect(unclean.commit('posts', plan.id)).rejects.toMatchObject({ code: 'CONFLICT' })
     expect(simulation.failure).toBeUndefined()
   })

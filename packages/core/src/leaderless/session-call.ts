@@ -146,26 +146,31 @@ export class SessionCall {
     const rows = excessRows(this.#state, rowsMax * LEFT_SHARE, bytesMax * LEFT_SHARE)
     const open = rows.filter(({ key }) => !this.#firm.has(key))
     for (let at = 0; at < open.length; at += AT_ONCE)
-      await Promise.all(open.slice(at, at + AT_ONCE).map(row => this.#settle(row)))
+      await Promise.all(open.slice(at, at + AT_ONCE).map(row => settleRow(this.#node, this.#read, row)))
     this.#state = settle(this.#state, rows)
     this.#node.counters.sessionRowsSettled += rows.length
     if (!fits(this.#state, rowsMax, bytesMax))
       throw new QuorateError('SESSION_FULL', 'the session has seen too many partitions with leaders')
   }
+}
 
-  async #settle({ key, context }: RowEntry): Promise<void> {
-    try {
-      const view = this.#node.catalog.view(rowTable(key))
-      const n = view.map.locate(key).replicas.length
-      const copies = settledCopies(n, leaderlessOf(view.descriptor).w)
-      await this.#read(view, key, copies, { context, homesOnly: true, repairs: true })
-    } catch (error) {
-      if (!isQuorateError(error)) throw error
-      throw new QuorateError(
-        'SESSION_FULL',
-        `the session remembers more than fits, and what it saw of an older row cannot be made sure now: ${error.message}`,
-        { data: { cause: error.code }, attempts: error.attempts, cause: error },
-      )
-    }
+/** Makes sure that a write quorum of homes has what was seen of a row. Throws SESSION_FULL. */
+export async function settleRow(
+  node: NodeContext,
+  read: SessionRead,
+  { key, context }: RowEntry,
+): Promise<void> {
+  try {
+    const view = node.catalog.view(rowTable(key))
+    const n = view.map.locate(key).replicas.length
+    const copies = settledCopies(n, leaderlessOf(view.descriptor).w)
+    await read(view, key, copies, { context, homesOnly: true, repairs: true })
+  } catch (error) {
+    if (!isQuorateError(error)) throw error
+    throw new QuorateError(
+      'SESSION_FULL',
+      `the session remembers more than fits, and what it saw of an older row cannot be made sure now: ${error.message}`,
+      { data: { cause: error.code }, attempts: error.attempts, cause: error },
+    )
   }
 }

@@ -69,8 +69,6 @@ export class Filler {
     let reply = await page('' as ByteString)
     if (isOver()) return
     const first: LogShape = reply.shape
-    // From as far back as the leader's log goes: a replica that may lead one day must know what was tried.
-    const behind = truncated(first, reply.gone)
     const shared = divergence(replica.log.shape, first).position
     await durable(store, replica.beginLoading(shared, partition.from, partition.to))
     for (;;) {
@@ -79,6 +77,8 @@ export class Filler {
       if (!reply.more) break
       reply = await page(reply.rows.at(-1)!.key)
     }
+    // From as far back as the leader's log goes: a replica that may lead one day must know what was tried.
+    const behind = truncated(first, Math.min(reply.gone, first.last))
     // Not before it has everything that its leader had: of that it may have been one of the copies.
     await durable(store, replica.endLoading(behind, reply.last, epoch))
   }
@@ -98,6 +98,7 @@ export class Filler {
       const shape = truncated(log.shape, carriedOut)
       const rows: { key: ByteString; cell: Uint8Array }[] = []
       const { from, to } = held.partition
+      held.seat.holdLog(log.first)
       let size = 0
       let more = false
       for (const [key, cell] of store.scan(after === '' ? from : ((after + '\0') as ByteString), to)) {

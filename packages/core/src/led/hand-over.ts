@@ -83,8 +83,9 @@ export class HandOver {
           ? `${to} is still getting ready to keep ${where} and cannot lead it yet`
           : `${to} keeps no copy of ${where} and cannot lead it; ${partition.holders.join(', ')} do`,
       )
-    if (leading.isClosing) throw new QuorateError('CONFLICT', `${where} is being handed over already`)
     await this.#nearlyCaughtUp(leading, seat.replica, to, where)
+    // Another may have begun meanwhile: one seal is not two.
+    if (leading.isClosing) throw new QuorateError('CONFLICT', `${where} is being handed over already`)
     leading.close()
     let isDecided = true
     try {

@@ -60,13 +60,15 @@ export class InSyncKeeper {
     const settings = ledOf(held.view.descriptor)
     if (leading === undefined || settings?.ack !== 'in-sync' || this.#changing.has(leading)) return
     const wanted = this.#wanted(held, leading)
-    const now = leading.members.registered
-    if (wanted.length === now.length && wanted.every(node => now.includes(node))) return
+    const { registered, asked } = leading.members
+    const isAsIs = wanted.length === registered.length && wanted.every(node => registered.includes(node))
+    // What was asked for in vain, nobody knows with what success, counts until the register has taken a later change.
+    if (isAsIs && asked.every(node => wanted.includes(node))) return
     this.#changing.add(leading)
     void this.#change(held, leading, wanted).finally(() => this.#changing.delete(leading))
   }
 
-  #wanted({ view, partition, seat }: Held, leading: Leading): NodeId[] {
+  #wanted({ partition, seat }: Held, leading: Leading): NodeId[] {
     const { node, lagMs } = this.#options
     const nowMs = node.clock.monotonicMs()
     const { last } = seat.replica.log.shape
@@ -84,14 +86,8 @@ export class InSyncKeeper {
       if (leading.inSync.includes(home)) return nowMs - known.upToDateMs <= lagMs
       return matched >= last && leading.heardFrom(home) >= nowMs - lagMs
     }
-    const homes = [...new Set(partition.writeSets.flat())]
-    const inSync = homes.filter(isIn)
-    // With fewer nothing is committed anyway, and each of these has what was: one of them can be elected cleanly.
-    const { minInSync = 1 } = ledOf(view.descriptor)!
-    const others = leading.inSync
-      .filter(home => homes.includes(home) && !inSync.includes(home))
-      .sort((a, b) => leading.replication.matchedOf(b) - leading.replication.matchedOf(a))
-    return [...inSync, ...others.slice(0, Math.max(0, minInSync - inSync.length))]
+    // Also with fewer than `minInSync`: writes are refused then, and readers are answered under a lease of those who are up.
+    return [...new Set(partition.writeSets.flat())].filter(isIn)
   }
 
   async #change({ view, partition }: Held, leading: Leading, wanted: readonly NodeId[]): Promise<void> {

@@ -67,6 +67,8 @@ export class Leading {
   readonly #readers = new WaitingReaders()
   /** When the newest message that each follower has acknowledged was sent. */
   readonly #sentMs = new Map<NodeId, number>()
+  /** The same of messages whose answers tell of copies: a disk that hangs keeps nobody from promising. */
+  readonly #copiedMs = new Map<NodeId, number>()
   /** Stores that followers have answered from, the one of now first. */
   readonly #stores = new Map<NodeId, readonly Incarnation[]>()
   #sets: Partition['writeSets']
@@ -220,7 +222,7 @@ export class Leading {
 
   #countsForZone(home: NodeId): boolean {
     const { node, leaseMs } = this.#options
-    return countsForZone(node, home, this.#sentMs, node.clock.monotonicMs() - PATIENCE_LEASES * leaseMs)
+    return countsForZone(node, home, this.#copiedMs, node.clock.monotonicMs() - PATIENCE_LEASES * leaseMs)
   }
 
   /** When the newest message that a follower has acknowledged was sent; before the first: long ago. */
@@ -233,6 +235,7 @@ export class Leading {
   /** Adds an entry; `waiting` hears of it. Throws when nothing was added. */
   order(body: LogBody, waiting: Omit<Waiting, 'position'>): number {
     this.#refuseClosing()
+    this.#refuseTooFew()
     if (this.#waiting.size >= limits.logWaitingMax)
       throw new QuorateError('OVERLOADED', `${this.#waiting.size} writes wait for copies here already`, {
         data: { retryAfterMs: 50 },
@@ -266,6 +269,13 @@ export class Leading {
   whenServing(reader: Reader): void {
     if (this.isServing) reader.run()
     else this.#readers.add(reader)
+  }
+
+  #refuseTooFew(): void {
+    const { ack, minInSync } = this.#rule
+    if (ack !== 'in-sync' || this.#inSync.length >= minInSync) return
+    const why = `${this.#inSync.length} replicas are in sync (${this.#inSync.join(', ')}), and the table asks for ${minInSync} at least`
+    throw new QuorateError('UNAVAILABLE', why, { data: { minInSync, retryAfterMs: 100 } })
   }
 
   #refuseClosing(): void {
@@ -358,6 +368,7 @@ export class Leading {
     { store, matched, behind }: Omit<LogBeatAnswer, 'fence' | 'unknown' | 'pending'>,
   ): void {
     if (!this.#heard(follower, sentMs, store)) return
+    this.#copiedMs.set(follower, Math.max(sentMs, this.#copiedMs.get(follower) ?? 0))
     if (behind === undefined) this.replication.answered(follower, { kind: 'matched', position: matched })
     else this.replication.answered(follower, { kind: 'behind', ...behind })
     this.#advanceSoon()

@@ -225,6 +225,10 @@ export class LedPartitions {
       return { ...nothing, behind: { shape, first } }
     } catch (error) {
       if (!isQuorateError(error)) throw error
+      if (error.code === 'STORE_FULL' || error.code === 'OVERLOADED') {
+        held.seat.promise(from)
+        return { ...nothing, pending: true }
+      }
       if (error.code === 'PROTOCOL_VERSION') this.#options.onTrouble(error.message)
       const fence = error.code === 'FENCED' ? Number(error.data.fence ?? 0) : 0
       return { ...nothing, fence, unknown: fence === 0 }

@@ -11,21 +11,29 @@
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
+import { contextCovers } from '../causality/context.ts'
 import { decodeCell } from '../cells/cell-codec.ts'
 import type { Replica } from '../leader/replica.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { epochAt } from '../leadership/epoch-history.ts'
 import {
   causesOf,
+  excessRows,
+  fits,
   ledEntryOf,
   mergeSessions,
+  type RowEntry,
   readSession,
   type SessionState,
+  settle,
   withLed,
 } from '../sessions/session-state.ts'
 import { openSession, type SessionSeal, sealSession } from '../sessions/session-token.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import type { Place } from './place.ts'
+
+/** Room for further rows that settling leaves, so that not every write settles one. */
+const LEFT_SHARE = 0.75
 
 export class LedSession {
   readonly #seal: SessionSeal
@@ -106,18 +114,34 @@ export class LedSession {
       )
   }
 
-  /** What a write of this row is caused by; `inherited`: causes of the row that it is made of. */
-  causes(key: ByteString, inherited: Uint8Array | undefined): Uint8Array | undefined {
-    const state =
-      inherited === undefined
-        ? this.#state
-        : mergeSessions(this.#state, readSession(new ByteReader(inherited)))
-    const causes = causesOf(state, key)
+  /** Rows to settle before a write of this row can be stored with what it is caused by; see `causes`. */
+  rowsToSettle(key: ByteString, inherited: Uint8Array | undefined): readonly RowEntry[] {
+    const state = this.#causing(key, inherited)
+    const { causesMax, causesBytesMax } = limits
+    if (fits(state, causesMax, causesBytesMax)) return []
+    return excessRows(state, causesMax * LEFT_SHARE, causesBytesMax * LEFT_SHARE)
+  }
+
+  /** What a write of this row is caused by; `inherited`: causes of the row that it is made of; `settled`: rows that are. */
+  causes(
+    key: ByteString,
+    inherited: Uint8Array | undefined,
+    settled: readonly RowEntry[],
+  ): Uint8Array | undefined {
+    const state = this.#causing(key, inherited)
+    const isSettled = (row: RowEntry): boolean =>
+      settled.some(one => one.key === row.key && contextCovers(one.context, row.context))
+    const causes = causesOf(settle(state, state.rows.filter(isSettled)), key)
     if (causes === undefined || causes.length <= limits.causesBytesMax) return causes
     throw new QuorateError(
       'SESSION_FULL',
-      `the session knows of ${this.#state.led.length} partitions and ${this.#state.rows.length} rows, more than fits into ${limits.causesBytesMax} bytes beside a row; a new session for this work knows less`,
+      `the session, and the row that the write is made of, know of ${state.led.length} partitions with leaders, more than fits into ${limits.causesBytesMax} bytes beside a row; a new session for this work knows less`,
     )
+  }
+
+  #causing(key: ByteString, inherited: Uint8Array | undefined): SessionState {
+    const own = { ...this.#state, rows: this.#state.rows.filter(row => row.key !== key) }
+    return inherited === undefined ? own : mergeSessions(own, readSession(new ByteReader(inherited)))
   }
 
   token(): Uint8Array {

@@ -20,6 +20,7 @@ import type { NodeContext } from '../leaderless/node-context.ts'
 import { guarded, type Routed } from '../leaderless/partition-doors.ts'
 import { localPage } from '../leaderless/range-flow.ts'
 import { epochAt } from '../leadership/epoch-history.ts'
+import type { RowEntry } from '../sessions/session-state.ts'
 import type { ChangeReply } from '../wire/led-messages.ts'
 import {
   LEVEL_ONE,
@@ -42,6 +43,8 @@ export interface LedTablesOptions {
   readonly node: NodeContext
   readonly partitions: LedPartitions
   readonly admission: Admission
+  /** See `OrderedWriteOptions`. */
+  readonly settle: (row: RowEntry, deadline: number) => Promise<void>
 }
 
 /** Makes the reply of what is here now. */
@@ -92,6 +95,7 @@ export class LedTables implements LedRequests {
           fail: error => respond.fail(error),
         },
         deadline,
+        settle: this.#options.settle,
         onDone,
       }),
     )

@@ -73,7 +73,8 @@ export class LogKeeper {
 
   #isLong({ seat: { replica } }: Held): boolean {
     const { first, shape } = replica.log
-    return replica.carriedOut >= first && shape.last - first >= this.#options.entriesKept
+    const { entriesKept, bytesMax } = this.#options
+    return replica.carriedOut >= first && (shape.last - first >= entriesKept || replica.log.bytes > bytesMax)
   }
 
   #trimOrNot(held: Held, readers: Readers): void {
@@ -89,7 +90,10 @@ export class LogKeeper {
     const { seat, view } = held
     const { replica } = seat
     const { log } = replica
-    const pressed = Math.max(log.shape.last - this.#options.entriesMax, log.beyond(this.#options.bytesMax))
+    const pastBounds = (times: number): number =>
+      Math.max(log.shape.last - times * this.#options.entriesMax, log.beyond(times * this.#options.bytesMax))
+    // While a replica is filled it goes on behind what is the log now; twice the room is enough, or it is begun again.
+    const pressed = Math.max(Math.min(pastBounds(1), seat.mayForget), pastBounds(2))
     const wanted = Math.min(seat.everywhere, readUpTo(held, readers), this.#aged(held))
     const needed = Math.max(pressed, wanted)
     const spare = Math.max(pressed, log.shape.last - this.#options.entriesKept)

@@ -30,6 +30,7 @@ import {
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { type AckRule, copiesPromised, whyImpossible } from '../leadership/acknowledgement.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
+import type { RowEntry } from '../sessions/session-state.ts'
 import { freezeUpdate } from '../updates/apply-update.ts'
 import { holds } from '../updates/condition.ts'
 import type { ChangeReply } from '../wire/led-messages.ts'
@@ -51,6 +52,8 @@ export interface OrderedWriteOptions {
   readonly respond: Respond<ChangeReply>
   readonly deadline: number
   readonly onDone: () => void
+  /** Makes sure that a write quorum of its homes has what was seen of a leaderless row. */
+  readonly settle: (row: RowEntry, deadline: number) => Promise<void>
 }
 
 export function orderWrite(options: OrderedWriteOptions): void {
@@ -61,6 +64,7 @@ class OrderedWrite {
   readonly #options: OrderedWriteOptions
   readonly #begunMs: number
   readonly #session: LedSession | undefined
+  #settled: readonly RowEntry[] | undefined
 
   constructor(options: OrderedWriteOptions) {
     this.#options = options
@@ -91,6 +95,10 @@ class OrderedWrite {
       if (!(error instanceof QuorateError)) throw error
       return this.#settle(() => this.#fail(error))
     }
+    const inherited = this.#inherited(before)
+    const unsettled = this.#settled === undefined ? this.#session?.rowsToSettle(key, inherited) : undefined
+    if (unsettled !== undefined && unsettled.length > 0) return this.#settleFirst(unsettled)
+    const causes = this.#causes(inherited)
     const stamp = node.hybrid.mint()
     const change: Change = {
       operation: input.operation,
@@ -98,7 +106,7 @@ class OrderedWrite {
       stamp,
       key,
       statement,
-      causes: this.#causes(before),
+      causes,
     }
     const { log } = this.#options.seat.place.settings
     const body = bodyOf(log, change, documentOf(before), after)
@@ -137,13 +145,33 @@ class OrderedWrite {
     return rule
   }
 
-  /** What its session knows, and where the row is made of what it was, what that was caused by. */
-  #causes(before: Uint8Array | undefined): Uint8Array | undefined {
-    const { key, input } = this.#options
-    const isMadeOfIt =
-      'update' in input.statement || input.condition !== undefined || input.context !== undefined
-    const inherited = before === undefined || !isMadeOfIt ? undefined : decodeCell(before).values[0]?.causes
-    return this.#session === undefined ? inherited : this.#session.causes(key, inherited)
+  /** Where the row is made of what it was, what that was caused by. */
+  #inherited(before: Uint8Array | undefined): Uint8Array | undefined {
+    const { statement, condition, context } = this.#options.input
+    const isMadeOfIt = 'update' in statement || condition !== undefined || context !== undefined
+    return before === undefined || !isMadeOfIt ? undefined : decodeCell(before).values[0]?.causes
+  }
+
+  /** That, and what its session knows. */
+  #causes(inherited: Uint8Array | undefined): Uint8Array | undefined {
+    if (this.#session === undefined) return inherited
+    return this.#session.causes(this.#options.key, inherited, this.#settled ?? [])
+  }
+
+  /** Then anew, with the row as it is then. Nothing has been done so far. */
+  #settleFirst(rows: readonly RowEntry[]): void {
+    const { settle, deadline, node } = this.#options
+    Promise.all(rows.map(row => settle(row, deadline)))
+      .then(() => {
+        this.#settled = rows
+        node.counters.sessionRowsSettled += rows.length
+        this.start()
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof QuorateError)) throw error
+        const { code, message, data, attempts } = error
+        this.#fail(new QuorateError(code, message, { data, attempts, cause: error }))
+      })
   }
 
   #holds(before: Uint8Array | undefined): boolean {

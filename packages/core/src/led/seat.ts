@@ -44,6 +44,8 @@ export interface SeatOptions {
 }
 
 const FORSAKEN_LEASES = 2
+/** After the last page of a filling. */
+const HOLD_MS = 30_000
 
 export interface SeatReport {
   readonly state: 'leads' | 'begins' | 'follows' | 'is being filled' | 'is being rebuilt'
@@ -89,6 +91,7 @@ export class Seat {
   #told: LogPoint = beforeAll
   /** The greatest version of the partition under which a leader's whole log was here. */
   #wholeUnder = 0
+  #hold: { readonly from: number; untilMs: number } | undefined
   readonly #waiting = new Set<() => void>()
 
   constructor(options: SeatOptions) {
@@ -260,6 +263,30 @@ export class Seat {
     }
     if (this.replica.carriedOut > had) this.#progressed()
     return result
+  }
+
+  /**
+   * Promises a leader its lease though its message cannot be taken, since the store has no room: a vote would need room,
+   * too. Only after `append` has not called the message fenced.
+   */
+  promise(from: NodeId): void {
+    this.#heardMs = this.#options.node.clock.monotonicMs()
+    this.#supported = from
+  }
+
+  /** The log is kept from here on for a replica that is being filled, while it asks for pages, and catches up. */
+  holdLog(from: number): void {
+    const nowMs = this.#options.node.clock.monotonicMs()
+    if (this.#hold === undefined || this.#hold.untilMs < nowMs) this.#hold = { from, untilMs: 0 }
+    this.#hold.untilMs = nowMs + HOLD_MS
+  }
+
+  /** Up to where the log may be forgotten, whatever room it takes. */
+  get mayForget(): number {
+    const nowMs = this.#options.node.clock.monotonicMs()
+    return this.#hold === undefined || this.#hold.untilMs < nowMs
+      ? Number.POSITIVE_INFINITY
+      : this.#hold.from - 1
   }
 
   /** Before the first entry is taken: a log of bytes that cannot be carried out here is no copy. */

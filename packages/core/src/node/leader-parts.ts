@@ -1,10 +1,14 @@
 /** Everything that tables with a leader for each partition need on a node, composed. */
 
 import type { ByteString, Stamp, TableId } from '../base/ids.ts'
+import { limits } from '../base/limits.ts'
 import { stampMs } from '../causality/hybrid-clock.ts'
-import { decodeBody } from '../leader/log-body.ts'
+import { decodeBody, keysOf } from '../leader/log-body.ts'
 import type { Admission } from '../leaderless/admission.ts'
+import { LatencyTracker } from '../leaderless/latency-tracker.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { settleRow } from '../leaderless/session-call.ts'
+import { SessionFlows } from '../leaderless/session-flows.ts'
 import { localCalls } from '../led/calls.ts'
 import { Challenger } from '../led/challenger.ts'
 import { ChangeFeed } from '../led/change-feed.ts'
@@ -18,7 +22,9 @@ import { LedTables } from '../led/led-tables.ts'
 import { LogKeeper } from '../led/log-keeper.ts'
 import { RowHealer } from '../led/row-healer.ts'
 import { UncleanElections } from '../led/unclean.ts'
+import type { RowEntry } from '../sessions/session-state.ts'
 import type { Coordination } from './coordination.ts'
+import type { LogSince } from './ledger-restore.ts'
 import type { NodeTuning } from './node-config.ts'
 import type { Rebuild } from './rebuild.ts'
 
@@ -67,7 +73,10 @@ export class LeaderParts {
       onTrouble,
       onNews,
     })
-    this.tables = new LedTables({ node, partitions: this.partitions, admission })
+    const sessions = new SessionFlows(node, new LatencyTracker())
+    const settle = (row: RowEntry, deadline: number): Promise<void> =>
+      settleRow(node, sessions.reads(deadline), row)
+    this.tables = new LedTables({ node, partitions: this.partitions, admission, settle })
     const changing = {
       node,
       partitions: this.partitions,
@@ -110,13 +119,24 @@ export class LeaderParts {
     })
   }
 
-  /** Stamp of the oldest entry in the log of a row's partition here; undefined: there is no log here. */
-  logSince({ table, rowKey }: { readonly table: TableId; readonly rowKey: ByteString }): Stamp | undefined {
+  /** What the log of a row's partition here tells of the time behind a stamp; undefined: there is no log here. */
+  logSince(
+    { table, rowKey }: { readonly table: TableId; readonly rowKey: ByteString },
+    stamp: Stamp,
+  ): LogSince | undefined {
     const partition = this.#node.catalog.find(table)?.map.locate(rowKey)
-    const log = partition && this.partitions.find(table, partition.id)?.seat.replica.log
-    if (log === undefined) return undefined
-    if (log.first === 1) return 0 as Stamp
-    return log.first > log.shape.last ? undefined : decodeBody(log.entry(log.first).body).stamp
+    const replica = partition && this.partitions.find(table, partition.id)?.seat.replica
+    if (replica === undefined) return undefined
+    const { log, carriedOut } = replica
+    // As far back as a leader remembers which operations the log has.
+    const from = Math.max(log.first, log.shape.last - limits.logOperationsMax + 1)
+    let changed = false
+    for (let at = carriedOut; at >= from; at--) {
+      const body = decodeBody(log.entry(at).body)
+      if (body.stamp <= stamp) return { reachesBack: true, changed, carriedOut }
+      changed ||= keysOf(body).includes(rowKey)
+    }
+    return { reachesBack: from === 1, changed, carriedOut }
   }
 
   start(): void {

@@ -38,8 +38,18 @@ export interface Restored {
 export interface RestoreOptions {
   /** Also where it may be done twice, or in the place of something newer. */
   readonly force?: boolean
-  /** Stamp of the oldest entry in the log of a row's partition; undefined: not known here. Of tables with leaders. */
-  readonly logSince: (entry: LedgerEntry) => Stamp | undefined
+  /** Of tables with leaders; undefined: nothing is known here. */
+  readonly logSince: (entry: LedgerEntry, stamp: Stamp) => LogSince | undefined
+}
+
+/** What a log tells of the time behind a stamp. */
+export interface LogSince {
+  /** Does it have all of that time, and is it known which operations it has? */
+  readonly reachesBack: boolean
+  /** Does an entry of that time change the row? */
+  readonly changed: boolean
+  /** The last entry that was looked at. */
+  readonly carriedOut: number
 }
 
 /** Throws NOT_FOUND for an entry that is not on this node, CONFLICT for one that was restored, or must not be. */
@@ -90,7 +100,7 @@ async function write(node: NodeContext, entry: LedgerEntry, options: RestoreOpti
   }
   const isForced = options.force === true
   if (entry.isStatement && !isForced) refuseUntellable(entry, options)
-  const context = entry.isStatement || isForced ? undefined : await contextOfOlder(node, entry, row)
+  const context = entry.isStatement || isForced ? undefined : await contextOfOlder(node, entry, row, options)
   const request = {
     ...row,
     operation: hexToString(entry.operation) as string as OperationId,
@@ -98,7 +108,8 @@ async function write(node: NodeContext, entry: LedgerEntry, options: RestoreOpti
     condition: undefined,
     context,
     ack: undefined,
-    again: true,
+    // A refusal is of now, and not for good.
+    again: false,
     session: undefined,
   }
   const { applied, repeated } = await node.rpc.request(self, changeMessage, request, limits.requestTimeoutMs)
@@ -108,8 +119,7 @@ async function write(node: NodeContext, entry: LedgerEntry, options: RestoreOpti
 
 function refuseUntellable(entry: LedgerEntry, { logSince }: RestoreOptions): void {
   const { id, dot } = entry
-  const since = logSince(entry)
-  if (since === undefined || since > dot.stamp)
+  if (logSince(entry, dot.stamp)?.reachesBack !== true)
     throw refused(
       id,
       'the log reaches back no further than after it, and cannot tell whether it was tried again',
@@ -119,14 +129,22 @@ function refuseUntellable(entry: LedgerEntry, { logSince }: RestoreOptions): voi
 /** A token of the row as its leader has it, which the write must find unchanged. Throws when the row is newer. */
 async function contextOfOlder(
   node: NodeContext,
-  { id, rowKey, dot }: LedgerEntry,
+  entry: LedgerEntry,
   row: Omit<ReadRequest, 'session' | 'staleMs'>,
+  options: RestoreOptions,
 ): Promise<Uint8Array> {
+  const { id, rowKey, dot } = entry
   const request = { ...row, session: undefined, staleMs: 0 }
   const self = node.self as string as PeerId
-  const { context } = await node.rpc.request(self, readMessage, request, limits.requestTimeoutMs)
+  const { context, receipt } = await node.rpc.request(self, readMessage, request, limits.requestTimeoutMs)
   const seen = decodeTokenOfRow(context, rowKey).context
   if (contextMax(seen) > dot.stamp) throw refused(id, 'the row has been written since')
+  if (seen.length > 0) return context
+  // No row: there never was one, or it was deleted, of which only the log tells.
+  const since = options.logSince(entry, dot.stamp)
+  if (since?.changed === true) throw refused(id, 'the row has been deleted since')
+  if (since?.reachesBack !== true || since.carriedOut < (receipt.log?.position ?? 0))
+    throw refused(id, 'there is no such row, and the log here cannot tell whether it was deleted since')
   return context
 }
 
