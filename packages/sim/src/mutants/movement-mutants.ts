@@ -54,6 +54,7 @@ export const movementMutants: readonly Mutant[] = [
     ],
     expects: lost,
     seeds: 120,
+    from: 14,
     scenario: 'swarm',
     overrides: {
       faults: ['message delay', 'pause'],
@@ -116,6 +117,7 @@ export const movementMutants: readonly Mutant[] = [
     ],
     expects: ['no-resurrection', ...lost],
     seeds: 120,
+    from: 66,
     scenario: 'swarm',
     overrides: {
       faults: ['message delay'],
@@ -139,6 +141,7 @@ export const movementMutants: readonly Mutant[] = [
     ],
     expects: lost,
     seeds: 120,
+    from: 58,
     scenario: 'swarm',
     overrides: {
       faults: ['partial cut', 'one-way cut', 'process kill', 'pause'],
@@ -162,6 +165,7 @@ export const movementMutants: readonly Mutant[] = [
     ],
     expects: lost,
     seeds: 40,
+    from: 13,
     scenario: 'swarm',
     overrides: {
       operationsPerSecond: 100,

@@ -16,8 +16,10 @@ interface Common {
   readonly patches: readonly Patch[]
   /** Checkers of which one must raise its hand. */
   readonly expects: readonly string[]
-  /** Seeds within which it must be caught. */
+  /** The last seed up to which it must be caught. */
   readonly seeds: number
+  /** The first one that is tried; those before are known to find nothing, and take their time. Default: 1. */
+  readonly from?: number
 }
 
 /**

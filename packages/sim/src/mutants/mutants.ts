@@ -125,6 +125,7 @@ export const mutants: readonly Mutant[] = [
     ],
     expects: [...lost, 'no-resurrection'],
     seeds: 300,
+    from: 24,
     scenario: 'swarm',
     overrides: {
       faults: ['power cut of many', 'crash losing unsynced bytes', 'slow disk', 'torn write', 'clock jump'],
@@ -154,6 +155,7 @@ export const mutants: readonly Mutant[] = [
     ],
     expects: ['monotonic-reads', 'no-lost-write', 'receipts'],
     seeds: 150,
+    from: 53,
     scenario: 'swarm',
     overrides: {
       faults: ['power cut of many', 'slow disk', 'crash losing unsynced bytes'],
@@ -263,6 +265,7 @@ export const mutants: readonly Mutant[] = [
     ],
     expects: ['no-resurrection', 'no-lost-write'],
     seeds: 60,
+    from: 14,
     scenario: 'swarm',
     overrides: {
       faults: ['message loss', 'one-way cut', 'message delay', 'disk full'],

@@ -19,7 +19,7 @@ export interface HuntResult {
 }
 
 export async function hunt(mutant: Mutant, lastSeed: number): Promise<HuntResult> {
-  for (let seed = 1; seed <= lastSeed; seed++) {
+  for (let seed = mutant.from ?? 1; seed <= lastSeed; seed++) {
     const violations = await run(mutant, seed)
     const found = violations.find(({ checker }) => mutant.expects.includes(checker)) ?? violations[0]
     if (found !== undefined) return { seeds: seed, found: { seed, ...found } }
