@@ -43,7 +43,7 @@ export const sessionMutants: readonly Mutant[] = [
     patches: [
       {
         file: 'leaderless/session-call.js',
-        find: 'await Promise.all(open.slice(at, at + AT_ONCE).map(row => this.#settle(row)));',
+        find: 'await Promise.all(open.slice(at, at + AT_ONCE).map(row => settleRow(this.#node, this.#read, row)));',
         replace: '',
       },
       {
