@@ -390,6 +390,8 @@ export class ClusterControl {
     if (!(await this.#allSettled(id))) return
     const isCancelled = task.state === 'cancelling'
     if (!this.#goersKeepNoHints(isCancelled)) return
+    // First the registers, then the members that held them: who is no member any more may be shut down at once.
+    if (!isCancelled && !(await this.#coordination.settleVoters())) return
     await this.#settleMembers(isCancelled)
     if (!(await this.#coordination.settleVoters())) return
     await this.#register.change(before => {
