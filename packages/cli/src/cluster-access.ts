@@ -4,7 +4,7 @@
  * other: a proxy has no admin interface.
  */
 
-import type { connect, Row, TableClient } from '@quorate/client'
+import type { connect, Fields, Row, TableClient } from '@quorate/client'
 import { AdminClient } from './admin-client.ts'
 import { hostAndPort } from './arguments.ts'
 import { CommandError, usageError } from './command-error.ts'
@@ -63,16 +63,20 @@ export class ClusterAccess {
   }
 
   /** A client of a table whose key fields only the cluster knows. */
-  async table(
-    name: string,
-  ): Promise<{ client: TableClient<Row>; partition: string; sort: string | undefined }> {
+  async table(name: string): Promise<{
+    client: TableClient<Row>
+    partition: string
+    sort: string | undefined
+    /** Of a table whose rows merge by themselves. */
+    fields: Fields | undefined
+  }> {
     const db = await this.database()
     const { table } = await import('@quorate/client')
-    const { key } = await db.describe(name)
+    const { key, conflict } = await db.describe(name)
     const handle = table<Row>(name, {
       key: key.sort === undefined ? key.partition : [key.partition, key.sort],
     })
-    return { client: db.table(handle), partition: key.partition, sort: key.sort }
+    return { client: db.table(handle), partition: key.partition, sort: key.sort, fields: conflict.fields }
   }
 
   /** The admin interface of one node that answers. */

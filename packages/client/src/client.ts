@@ -107,7 +107,7 @@ export class QuorateClient {
     }
   }
 
-  table<T extends object>(handle: TableHandle<T>): TableClient<T> {
+  table<T extends object, Steps>(handle: TableHandle<T, Steps>): TableClient<T, Steps> {
     return new TableClient(this, handle)
   }
 

@@ -11,9 +11,9 @@ const PORT_MAX = 65_535
 
 type Handles = { readonly [name: string]: TableHandle<never> }
 type Clients<H> = {
-  readonly [K in keyof H]: H[K] extends TableHandle<infer T>
+  readonly [K in keyof H]: H[K] extends TableHandle<infer T, infer Steps>
     ? T extends object
-      ? TableClient<T>
+      ? TableClient<T, Steps>
       : never
     : never
 }

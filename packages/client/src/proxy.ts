@@ -28,6 +28,7 @@ import {
   type MapChunk,
   type Message,
   mapMessage,
+  mergeMessage,
   type NodeId,
   QuorateError,
   type Respond,
@@ -73,6 +74,16 @@ export class RoutingProxy {
     const rpc = this.#rpc
     rpc.handle(writeMessage, (request, respond, _, deadline) =>
       this.#pass(writeMessage, request, respond, deadline, true, view => keyOfWrite(view, request)),
+    )
+    rpc.handle(mergeMessage, (request, respond, _, deadline) =>
+      this.#pass(
+        mergeMessage,
+        request,
+        respond,
+        deadline,
+        true,
+        view => (keyOfRow(view, request.partitionKey, request.sortKey) + request.field) as ByteString,
+      ),
     )
     rpc.handle(changeMessage, (request, respond, _, deadline) =>
       this.#pass(changeMessage, request, respond, deadline, true, view =>

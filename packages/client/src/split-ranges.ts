@@ -33,7 +33,7 @@ export interface Bounds {
 }
 
 /** The receipt with the fewest copies: what it promises holds for all. */
-const weaker = (a: Receipt, b: Receipt): Receipt => (b.copies < a.copies ? b : a)
+export const weaker = (a: Receipt, b: Receipt): Receipt => (b.copies < a.copies ? b : a)
 
 /** Rows of one partition key; `parts`: its parts, each in order. */
 export async function* mergeParts(

@@ -3,15 +3,15 @@
 import {
   type ByteString,
   decodeContextToken,
-  decodeDocument,
   encodeDocument,
   encodeKey,
+  fieldsOf,
   isQuorateError,
-  joinContextTokens,
   type KeyValue,
   keyOfRow,
   keyOfWrite,
   ledOf,
+  type MergeStep,
   type OperationId,
   placeOfPart,
   QuorateError,
@@ -34,16 +34,30 @@ import {
   listReaders,
   readChanges,
 } from './change-feed.ts'
-import type { Place, QuorateClient } from './client.ts'
+import type { CallOptions, Place, QuorateClient } from './client.ts'
 import { readTogether } from './get-many.ts'
 import { type Changed, refuseQuorums, refuseUnordered, sendChange } from './led-writes.ts'
 import { levelByte } from './level.ts'
-import { operationToHex } from './operation.ts'
+import {
+  applySteps,
+  clearAll,
+  declaredFields,
+  documentAt,
+  type MergingTable,
+  mergedRange,
+  type RawPages,
+  readMerging,
+  refuseOtherFields,
+  stepsGiven,
+} from './merging-rows.ts'
+import { withOperation } from './operation.ts'
 import { RangeReader } from './range-reader.ts'
+import { decodeRow, RangeRow } from './range-row.ts'
 import { wantedOf } from './read-wanted.ts'
-import { makeReceipt, type Receipt } from './receipt.ts'
-import { resumeAfter, type StoreRange } from './resume-token.ts'
+import { makeReceipt } from './receipt.ts'
+import type { StoreRange } from './resume-token.ts'
 import { aboutRow, rowText } from './row-name.ts'
+import { SharedDocument, type SharedDocumentOptions } from './shared-document.ts'
 import { mergeParts, type RawRow, type RawRows, wholeRows } from './split-ranges.ts'
 import { left, movedTo, queryRange, scanRange, unlimited } from './store-ranges.ts'
 import {
@@ -54,52 +68,16 @@ import {
   type RowValidator,
   type TableHandle,
 } from './table.ts'
-import type {
-  ContextToken,
-  GetOptions,
-  GetResult,
-  PutOptions,
-  PutResult,
-  RangeOptions,
-  RowResult,
-} from './table-options.ts'
-
-/** A row of a range. */
-export class RangeRow<T> implements RowResult<T> {
-  readonly value: T | undefined
-  readonly siblings: readonly T[]
-  readonly context: ContextToken
-  readonly receipt: Receipt
-  readonly #range: StoreRange | undefined
-  readonly #key: ByteString
-
-  constructor(row: RawRow, range: StoreRange | undefined) {
-    const { value, siblings, context, receipt } = decodeRow<T>(row)
-    this.value = value
-    this.siblings = siblings
-    this.context = context
-    this.receipt = receipt
-    this.#range = range
-    this.#key = row.key
-  }
-
-  /**
-   * Text that lets another call, also of another process, go on behind this row; undefined for scans of tables
-   * that keep their rows in parts.
-   */
-  get resume(): string | undefined {
-    return this.#range === undefined ? undefined : resumeAfter(this.#range, this.#key)
-  }
-}
+import type { GetOptions, GetResult, PutOptions, PutResult, RangeOptions } from './table-options.ts'
 
 /** Errors of nodes about what one row holds, which do not name the row themselves. */
 const BOUNDS_OF_ROWS: ReadonlySet<string> = new Set(['TOO_MANY_SIBLINGS', 'VALUE_TOO_LARGE'])
 
-export class TableClient<T extends object> {
+export class TableClient<T extends object, Steps = unknown> {
   readonly #client: QuorateClient
-  readonly #handle: TableHandle<T>
+  readonly #handle: TableHandle<T, Steps>
 
-  constructor(client: QuorateClient, handle: TableHandle<T>) {
+  constructor(client: QuorateClient, handle: TableHandle<T, Steps>) {
     this.#client = client
     this.#handle = handle
   }
@@ -123,6 +101,7 @@ export class TableClient<T extends object> {
         `table "${name}" has the key (${real}); this program was written for (${given})`,
       )
     }
+    refuseOtherFields(name, view, this.#handle.fields)
     return view
   }
 
@@ -190,7 +169,63 @@ export class TableClient<T extends object> {
     const encoded = this.#key(key)
     const view = this.#knownView() ?? (await this.#view())
     if (ledOf(view.descriptor) !== undefined) return this.#change(view, encoded, { delete: true }, options)
+    if (fieldsOf(view.descriptor) !== undefined) return this.#apply(view, encoded, clearAll(view), options)
     return this.#write(view, encoded, undefined, options)
+  }
+
+  /**
+   * Steps on the fields of a row that merges by itself; each merges with what others do at the same time. They are
+   * carried out beside each other, not together.
+   */
+  async apply(
+    key: KeyInput,
+    change: readonly MergeStep[] | ((row: Steps) => MergeStep | readonly MergeStep[]),
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    const encoded = this.#key(key)
+    const view = this.#knownView() ?? (await this.#view())
+    return this.#apply(view, encoded, stepsGiven(this.#handle, change), options)
+  }
+
+  /** A Yjs document that is a field of a row. */
+  openDocument(
+    key: KeyInput,
+    path: readonly string[],
+    options: SharedDocumentOptions & CallOptions = {},
+  ): Promise<SharedDocument> {
+    const { timeoutMs } = options
+    const field = {
+      clock: this.#client.clock,
+      newOperation: () => this.#client.newOperation(),
+      read: async () => documentAt((await this.get(key, { timeoutMs })).value, path),
+      write: (update: Uint8Array, operation: OperationId) =>
+        this.apply(key, [{ op: 'edit', path, update }], { operation, timeoutMs }),
+    }
+    return SharedDocument.open(field, options)
+  }
+
+  async #apply(
+    view: TableView,
+    key: EncodedKey,
+    steps: readonly MergeStep[],
+    options: PutOptions,
+  ): Promise<PutResult> {
+    const operation = options.operation ?? this.#client.newOperation()
+    refuseUnordered(view.descriptor.name, options)
+    try {
+      return await applySteps(this.#merging(view), key, steps, options, operation)
+    } catch (error) {
+      throw withOperation(error, operation)
+    }
+  }
+
+  #merging(view: TableView): MergingTable {
+    return {
+      client: this.#client,
+      view,
+      fields: declaredFields(view),
+      read: (from, to, { w, ...options }) => this.#raw(view, { from, to, reverse: false }, options),
+    }
   }
 
   async #write(
@@ -246,6 +281,8 @@ export class TableClient<T extends object> {
   }
 
   async #get(view: TableView, encoded: EncodedKey, options: GetOptions<T>): Promise<GetResult<T>> {
+    if (fieldsOf(view.descriptor) !== undefined)
+      return readMerging<T>(this.#merging(view), encoded, range => this.#pages(view, range, options))
     return this.#rowOf(view, await this.#read(view, encoded, options), options)
   }
 
@@ -263,6 +300,8 @@ export class TableClient<T extends object> {
   async getMany(keys: readonly KeyInput[], options: GetOptions<T> = {}): Promise<GetResult<T>[]> {
     const encoded = keys.map(key => this.#key(key))
     const view = this.#knownView() ?? (await this.#view())
+    if (fieldsOf(view.descriptor) !== undefined)
+      return Promise.all(encoded.map(key => this.#get(view, key, options)))
     const session = options.session ?? this.#client.session()
     const inSession = { ...options, session }
     return readTogether(
@@ -380,6 +419,13 @@ export class TableClient<T extends object> {
       placeOfPart(view, { partitionKey: encodeKey(value as KeyValue), sortKey: '' as ByteString }, part).key
     const whole = queryRange(place(0), options)
     const range = left(whole, options)
+    if (fieldsOf(view.descriptor) !== undefined)
+      return yield* mergedRange<T>(
+        this.#merging(view),
+        this.#raw(view, range, unlimited(options)),
+        whole,
+        options,
+      )
     const parts = writePartsOf(view.descriptor)
     const rows =
       parts === 1
@@ -391,7 +437,7 @@ export class TableClient<T extends object> {
             options,
             key => this.#readWhole(view, key, options),
           )
-    for await (const row of rows) yield new RangeRow<T>(row, whole)
+    for await (const row of rows) yield new RangeRow<T>(decodeRow(row), row.key, whole)
   }
 
   /**
@@ -401,9 +447,16 @@ export class TableClient<T extends object> {
   async *scan(options: RangeOptions = {}): AsyncGenerator<RangeRow<T>, void, undefined> {
     const view = await this.#view()
     const whole = scanRange(view, options)
+    if (fieldsOf(view.descriptor) !== undefined)
+      return yield* mergedRange<T>(
+        this.#merging(view),
+        this.#raw(view, left(whole, options), unlimited(options)),
+        whole,
+        options,
+      )
     if (writePartsOf(view.descriptor) === 1) {
       for await (const row of this.#raw(view, left(whole, options), options))
-        yield new RangeRow<T>(row, whole)
+        yield new RangeRow<T>(decodeRow(row), row.key, whole)
       return
     }
     if (options.resume !== undefined)
@@ -414,7 +467,7 @@ export class TableClient<T extends object> {
     const rows = wholeRows(this.#raw(view, whole, unlimited(options)), options, key =>
       this.#readWhole(view, key, options),
     )
-    for await (const row of rows) yield new RangeRow<T>(row, undefined)
+    for await (const row of rows) yield new RangeRow<T>(decodeRow(row), row.key, undefined)
   }
 
   /** The row at this key of the store, or of which a part is there. */
@@ -429,38 +482,14 @@ export class TableClient<T extends object> {
   }
 
   async *#raw(view: TableView, range: StoreRange, options: RangeOptions): RawRows {
+    for await (const { rows, receipt } of this.#pages(view, range, options))
+      for (const row of rows) yield { ...row, receipt }
+  }
+
+  async *#pages(view: TableView, range: StoreRange, options: RangeOptions): RawPages {
     const { id, replication } = view.descriptor
     const reader = new RangeReader(this.#client, id, range, { ...options, ...wantedOf(view, options) })
-    for await (const { rows, receipt } of reader.pages()) {
-      const told = makeReceipt('read', receipt, replication)
-      for (const row of rows) yield { ...row, receipt: told }
-    }
+    for await (const { rows, receipt } of reader.pages())
+      yield { rows, receipt: makeReceipt('read', receipt, replication) }
   }
-}
-
-/** Whoever must repeat a write whose outcome is unknown needs the name of the operation. */
-function withOperation(error: unknown, operation: OperationId): unknown {
-  if (!isQuorateError(error) || error.outcome !== 'unknown') return error
-  const { code, message, outcome, data, attempts } = error
-  return new QuorateError(code, message, {
-    outcome,
-    data: { ...data, operation: operationToHex(operation) },
-    attempts,
-    cause: error,
-  })
-}
-
-function decodeRow<T>({ values, context, receipt }: Omit<RawRow, 'key'>): RowResult<T> {
-  const siblings = values.map(value => decodeDocument(value) as T)
-  return {
-    value: siblings.length === 1 ? siblings[0] : undefined,
-    siblings,
-    context: new Uint8Array(context),
-    receipt,
-  }
-}
-
-/** One context that has seen what each of several has. */
-export function joinContexts(tokens: readonly ContextToken[]): ContextToken {
-  return joinContextTokens(tokens)
 }

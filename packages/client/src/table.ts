@@ -1,6 +1,15 @@
 /** Typed tables: how a row's key fields become encoded keys. */
 
-import { type ByteString, encodeKey, isQuorateError, type KeyValue, QuorateError } from '@quorate/core'
+import {
+  type ByteString,
+  encodeKey,
+  type Fields,
+  isQuorateError,
+  type KeyValue,
+  QuorateError,
+  type TableSpecification,
+} from '@quorate/core'
+import { type FieldSpecs, type RowSteps, type ShownFields, stepsOf, typesOf } from './fields.ts'
 
 /** Of a key, in an error about it. */
 const SHOWN_CHARACTERS_MAX = 60
@@ -19,11 +28,15 @@ type StandardResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string }[] }
 
-export interface TableHandle<T> {
+/** `Steps`: what can be done to rows that merge by themselves. */
+export interface TableHandle<T, Steps = unknown> {
   readonly name: string
   readonly partition: string
   readonly sort: string | undefined
   readonly schema: RowValidator<T> | undefined
+  /** Of a table whose rows merge by themselves: its fields, and what makes the steps on them. */
+  readonly fields: Fields | undefined
+  readonly steps: Steps | undefined
 }
 
 export interface TableOptions<T> {
@@ -32,10 +45,42 @@ export interface TableOptions<T> {
   readonly schema?: RowValidator<T>
 }
 
+/** Of a table whose rows merge by themselves (conflict rule `crdt`). */
+export interface MergingTableOptions<F extends FieldSpecs> {
+  readonly key: string | readonly [string, string]
+  readonly fields: F
+}
+
 /** Names a table and its key fields; nothing is asked of a server. */
-export function table<T extends object = Row>(name: string, options: TableOptions<T>): TableHandle<T> {
+export function table<F extends FieldSpecs>(
+  name: string,
+  options: MergingTableOptions<F>,
+): TableHandle<Row & ShownFields<F>, RowSteps<F>>
+export function table<T extends object = Row>(name: string, options: TableOptions<T>): TableHandle<T>
+export function table(
+  name: string,
+  options: MergingTableOptions<FieldSpecs> | TableOptions<Row>,
+): TableHandle<Row, unknown> {
   const [partition, sort] = typeof options.key === 'string' ? [options.key, undefined] : options.key
-  return { name, partition: partition as string, sort: sort as string | undefined, schema: options.schema }
+  const isMerging = 'fields' in options
+  return {
+    name,
+    partition,
+    sort,
+    schema: isMerging ? undefined : options.schema,
+    fields: isMerging ? typesOf(options.fields) : undefined,
+    steps: isMerging ? stepsOf(options.fields) : undefined,
+  }
+}
+
+/** The conflict rule of such a table, for `createTable`. */
+export function crdt({
+  name,
+  fields,
+}: Pick<TableHandle<never>, 'name' | 'fields'>): NonNullable<TableSpecification['conflict']> {
+  if (fields === undefined)
+    throw new QuorateError('BAD_REQUEST', `table "${name}" was named without fields: its rows do not merge`)
+  return { kind: 'crdt', fields }
 }
 
 /** A key as callers give it: the value, both values, or an object that has the key fields. */

@@ -7,9 +7,7 @@ import { serve } from '@hono/node-server'
 import { documentToJson } from '@quorate/client/pure'
 import {
   type ByteString,
-  decodeDocument,
   describeBoundary,
-  describeKey,
   encodeKey,
   explainRow,
   isQuorateError,
@@ -20,11 +18,12 @@ import {
   partitionTokens,
   QuorateError,
   restoreEntry,
-  rowKeyParts,
+  rowWords,
   stampAt,
   stampMs,
   type TableView,
   tableDocument,
+  valueOfEntry,
   verifyPartition,
 } from '@quorate/core'
 import { Hono, type MiddlewareHandler } from 'hono'
@@ -165,16 +164,16 @@ function serveLedger(app: Hono, node: Node): void {
     if (!Number.isFinite(limit) || limit < 1)
       throw new QuorateError('BAD_REQUEST', 'limit must be a whole number from 1')
     const entries = [...node.context.ledger.list(table, since, limit)].map(entry => {
-      const { partitionKey, sortKey } = rowKeyParts(entry.rowKey)
+      const view = node.catalog.view(entry.table)
+      const lost = valueOfEntry(view, entry)
       return {
-        table: node.catalog.find(entry.table)?.descriptor.name ?? String(entry.table),
-        key: describeKey(partitionKey),
-        sort: sortKey === '' ? null : describeKey(sortKey),
+        table: view.descriptor.name,
+        ...rowWords(view, entry.rowKey),
         dot: `${entry.dot.actor.slice(0, 8)}:${entry.dot.stamp}`,
         at: new Date(stampMs(entry.dot.stamp)).toISOString(),
         operation: entry.operation,
         reason: entry.reason,
-        value: entry.value === undefined ? null : documentToJson(decodeDocument(entry.value)),
+        value: lost === undefined ? null : documentToJson(lost),
         node: entry.node,
         id: entry.id,
         restored: entry.restored,
@@ -192,10 +191,9 @@ function serveLedger(app: Hono, node: Node): void {
       force: context.req.query('force') === 'true',
       logSince: node.leaders.logSince.bind(node.leaders),
     })
-    const table = node.catalog.view(entry.table).descriptor.name
-    const { partitionKey, sortKey } = rowKeyParts(entry.rowKey)
-    const sort = sortKey === '' ? null : describeKey(sortKey)
-    return context.json({ id: entry.id, table, key: describeKey(partitionKey), sort, node: node.config.id })
+    const view = node.catalog.view(entry.table)
+    const table = view.descriptor.name
+    return context.json({ id: entry.id, table, ...rowWords(view, entry.rowKey), node: node.config.id })
   })
 }
 

@@ -101,6 +101,7 @@ const configSchema = v.strictObject({
   hotReadCacheMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(60_000))),
   scrubIntervalMs: v.optional(duration),
   collectIntervalMs: v.optional(duration),
+  mergeModules: v.optional(v.array(v.pipe(v.string(), v.nonEmpty('is the path of a module')))),
   logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error'])),
 })
 
@@ -113,6 +114,8 @@ export interface ServerConfig {
   readonly data: string
   /** Where the registers live: on the nodes, or in an etcd. */
   readonly coordination: CoordinationSetting
+  /** Paths of modules with merge functions. */
+  readonly mergeModules: readonly string[]
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -193,7 +196,8 @@ export function resolveConfig(
 
 /** Flags and variables are texts: a list is parted by commas, yes or no is true or false. */
 function plainValue(key: string, value: unknown): unknown {
-  if (key === 'join' && typeof value === 'string') return value.split(',').map(part => part.trim())
+  const isList = key === 'join' || key === 'mergeModules'
+  if (isList && typeof value === 'string') return value.split(',').map(part => part.trim())
   if (key === 'newZone' && (value === 'true' || value === 'false')) return value === 'true'
   return value
 }
@@ -236,6 +240,7 @@ function complete(settings: ServerSettings, problems: Problems): ServerConfig {
     http,
     data: settings.data,
     coordination: coordinationOf(settings),
+    mergeModules: settings.mergeModules ?? [],
     logLevel: settings.logLevel ?? 'info',
   }
 }

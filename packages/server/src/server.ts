@@ -6,6 +6,7 @@ import { NodeClock, TcpTransport } from '@quorate/client/node-transport'
 import { AssertionError, Node, type NodeConfig, QuorateError, stringToHex } from '@quorate/core'
 import { type Logger, pino } from 'pino'
 import { LmdbTable } from './adapters/lmdb-table.ts'
+import { loadMergeModules } from './adapters/merge-modules.ts'
 import { NodeDisk } from './adapters/node-disk.ts'
 import { nodeRandom, secretRandom } from './adapters/node-random.ts'
 import { type AdminListener, adminApp, listenAdmin } from './admin-http.ts'
@@ -120,8 +121,9 @@ async function openNode(
     transport,
   }
   const { coordination } = config
+  const mergeFunctions = await loadMergeModules(config.mergeModules)
   const registers = coordination.kind === 'etcd' ? { registers: etcdRegisters(coordination) } : {}
-  return Node.open({ ...world, ...registers }, config.node, {
+  return Node.open({ ...world, ...registers, mergeFunctions }, config.node, {
     ...endings,
     onTrouble: message => troubles.needsOperator(config.node.id, message),
     onNews: message => log.info(message),

@@ -9,6 +9,7 @@ import { CommandError, usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { fromJson, toJson, valueText } from '../output/json-value.ts'
 import { contextText, receiptLines } from '../output/receipt-text.ts'
+import { mergeStepOf } from './merge-steps.ts'
 import { inSessionOf } from './session-file.ts'
 import { conditionOf, stepOf } from './small-expressions.ts'
 import { readAll } from './standard-input.ts'
@@ -114,7 +115,7 @@ export async function remove(
   return report(context, 'deleted', result)
 }
 
-/** Steps that are carried out where the writes of the row are ordered. */
+/** Steps: carried out where the writes of the row are ordered, or merged field by field. */
 export async function update(
   context: CommandContext,
   table: string,
@@ -123,16 +124,23 @@ export async function update(
 ): Promise<ExitCode> {
   const { access, words } = context
   const asked = { verb: 'update', table, words } as const
-  const { client, partition, sort } = await advised(asked, () => access.table(table))
+  const { client, partition, sort, fields } = await advised(asked, () => access.table(table))
   const keys = sort === undefined ? 1 : 2
-  const steps = given.slice(keys).map(stepOf)
-  if (steps.length === 0)
+  const typed = given.slice(keys)
+  if (typed.length === 0)
     throw usageError(`an update has the key and at least one step: quorate update ${table} KEY likes+=1`)
   const key = given.slice(0, keys)
+  const row = keyOf(key, partition, sort)
+  const change = (all: PutOptions): Promise<PutResult> =>
+    fields === undefined
+      ? client.update(row, typed.map(stepOf), all)
+      : client.apply(
+          row,
+          typed.map(step => mergeStepOf(fields, step)),
+          all,
+        )
   const result = await advised({ ...asked, key }, () =>
-    inSessionOf(options.session, session =>
-      client.update(keyOf(key, partition, sort), steps, { ...putOptions(options), session }),
-    ),
+    inSessionOf(options.session, session => change({ ...putOptions(options), session })),
   )
   return report(context, 'updated', result)
 }

@@ -68,7 +68,7 @@ export function conditionOf(text: string): Condition {
   return sign === '=' ? equal(field, value) : not(equal(field, value))
 }
 
-function jsonOf(given: string, text: string, forms: string): Value {
+export function jsonOf(given: string, text: string, forms: string): Value {
   let value: unknown
   try {
     value = JSON.parse(given)

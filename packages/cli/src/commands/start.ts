@@ -23,6 +23,7 @@ export interface StartOptions {
   readonly cluster?: string
   readonly newZone?: boolean
   readonly moveBytesPerSecond?: number
+  readonly mergeModules?: string
   readonly rebuild?: boolean
 }
 

@@ -1,7 +1,8 @@
 /** What `table create` was given, put together: a preset, and flags that are stronger. */
 
-import { type PresetName, presets } from '@quorate/client'
+import { type Fields, type PresetName, presets } from '@quorate/client'
 import { usageError } from '../command-error.ts'
+import { fieldsOfFlags } from './merge-steps.ts'
 
 type Key = string | number | boolean | null
 
@@ -21,6 +22,8 @@ export interface CreateOptions {
   readonly sloppy?: boolean
   readonly readRepair?: 'async' | 'blocking'
   readonly conflict?: string
+  /** Of conflict crdt: name:type, each. */
+  readonly field?: readonly string[]
   readonly writeParts?: number
   /** One leader for each partition, and what only such tables know. */
   readonly singleLeader?: boolean
@@ -35,7 +38,7 @@ export interface TableSettings {
   readonly key: { readonly partition: string; readonly sort: string | undefined }
   readonly partitioning?: { readonly kind: string; readonly [setting: string]: unknown }
   readonly replication: Readonly<Record<string, unknown>>
-  readonly conflict?: { readonly kind: string }
+  readonly conflict?: { readonly kind: string; readonly fields?: Fields | undefined }
   readonly hotKeys?: { readonly writeParts: number }
 }
 
@@ -62,7 +65,7 @@ export function tableSettings(options: CreateOptions): TableSettings {
   }).filter(([, value]) => value !== undefined)
   const isLed = kind === 'single-leader'
   const ofPreset = isLed ? undefined : preset?.conflict
-  const conflict = options.conflict === undefined ? ofPreset : { kind: options.conflict }
+  const conflict = conflictOf(options) ?? ofPreset
   return {
     key: { partition, sort },
     ...(partitioning === undefined ? {} : { partitioning }),
@@ -77,6 +80,21 @@ export function tableSettings(options: CreateOptions): TableSettings {
     ...(conflict === undefined ? {} : { conflict }),
     ...(options.writeParts === undefined ? {} : { hotKeys: { writeParts: options.writeParts } }),
   }
+}
+
+/** Fields say by themselves that rows merge by them. */
+function conflictOf({ conflict, field }: CreateOptions): TableSettings['conflict'] {
+  if (field === undefined) {
+    if (conflict === 'crdt')
+      throw usageError(
+        '--conflict crdt needs the fields of the rows: --field likes:counter --field tags:or-set',
+        'quorate table create --help',
+      )
+    return conflict === undefined ? undefined : { kind: conflict }
+  }
+  if (conflict !== undefined && conflict !== 'crdt')
+    throw usageError(`--field is of --conflict crdt, not of ${conflict}`, 'quorate table create --help')
+  return { kind: 'crdt', fields: fieldsOfFlags(field) }
 }
 
 const FREEZE: Readonly<Record<string, boolean | 'refuse'>> = { yes: true, no: false, refuse: 'refuse' }

@@ -5,6 +5,7 @@ import { advised } from '../advice.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError, isKnown, usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { fieldsText } from '../output/fields-text.ts'
 import type { Column } from '../output/output.ts'
 import { presetNotes, presetsLike, type TableItem, type TableMap, tableText } from '../output/table-text.ts'
 import { count } from '../output/words.ts'
@@ -33,6 +34,10 @@ const columns: readonly Column<TableItem>[] = [
   { name: 'W', value: item => item.replication.w ?? '-' },
   { name: 'READ REPAIR', value: item => item.replication.readRepair ?? '-' },
   { name: 'CONFLICT', value: item => item.conflict.kind },
+  {
+    name: 'FIELDS',
+    value: ({ conflict: { fields } }) => (fields === undefined ? '-' : fieldsText(fields)),
+  },
   { name: 'WRITE PARTS', value: item => item.hotKeys?.writeParts ?? '-' },
 ]
 

@@ -1,6 +1,7 @@
 /** A table in words: every setting and what it means. */
 
-import { type PresetName, presets, presetsOf } from '@quorate/client'
+import { type Fields, type PresetName, presets, presetsOf } from '@quorate/client'
+import { fieldsText } from './fields-text.ts'
 import type { Style } from './style.ts'
 import { bytes, count, wholeNumber } from './words.ts'
 
@@ -23,7 +24,7 @@ export interface TableItem {
     readonly freeze?: boolean | string
     readonly otherZone?: boolean
   }
-  readonly conflict: { readonly kind: string }
+  readonly conflict: { readonly kind: string; readonly fields?: Fields | undefined }
   readonly hotKeys?: { readonly writeParts: number } | undefined
 }
 
@@ -63,6 +64,7 @@ export function partitioningText({ partitioning, replication }: TableItem): stri
 
 const CONFLICTS: Readonly<Record<string, string>> = {
   siblings: 'siblings: concurrent writes are all kept until somebody replaces them with their context',
+  crdt: 'crdt: rows merge by themselves, field by field; removals take away only what was seen',
   lww: 'lww: of concurrent writes the last one by the clock wins; the others go to the ledger',
 }
 
@@ -91,6 +93,7 @@ function leaderlessLines(item: TableItem, line: Line): string[] {
       'conflicts',
       CONFLICTS[item.conflict.kind] ?? `${item.conflict.kind}: concurrent values are merged field by field`,
     ),
+    ...(item.conflict.fields === undefined ? [] : [line('fields', fieldsText(item.conflict.fields))]),
   ]
 }
 

@@ -50,9 +50,22 @@ function withLeaders(command: Command): Command {
     .option('--other-zone', 'ack one: the copy is in another zone while a replica there can be reached')
 }
 
+function withConflicts(command: Command): Command {
+  return command
+    .option(
+      '--conflict <rule>',
+      'siblings, lww, merge:union, merge:max, merge:longest, merge:NAME of a module that the nodes were started with, or crdt: rows that merge field by field (default siblings)',
+    )
+    .option(
+      '--field <name:type...>',
+      'crdt: a field and its type: likes:counter, on:flag, tags:or-set, name:lww, carts:map:or-set',
+      (text: string, before: unknown) => [...((before as unknown[] | undefined) ?? []), text],
+    )
+}
+
 function addTables(program: Command, result: ProgramResult): void {
   const tables = program.command('table').description('create, list and show tables')
-  withLeaders(talking(tables.command('create').argument('<name>')))
+  withConflicts(withLeaders(talking(tables.command('create').argument('<name>'))))
     .description('makes a table; the same name with the same settings is success')
     .requiredOption('--key <fields>', 'partition key field, or partition and sort key: sensor,at')
     .addOption(
@@ -104,7 +117,6 @@ function addTables(program: Command, result: ProgramResult): void {
         'blocking',
       ]),
     )
-    .option('--conflict <rule>', 'siblings, lww, merge:union, merge:max or merge:longest (default siblings)')
     .option(
       '--write-parts <count>',
       'for few keys that are written often: the writes of each key go to 2 to 64 parts on replicas of their own, and every read asks all parts (hash tables, siblings)',
@@ -205,7 +217,7 @@ function addRows(program: Command, result: ProgramResult): void {
       .argument('<key-and-steps...>', 'the key, then steps: likes+=1 seen=now() tags<<"x" -- -city'),
   )
     .description(
-      'changes fields of one row where its writes are ordered (tables with leaders); without --if exists it makes the row',
+      'changes fields of one row: where its writes are ordered (tables with leaders; without --if exists it makes the row), or merged field by field (crdt: likes+=1 tags<<"x" tags>>"x" on=true name="Ada" -- -tags)',
     )
     .action((table, given, options) =>
       withContext(options, result, async context => (await rows()).update(context, table, given, options)),

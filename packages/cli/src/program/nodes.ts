@@ -99,6 +99,10 @@ function addStart(program: Command, result: ProgramResult): void {
       'what each node takes at most of rows that are moved to it, when a plan is committed here without --limit: 16MiB (default), 500KiB',
       byteCount('--move-bytes-per-second'),
     )
+    .option(
+      '--merge-modules <paths>',
+      'modules with merge functions for tables of rule merge:NAME, parted by commas; the same on every node',
+    )
     .action(async options => {
       const { parseMember, start } = await import('../commands/start.ts')
       const { processTerminal } = await import('../output/terminal.ts')

@@ -22,6 +22,8 @@ export const limits = {
   supersededMax: 64,
   /** A row with so many is worth a collector's rewrite; fewer stay until the row goes or gathers more. */
   supersededKept: 4,
+  /** Atoms of one field that are worth a collector's rewrite (crdt/field-rule.ts): each is about 45 bytes. */
+  atomsKept: 8,
   /** One frame on the wire: the largest cell (all siblings at moderate size) and its envelope. */
   frameBytesMax: 16 * MiB,
   /** One encoded cell: it must fit in a frame with room for its envelope. */

@@ -72,7 +72,19 @@ describe('table settings', () => {
       { name: 't', key: 'id', replication: { sloppy: true, readRepair: 'blocking' } },
       'replication.readRepair',
     ],
-    [{ name: 't', key: 'id', conflict: { kind: 'merge:newest' } }, 'conflict.kind'],
+    [{ name: 't', key: 'id', conflict: { kind: 'merge:No Name' } }, 'conflict.kind'],
+    [{ name: 't', key: 'id', conflict: { kind: 'crdt' } }, 'conflict.fields'],
+    [{ name: 't', key: 'id', conflict: { kind: 'crdt', fields: { a: 'number' } } }, 'conflict.fields.a'],
+    [{ name: 't', key: 'id', conflict: { kind: 'lww', fields: { a: 'counter' } } }, 'conflict.fields'],
+    [
+      {
+        name: 't',
+        key: 'id',
+        partitioning: { kind: 'range' },
+        conflict: { kind: 'crdt', fields: { a: 'counter' } },
+      },
+      'partitioning.kind',
+    ],
     ...[1, 65, 2.5, '8', undefined].map(writeParts => [
       { name: 't', key: 'id', hotKeys: { writeParts } },
       'hotKeys.writeParts',

@@ -5,8 +5,10 @@
 
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, OperationId, TableId } from '../base/ids.ts'
+import { assertEncodedKey, decodeKeyAt } from '../base/key-encoding.ts'
 import type { ConflictRule } from '../cells/conflict-rule.ts'
-import { conflictRule } from '../cells/rules.ts'
+import type { MergeModules } from '../cells/merge-modules.ts'
+import { assertFieldKey } from '../crdt/field-key.ts'
 import { rendezvousOrder, ringWalk } from '../partitioning/fallback-order.ts'
 import { splitPartOf } from '../partitioning/key-split.ts'
 import {
@@ -16,6 +18,7 @@ import {
   type PartitionMap,
 } from '../partitioning/partition-map.ts'
 import {
+  assertRowKey,
   partRowKey,
   placeOf,
   type RowOrder,
@@ -24,6 +27,7 @@ import {
   wholeRowKey,
 } from '../partitioning/row-key.ts'
 import { type Member, type MembersState, noMembers, noTables, type TablesState } from './cluster-state.ts'
+import { ruleNamed } from './conflict-rules.ts'
 import { type TableDescriptor, writePartsOf } from './table-descriptor.ts'
 
 export interface TableView {
@@ -47,6 +51,8 @@ export interface CatalogNews {
 }
 
 export class Catalog {
+  /** Merge functions that this process has beside those that are built in. */
+  readonly modules: MergeModules | undefined
   #members: MembersState = noMembers
   #tables: TablesState = noTables
   readonly #chunks = new Map<TableId, (MapChunk | undefined)[]>()
@@ -56,6 +62,10 @@ export class Catalog {
   readonly #listeners: (() => void)[] = []
   #ringOrder: FallbackOrder = () => []
   #spreadOrder: FallbackOrder = () => []
+
+  constructor(modules?: MergeModules) {
+    this.modules = modules
+  }
 
   get members(): MembersState {
     return this.#members
@@ -114,7 +124,7 @@ export class Catalog {
       descriptor.partitioning.kind === 'ring' ? this.#ringOrder(partition) : this.#spreadOrder(partition)
     const map = new ChunkedMap(id, order === 'hashed', chunks, fallbacks, this.#maps.get(id))
     this.#maps.set(id, map)
-    this.#views.set(id, { descriptor, rule: conflictRule(descriptor.conflict.kind), order, map })
+    this.#views.set(id, { descriptor, rule: ruleNamed(descriptor.conflict.kind, this.modules), order, map })
   }
 
   /** A chunk of a table's map, as far as it is known here. */
@@ -220,4 +230,31 @@ export function placeOfPart(
 export function placeOfKey({ descriptor }: TableView, key: ByteString): RowPlace {
   if (writePartsOf(descriptor) === 1) return { key, row: key, part: 0 }
   return { key, row: wholeRowKey(key), part: rowKeyParts(key).part }
+}
+
+/** The cell of a field behind its row, in a table whose rows merge by themselves. */
+export interface FieldPlace {
+  readonly key: ByteString
+  /** Where the row begins: all its fields have this before them. */
+  readonly row: ByteString
+  readonly field: ByteString
+}
+
+export function placeOfField(view: TableView, key: ByteString): FieldPlace {
+  const { partitionKey, sortKey } = rowKeyParts(key)
+  const [, end] = view.descriptor.key.sort === undefined ? [undefined, 0] : decodeKeyAt(sortKey, 0)
+  const own = sortKey.slice(0, end) as ByteString
+  return {
+    key,
+    row: keyOfRow(view, partitionKey, own),
+    field: sortKey.slice(end) as ByteString,
+  }
+}
+
+/** Refuses bytes that are not the key of a row, or of a field of one, of this table: for what comes from a peer. */
+export function assertKeyOf(view: TableView, key: ByteString): void {
+  const { id, conflict } = view.descriptor
+  const sortKey = assertRowKey(id, view.order, writePartsOf(view.descriptor), key)
+  if (conflict.fields !== undefined) assertFieldKey(conflict.fields, placeOfField(view, key).field)
+  else if (sortKey !== '') assertEncodedKey(sortKey, 'sort key')
 }

@@ -7,7 +7,9 @@ import { QuorateError } from '../base/errors.ts'
 import { type TableId, tableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { orderedRule } from '../cells/ordered.ts'
-import { conflictRule } from '../cells/rules.ts'
+import { fieldRule } from '../crdt/field-rule.ts'
+import { checkFields, type Fields } from '../crdt/fields.ts'
+import { ruleNamed } from './conflict-rules.ts'
 import { type Partitioning, partitioningOf } from './partitioning-settings.ts'
 import {
   type LeaderlessReplication,
@@ -25,10 +27,16 @@ export interface TableDescriptor {
   readonly key: { readonly partition: string; readonly sort: string | undefined }
   readonly partitioning: Partitioning
   readonly replication: Replication
-  readonly conflict: { readonly kind: string }
+  readonly conflict: Conflict
   readonly hotKeys: HotKeys | undefined
   /** Pieces its partition map is kept in; not a setting. */
   readonly chunks: number
+}
+
+export interface Conflict {
+  readonly kind: string
+  /** Of `crdt`: what the fields of its rows are. */
+  readonly fields?: Fields | undefined
 }
 
 /** For tables whose keys are few and written often. */
@@ -46,7 +54,7 @@ export interface TableSpecification {
   readonly key: string | { readonly partition: string; readonly sort?: string | undefined }
   readonly partitioning?: { readonly kind: string; readonly [setting: string]: unknown }
   readonly replication?: ReplicationSpecification
-  readonly conflict?: { readonly kind: string }
+  readonly conflict?: Conflict
   readonly hotKeys?: HotKeys | undefined
 }
 
@@ -69,6 +77,11 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
   const replication = replicationOf(spec.replication)
   const partitioning = partitionedFor(replication, spec.partitioning)
   const conflict = conflictOf(spec.conflict, replication)
+  if (conflict.fields !== undefined && partitioning.kind === 'range')
+    throw bad(
+      'partitioning.kind',
+      'fields of a row that merges by itself stand beside each other, and a cut could part them: partition the table by hash (ring, fixed or modulo)',
+    )
   return {
     id: tableId(id),
     name,
@@ -118,7 +131,7 @@ function keyOf(given: unknown): TableDescriptor['key'] {
 
 function conflictOf(given: unknown, replication: Replication): TableDescriptor['conflict'] {
   if (given === undefined) return { kind: replication.kind === 'leaderless' ? 'siblings' : orderedRule.kind }
-  const { kind } = objectAt(given, 'conflict', ['kind'])
+  const { kind, fields } = objectAt(given, 'conflict', ['kind', 'fields'])
   if (typeof kind !== 'string') throw bad('conflict.kind', 'must be a string')
   const isOrdered = kind === orderedRule.kind
   if (isOrdered !== (replication.kind === 'single-leader'))
@@ -128,8 +141,15 @@ function conflictOf(given: unknown, replication: Replication): TableDescriptor['
         ? 'needs one leader, which orders the writes of a row: replication.kind "single-leader"'
         : `is of tables on which writes can be concurrent; a leader orders them ("${orderedRule.kind}")`,
     )
-  return { kind: conflictRule(kind).kind }
+  const rule = ruleNamed(kind)
+  if (rule === fieldRule) return { kind, fields: checkFields(fields) }
+  if (fields !== undefined) throw bad('conflict.fields', `are of rule "${fieldRule.kind}", not of "${kind}"`)
+  return { kind: rule.kind }
 }
+
+/** What the fields of the rows are; undefined where they do not merge by themselves. */
+export const fieldsOf = ({ conflict }: Pick<TableDescriptor, 'conflict'>): Fields | undefined =>
+  conflict.fields
 
 /** The settings of a table whose reads and writes go to quorums. */
 export function leaderlessOf({

@@ -42,22 +42,29 @@ export function compareDots(a: Dot, b: Dot): number {
 
 export const sameDot = (a: Dot, b: Dot): boolean => a.stamp === b.stamp && a.actor === b.actor
 
-export function mergeCells(a: Cell, b: Cell): Cell {
+/** `same`: which of two under one dot, where these may differ. */
+export function mergeCells(a: Cell, b: Cell, same?: (a: CellValue, b: CellValue) => CellValue): Cell {
   const superseded = uniteSuperseded(a.superseded, b.superseded)
   const values: CellValue[] = []
-  for (const value of a.values) {
-    if (b.superseded.includes(value.operation)) continue
-    if (!contextHas(b.context, value.actor, value.stamp) || b.values.some(other => sameDot(other, value))) {
-      values.push(value)
-    }
+  // Both lie in the order of their dots.
+  for (let i = 0, j = 0; i < a.values.length || j < b.values.length; ) {
+    const left = a.values[i]
+    const right = b.values[j]
+    const order = left === undefined ? 1 : right === undefined ? -1 : compareDots(left, right)
+    if (order <= 0) i++
+    if (order >= 0) j++
+    if (order === 0) {
+      if (!b.superseded.includes(left!.operation))
+        values.push(same === undefined ? left! : same(left!, right!))
+    } else if (order < 0) {
+      if (isUnseen(left!, b)) values.push(left!)
+    } else if (isUnseen(right!, a)) values.push(right!)
   }
-  for (const value of b.values) {
-    if (a.superseded.includes(value.operation)) continue
-    if (!contextHas(a.context, value.actor, value.stamp)) values.push(value)
-  }
-  if (values.length > 1) values.sort(compareDots)
   return { context: mergeContexts(a.context, b.context), values, superseded }
 }
+
+const isUnseen = ({ actor, stamp, operation }: CellValue, by: Cell): boolean =>
+  !by.superseded.includes(operation) && !contextHas(by.context, actor, stamp)
 
 /** Nothing to read: no values, or only deletions. */
 export function isTombstone(cell: Cell): boolean {

@@ -9,6 +9,7 @@
 import type { OperationId, Stamp } from '../base/ids.ts'
 import { type Context, contextHas, contextWithout, mergeContexts } from '../causality/context.ts'
 import type { Cell, CellValue, Dot } from './cell.ts'
+import { isCollectable } from './collectable.ts'
 import { nothingSeen, type Seen, sortedOperations, uniteOperations } from './superseded.ts'
 
 export interface WriteOperation {
@@ -60,6 +61,22 @@ export interface MergeResult {
   readonly discarded: readonly CellValue[]
 }
 
+/**
+ * Values that stand beside each other until nothing can come that one of them must be told from: then all homes put them
+ * together, each by itself (`sweep/collector.ts`).
+ */
+export interface Gathering {
+  /** Are there enough of them? */
+  isDue(cell: Cell): boolean
+  /** What homes must agree on: the cell as far as it was made of writes up to this stamp. */
+  upTo(cell: Cell, upTo: Stamp): Cell
+  /**
+   * What was written up to `settledTo` put together, with all names that it has up to `upTo`. Homes that agree up to there
+   * come to the same. Undefined: there is nothing to do.
+   */
+  putTogether(cell: Cell, upTo: Stamp, settledTo: Stamp): Cell | undefined
+}
+
 export interface ConflictRule {
   readonly kind: string
   /** May `write` and `merge` discard acknowledged values (into the ledger)? */
@@ -69,7 +86,17 @@ export interface ConflictRule {
    * its own writes of this row (see `extendOwn`). Throws TOO_MANY_SIBLINGS, not applied.
    */
   write(base: Cell | undefined, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult
+  /** What the writer has seen once `write` is applied to `cell`; without: `seenAfter`. */
+  seenAfter?(write: WriteOperation, cell: Cell): Seen
   merge(a: Cell, b: Cell): MergeResult
+  /** Of rules whose cells gather what can be put together. */
+  readonly gathering?: Gathering
   /** Encoded documents to give to a reader, in a deterministic order; more than one is a conflict. */
   read(cell: Cell): readonly Uint8Array[]
 }
+
+export const seenBy = (rule: ConflictRule, write: WriteOperation, cell: Cell): Seen =>
+  rule.seenAfter === undefined ? seenAfter(write, cell) : rule.seenAfter(write, cell)
+
+export const isWorthCollecting = ({ gathering }: ConflictRule, cell: Cell): boolean =>
+  isCollectable(cell) || gathering?.isDue(cell) === true

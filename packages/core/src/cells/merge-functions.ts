@@ -6,7 +6,7 @@
  * ordinary put with that context.
  */
 
-import { isQuorateError, QuorateError } from '../base/errors.ts'
+import { isQuorateError } from '../base/errors.ts'
 import { type Cell, liveValues } from './cell.ts'
 import type { ConflictRule } from './conflict-rule.ts'
 import {
@@ -71,27 +71,24 @@ function longest(siblings: readonly Document[]): Document {
 
 export const mergeFunctions: Readonly<Record<string, MergeFunction>> = { union, max: greatest, longest }
 
-export function mergeRule(name: string): ConflictRule {
-  const resolve = mergeFunctions[name]
-  if (resolve === undefined || !Object.hasOwn(mergeFunctions, name)) {
-    throw new QuorateError(
-      'BAD_TABLE',
-      `there is no merge function "${name}"; known: ${Object.keys(mergeFunctions).join(', ')}`,
-    )
-  }
+/** What a function is called by: `merge:NAME` is the rule. */
+export const isMergeName = (name: string): boolean => /^[a-z][a-z0-9-]{0,63}$/.test(name)
+
+/** Without `resolve`, which this process does not have, a reader sees siblings. */
+export function mergeRule(name: string, resolve: MergeFunction | undefined): ConflictRule {
   return {
     ...siblingsRule,
     kind: `merge:${name}`,
     read(cell: Cell): readonly Uint8Array[] {
       const live = liveValues(cell)
-      if (live.length <= 1) return live.map(value => value.value!)
-      const documents = live.map(value => decodeDocument(value.value!))
+      const siblings = live.map(value => value.value!)
+      if (live.length <= 1 || resolve === undefined) return siblings
       try {
-        return [encodeDocument(canonicalDocument(resolve(documents)))]
+        return [encodeDocument(canonicalDocument(resolve(siblings.map(value => decodeDocument(value)))))]
       } catch (error) {
         // Too large together, say: what cannot be merged is shown as siblings, and nothing is lost.
         if (!isQuorateError(error)) throw error
-        return live.map(value => value.value!)
+        return siblings
       }
     },
   }

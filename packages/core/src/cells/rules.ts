@@ -9,7 +9,10 @@ const byKind = new Map<string, ConflictRule>([
   ['lww', lwwRule],
   ['siblings', siblingsRule],
   [orderedRule.kind, orderedRule],
-  ...Object.keys(mergeFunctions).map((name): [string, ConflictRule] => [`merge:${name}`, mergeRule(name)]),
+  ...Object.entries(mergeFunctions).map(([name, resolve]): [string, ConflictRule] => [
+    `merge:${name}`,
+    mergeRule(name, resolve),
+  ]),
 ])
 
 /** Rules by which coordinators write; `ordered` rows are written by logs alone. */

@@ -25,23 +25,10 @@ export const siblingsRule: ConflictRule = {
   kind: 'siblings',
   discards: false,
 
-  write(base: Cell = emptyCell, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult {
-    const isHere = base.values.some(value => value.operation === write.operation)
-    if (isHere || base.superseded.includes(write.operation)) {
-      return { cell: base, repeated: true, discarded: nothing }
-    }
-    if (write.seen?.operations.includes(write.operation)) refuseOwnContext()
-    const seen = write.seen ?? (write.value === undefined ? seenOf(base) : nothingSeen)
-    const replaces = (value: CellValue): boolean =>
-      contextHas(seen.context, value.actor, value.stamp) || seen.operations.includes(value.operation)
-    const superseded = supersede(base, base.values.filter(replaces), seen)
-    // Also where the writer had seen only another name of the value.
-    const values = base.values.filter(value => !replaces(value) && !superseded.includes(value.operation))
-    if (write.value !== undefined) values.push(valueWritten(write, dot))
-    const context = extendOwn(mergeContexts(base.context, seen.context), dot.actor, dot.stamp, memoryFrom)
-    const cell = { context, values, superseded }
-    refuseTooMany(cell)
-    return { cell, repeated: false, discarded: nothing }
+  write(base: Cell | undefined, write: WriteOperation, dot: Dot, memoryFrom: Stamp): WriteResult {
+    const written = writeBeside(base, write, dot, memoryFrom)
+    if (!written.repeated) refuseTooMany(written.cell)
+    return written
   },
 
   merge(a: Cell, b: Cell): MergeResult {
@@ -51,6 +38,30 @@ export const siblingsRule: ConflictRule = {
   read(cell: Cell): readonly Uint8Array[] {
     return liveValues(cell).map(value => value.value!)
   },
+}
+
+/** However many values stand then. */
+export function writeBeside(
+  base: Cell = emptyCell,
+  write: WriteOperation,
+  dot: Dot,
+  memoryFrom: Stamp,
+): WriteResult {
+  const isHere = base.values.some(value => value.operation === write.operation)
+  if (isHere || base.superseded.includes(write.operation)) {
+    return { cell: base, repeated: true, discarded: nothing }
+  }
+  if (write.seen?.operations.includes(write.operation)) refuseOwnContext()
+  const seen = write.seen ?? (write.value === undefined ? seenOf(base) : nothingSeen)
+  const replaces = (value: CellValue): boolean =>
+    contextHas(seen.context, value.actor, value.stamp) || seen.operations.includes(value.operation)
+  const superseded = supersede(base, base.values.filter(replaces), seen)
+  // Also where the writer had seen only another name of the value.
+  const values = base.values.filter(value => !replaces(value) && !superseded.includes(value.operation))
+  if (write.value !== undefined) values.push(valueWritten(write, dot))
+  const context = extendOwn(mergeContexts(base.context, seen.context), dot.actor, dot.stamp, memoryFrom)
+  const cell = { context, values, superseded }
+  return { cell, repeated: false, discarded: nothing }
 }
 
 function supersede(base: Cell, replaced: readonly CellValue[], seen: Seen): readonly OperationId[] {

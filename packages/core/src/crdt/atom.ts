@@ -1,58 +1,59 @@
 /**
- * Atoms: what one dot of a merging row stands for. A row is a set of atoms under their dots, and the context of all dots
- * seen (`cells/cell.ts`); so every type merges as cells do, and only reading knows the types.
+ * Atoms: what one dot of a field stands for. A field is a cell of atoms (`cells/cell.ts`), so every type merges as cells
+ * do; only reading knows what they add up to.
  *
- *   counter   what one actor has added: settled additions as a sum, the others each under its operation
- *   flag      an enabling
- *   or-set    an element, as added once
- *   lww       a value
+ *   add    an addition to a counter             sum    additions that were put together
+ *   put    a flag enabled, an element added     value  of a last-write-wins field
+ *   edit   an update of a document              merged updates that were put together
  */
 
-import type { OperationId } from '../base/ids.ts'
-import type { Document } from '../cells/document.ts'
-import { decodeDocument, encodeDocument } from '../cells/document.ts'
-import type { Path } from '../updates/update.ts'
+import { type Document, decodeDocument, encodeDocument } from '../cells/document.ts'
 
 export type Atom =
-  | { readonly kind: 'counter'; readonly path: Path; readonly settled: number; readonly added: Additions }
-  | { readonly kind: 'flag'; readonly path: Path }
-  | { readonly kind: 'or-set'; readonly path: Path; readonly element: Document }
-  | { readonly kind: 'lww'; readonly path: Path; readonly value: Document }
+  | { readonly kind: 'add'; readonly by: number }
+  /** `atoms`: how many; of two under one dot, the one with more has the other in it. */
+  | { readonly kind: 'sum'; readonly total: bigint; readonly atoms: number }
+  | { readonly kind: 'put' }
+  | { readonly kind: 'value'; readonly value: Document }
+  | { readonly kind: 'edit'; readonly update: Uint8Array }
+  | { readonly kind: 'merged'; readonly update: Uint8Array; readonly atoms: number }
 
-export type Additions = readonly (readonly [operation: OperationId, by: number])[]
-
+/** Room for the envelope beside the largest value. */
 export function encodeAtom(atom: Atom): Uint8Array {
-  return encodeDocument(partsOf(atom), 'an atom', Number.MAX_SAFE_INTEGER)
+  return encodeDocument(partsOf(atom), 'the value')
 }
 
 function partsOf(atom: Atom): Document {
-  const { kind, path } = atom
-  switch (kind) {
-    case 'counter':
-      return [kind, path, atom.settled, atom.added.flat()]
-    case 'flag':
-      return [kind, path]
-    case 'or-set':
-      return [kind, path, atom.element]
-    case 'lww':
-      return [kind, path, atom.value]
+  switch (atom.kind) {
+    case 'add':
+      return ['add', atom.by]
+    case 'sum':
+      return ['sum', atom.total, atom.atoms]
+    case 'put':
+      return ['put']
+    case 'value':
+      return ['value', atom.value]
+    case 'edit':
+      return ['edit', atom.update]
+    case 'merged':
+      return ['merged', atom.update, atom.atoms]
   }
 }
 
 export function decodeAtom(bytes: Uint8Array): Atom {
-  const [kind, path, first, second] = decodeDocument(bytes, 'an atom') as [string, Path, Document, Document]
+  const [kind, first, second] = decodeDocument(bytes, 'an atom') as [string, Document, Document]
   switch (kind) {
-    case 'counter': {
-      const flat = second as readonly (OperationId | number)[]
-      const added: [OperationId, number][] = []
-      for (let i = 0; i < flat.length; i += 2) added.push([flat[i] as OperationId, flat[i + 1] as number])
-      return { kind, path, settled: first as number, added }
-    }
-    case 'or-set':
-      return { kind, path, element: first }
-    case 'lww':
-      return { kind, path, value: first }
+    case 'add':
+      return { kind, by: first as number }
+    case 'sum':
+      return { kind, total: BigInt(first as number | bigint), atoms: second as number }
+    case 'value':
+      return { kind, value: first }
+    case 'edit':
+      return { kind, update: first as Uint8Array }
+    case 'merged':
+      return { kind, update: first as Uint8Array, atoms: second as number }
     default:
-      return { kind: 'flag', path }
+      return { kind: 'put' }
   }
 }

@@ -1,12 +1,12 @@
 /**
- * What the fields of a row that merges by itself are: counters, flags, sets, last-write-wins values, and maps of these.
- * Declared by the table, so that two writers never mean different things by one name.
+ * What the fields of a row that merges by itself are: counters, flags, sets, last-write-wins values, documents, and maps
+ * of these. Declared by the table, so that two writers never mean different things by one name.
  */
 
 import { QuorateError } from '../base/errors.ts'
 import type { Path } from '../updates/update.ts'
 
-export const FIELD_KINDS = ['counter', 'flag', 'or-set', 'lww'] as const
+export const FIELD_KINDS = ['counter', 'flag', 'or-set', 'lww', 'document'] as const
 export type FieldKind = (typeof FIELD_KINDS)[number]
 
 /** `of`: a map whose keys the writers choose, with values of one type. */
@@ -29,7 +29,7 @@ function fieldsOf(given: unknown, where: string, depth: number): Fields {
   if (names.length > FIELDS_MAX)
     throw badFields(where, `declares ${names.length} fields, at most ${FIELDS_MAX}`)
   const out: Record<string, FieldType> = {}
-  for (const name of names) {
+  for (const name of names.sort()) {
     if (name === '' || name === '__proto__') throw badFields(where, 'has a field without a usable name')
     out[name] = typeOf((given as Record<string, unknown>)[name], `${where}.${name}`, depth)
   }
@@ -54,10 +54,16 @@ const badFields = (where: string, what: string): QuorateError =>
 /** The type at a path; undefined: the table declares nothing there. */
 export function typeAt(fields: Fields, path: Path): FieldType | undefined {
   let type: FieldType | undefined = { fields }
-  for (const name of path) {
-    if (type === undefined || typeof type === 'string') return undefined
-    if ('of' in type) type = type.of
-    else type = Object.hasOwn(type.fields, name) ? type.fields[name] : undefined
-  }
+  for (const name of path) type = typeBelow(type, name)
   return type
 }
+
+/** The type that has this name in a map; undefined: there is none, or it is no map. */
+export function typeBelow(type: FieldType | undefined, name: string): FieldType | undefined {
+  if (type === undefined || typeof type === 'string') return undefined
+  if ('of' in type) return type.of
+  return Object.hasOwn(type.fields, name) ? type.fields[name] : undefined
+}
+
+/** Of a type, for messages. */
+export const kindOf = (type: FieldType): string => (typeof type === 'string' ? type : 'map')

@@ -18,6 +18,7 @@ import { conditionOf, statementOf } from '../leader/change-input.ts'
 import { changeMessage } from '../wire/led-messages.ts'
 import {
   type Message,
+  mergeMessage,
   partWriteMessage,
   type ReadReply,
   type ReadRequest,
@@ -30,6 +31,7 @@ import {
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
 import type { Admission } from './admission.ts'
+import { fieldPlace, refuseRowReads, refuseWholeRows } from './field-requests.ts'
 import { Forwarder } from './forwarder.ts'
 import { HotReads, type ReadAnswer } from './hot-reads.ts'
 import { serveInspections } from './inspections.ts'
@@ -117,6 +119,7 @@ export class DataHandlers {
       const view = this.#doors.view(request.table)
       const part = partOfWrite(view, request)
       const place = this.#place(view, request, part ?? 0)
+      refuseWholeRows(view)
       // Rubbish is refused here, once: stored, it would fail every reader of the row.
       if (request.value !== undefined) checkEncodedDocument(request.value, 'value')
       this.#doors.at(request, place.key, respond, from, routed => {
@@ -134,6 +137,14 @@ export class DataHandlers {
         if (part === undefined) this.#writeParts(routed.view, request, respond, deadline)
         else this.#write(writeMessage, routed, place, request, respond, deadline)
       })
+    })
+    this.#node.rpc.handle(mergeMessage, (request, respond, from, deadline) => {
+      this.#options.refuseUnready()
+      const view = this.#doors.view(request.table)
+      const place = fieldPlace(view, this.#place(view, request, 0), request)
+      this.#doors.at(request, place.key, respond, from, routed =>
+        this.#write(mergeMessage, routed, place, request, respond, deadline),
+      )
     })
     this.#node.rpc.handle(changeMessage, (request, respond, from, deadline) => {
       this.#options.refuseUnready()
@@ -218,6 +229,7 @@ export class DataHandlers {
     this.#node.rpc.handle(readMessage, (request, respond, from, deadline) => {
       this.#options.refuseUnready()
       const { key } = this.#place(this.#doors.view(request.table), request, 0)
+      refuseRowReads(this.#doors.view(request.table))
       this.#doors.at(request, key, respond, from, routed => {
         if (ledOf(routed.view.descriptor) !== undefined)
           return this.#options.led.read(routed, key, request, respond, deadline)

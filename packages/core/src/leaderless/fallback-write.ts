@@ -12,7 +12,7 @@ import type { TableView } from '../catalog/catalog.ts'
 import { contextMax } from '../causality/context.ts'
 import { emptyCell } from '../cells/cell.ts'
 import { decodeCell } from '../cells/cell-codec.ts'
-import { seenAfter, type WriteOperation } from '../cells/conflict-rule.ts'
+import { seenBy, type WriteOperation } from '../cells/conflict-rule.ts'
 import { encodeBounded } from './bounded-cell.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Written } from './row-store.ts'
@@ -49,7 +49,7 @@ export function writeAsFallback(
     bytes,
     position,
     changed: true,
-    seen: seenAfter(write, result.cell),
+    seen: seenBy(view.rule, write, result.cell),
     repeated: result.repeated,
     holdBack: baseInFlight || result.discarded.length > 0,
     asOf,

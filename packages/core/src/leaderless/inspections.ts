@@ -1,7 +1,6 @@
 /** What this replica knows of one row, for `explain`: read-only, no repair. */
 
-import { writePartsOf } from '../catalog/table-descriptor.ts'
-import { assertRowKey } from '../partitioning/row-key.ts'
+import { assertKeyOf } from '../catalog/catalog.ts'
 import { DAMAGED } from '../store/store-face.ts'
 import { inspectMessage } from '../wire/messages.ts'
 import type { NodeContext } from './node-context.ts'
@@ -9,7 +8,7 @@ import type { NodeContext } from './node-context.ts'
 export function serveInspections(node: NodeContext): void {
   node.rpc.handle(inspectMessage, (request, respond) => {
     const view = node.catalog.view(request.table)
-    assertRowKey(view.descriptor.id, view.order, writePartsOf(view.descriptor), request.key)
+    assertKeyOf(view, request.key)
     const partition = view.map.locate(request.key)
     const stored = node.store.get(request.key)
     const damaged = stored === DAMAGED || node.rows.damagedKeys.has(request.key)

@@ -6,12 +6,10 @@
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { TableView } from '../catalog/catalog.ts'
-import { writePartsOf } from '../catalog/table-descriptor.ts'
+import { assertKeyOf, type TableView } from '../catalog/catalog.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
-import { assertRowKey } from '../partitioning/row-key.ts'
 import {
   replicaRangeMessage,
   replicaReadMessage,
@@ -46,8 +44,7 @@ class ReplicaHandlers {
   #serveWrites(): void {
     const { rpc, rows, store, fences, counters } = this.#node
     rpc.handle(replicaWriteMessage, (request, respond, from) => {
-      const { order, descriptor } = this.#doors.view(request.table)
-      assertRowKey(descriptor.id, order, writePartsOf(descriptor), request.key)
+      assertKeyOf(this.#doors.view(request.table), request.key)
       this.#doors.at(request, request.key, respond, from, ({ view, partition }) => {
         this.#refuseUnlessAmong(partition.holders, partition)
         fences.check(request.key, request.kind, request.asOf)
@@ -96,8 +93,7 @@ class ReplicaHandlers {
   #serveHints(): void {
     const { rpc, store, fences, hybrid, hints, catalog, self } = this.#node
     rpc.handle(storeHintMessage, (request, respond, from) => {
-      const { order, descriptor } = this.#doors.view(request.table)
-      assertRowKey(descriptor.id, order, writePartsOf(descriptor), request.key)
+      assertKeyOf(this.#doors.view(request.table), request.key)
       this.#doors.at(request, request.key, respond, from, ({ partition }) => {
         if (!partition.holders.includes(request.target)) {
           throw new QuorateError(

@@ -20,8 +20,7 @@ import { contextMax } from '../causality/context.ts'
 import type { HybridClock } from '../causality/hybrid-clock.ts'
 import { type Cell, type CellValue, emptyCell } from '../cells/cell.ts'
 import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
-import { isCollectable } from '../cells/collectable.ts'
-import { seenAfter, type WriteOperation } from '../cells/conflict-rule.ts'
+import { type ConflictRule, isWorthCollecting, seenBy, type WriteOperation } from '../cells/conflict-rule.ts'
 import type { Seen } from '../cells/superseded.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
@@ -138,17 +137,17 @@ export class RowStore {
       this.#recent.has(write.operation, key) &&
       !base.values.some(value => value.operation === write.operation)
     ) {
-      return this.#repeated(key, before ?? encodeCell(base), seenAfter(write, base))
+      return this.#repeated(key, before ?? encodeCell(base), seenBy(view.rule, write, base))
     }
     const dot = { actor: this.#store.incarnation, stamp: this.#hybrid.mint() }
     const result = view.rule.write(base, write, dot, this.#memoryFrom)
-    const seen = seenAfter(write, result.cell)
+    const seen = seenBy(view.rule, write, result.cell)
     if (result.repeated) return this.#repeated(key, before!, seen)
     const bytes = this.#kept.copy(encodeBounded(result.cell, key))
     const baseInFlight = view.rule.discards && this.#store.positionOf(key) > 0
     const position = this.#commit(view, key, before, bytes, result.discarded)
     this.#recent.add(write.operation, key)
-    if (isCollectable(result.cell)) this.#collectable.add(key)
+    if (isWorthCollecting(view.rule, result.cell)) this.#collectable.add(key)
     return {
       bytes,
       position,
@@ -175,7 +174,7 @@ export class RowStore {
     const theirs = decodeCell(incoming)
     this.#hybrid.observe(contextMax(theirs.context), 'a cell from a peer')
     if (before === undefined) {
-      if (isCollectable(theirs)) this.#collectable.add(key)
+      if (isWorthCollecting(view.rule, theirs)) this.#collectable.add(key)
       const bytes = this.#kept.copy(incoming)
       const position = this.#commit(view, key, undefined, bytes, [])
       this.#remember(key, theirs)
@@ -187,7 +186,7 @@ export class RowStore {
       this.#remember(key, theirs)
       return { bytes: before, position: this.#store.positionOf(key), changed: false }
     }
-    if (isCollectable(merged.cell)) this.#collectable.add(key)
+    if (isWorthCollecting(view.rule, merged.cell)) this.#collectable.add(key)
     const bytes = this.#kept.copy(encoded)
     const position = this.#commit(view, key, before, bytes, merged.discarded)
     this.#remember(key, theirs)
@@ -224,13 +223,14 @@ export class RowStore {
    * The next rows of a partition with something to collect here, so many and so many bytes at the most; each
    * call goes on where the last one ended, so that rows that never can be collected do not keep others.
    */
-  nextCollectable(range: KeyRange): ByteString[] {
+  nextCollectable(rule: ConflictRule, range: KeyRange): ByteString[] {
     const out: ByteString[] = []
     let bytes = 0
     for (const key of this.#collectable.next(range, limits.collectablePerRound)) {
       const stored = this.#store.get(key)
       if (stored === DAMAGED || this.#damaged.has(key)) continue
-      if (stored === undefined || !isCollectable(cellOrNothing(stored))) this.#collectable.delete(key)
+      if (stored === undefined || !isWorthCollecting(rule, cellOrNothing(stored)))
+        this.#collectable.delete(key)
       else if (out.length > 0 && bytes + stored.length > limits.collectableBytesPerRound) break
       else {
         out.push(key)
@@ -247,9 +247,9 @@ export class RowStore {
   }
 
   /** Called by the scrub for what it re-reads, since the index does not outlive the process. */
-  noteScrubbed(key: ByteString, bytes: Uint8Array): void {
+  noteScrubbed(rule: ConflictRule, key: ByteString, bytes: Uint8Array): void {
     try {
-      if (isCollectable(decodeCell(bytes))) this.#collectable.add(key)
+      if (isWorthCollecting(rule, decodeCell(bytes))) this.#collectable.add(key)
     } catch (error) {
       // Whole by its checksum and yet no cell: as unknown as a damaged one.
       if (!isQuorateError(error)) throw error
@@ -281,7 +281,7 @@ export class RowStore {
     this.onShown(key)
     const digest = after === undefined ? undefined : digestCell(key, after)
     this.#trees.applied(view.descriptor.id, key, digestCell(key, before), digest)
-    this.#collectable.delete(key)
+    if (after === undefined || !isWorthCollecting(view.rule, decodeCell(after))) this.#collectable.delete(key)
   }
 
   /** Puts a damaged row of a table with leaders right. */

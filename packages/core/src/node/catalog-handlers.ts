@@ -10,6 +10,7 @@ import {
   type TablesState,
   tableDocument,
 } from '../catalog/cluster-state.ts'
+import { refuseMissingFunction } from '../catalog/conflict-rules.ts'
 import { firstPartitions } from '../catalog/first-map.ts'
 import { describeTable, refuseTooManyTables, type TableDescriptor } from '../catalog/table-descriptor.ts'
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
@@ -71,6 +72,7 @@ export async function createTable(
 ): Promise<{ descriptor: TableDescriptor; created: boolean }> {
   const wanted = describeTable(0, given)
   refuseImpossible(node, wanted)
+  refuseMissingFunction(wanted.conflict.kind, node.catalog.modules)
   const deadline = node.clock.monotonicMs() + timeoutMs
   const left = (): number => Math.max(1, deadline - node.clock.monotonicMs())
   const known = await coordination.readTables(left())
@@ -178,6 +180,7 @@ function settingsOf({
     ['replication.kind', kind],
     ...Object.entries(numbers).map(([field, value]) => [`replication.${field}`, text(value)] as const),
     ['conflict.kind', conflict.kind],
+    ['conflict.fields', conflict.fields === undefined ? undefined : JSON.stringify(conflict.fields)],
     ['hotKeys.writeParts', text(hotKeys?.writeParts)],
   ])
 }

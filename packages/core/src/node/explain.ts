@@ -2,10 +2,11 @@
 
 import { bytesToBase64 } from '../base/base64.ts'
 import { stringToHex } from '../base/bytes.ts'
+import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId, TableId } from '../base/ids.ts'
 import { keyOfRow, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
 import type { SingleLeaderReplication } from '../catalog/replication-settings.ts'
-import { leaderlessOf, writePartsOf } from '../catalog/table-descriptor.ts'
+import { fieldsOf, leaderlessOf, writePartsOf } from '../catalog/table-descriptor.ts'
 import { stampCounter, stampMs } from '../causality/hybrid-clock.ts'
 import { type Cell, liveValues } from '../cells/cell.ts'
 import { decodeCell, describeDigest, digestCell } from '../cells/cell-codec.ts'
@@ -86,6 +87,11 @@ export async function explainRow(
   sortKey: ByteString,
 ): Promise<Explanation> {
   const view = node.catalog.view(table)
+  if (fieldsOf(view.descriptor) !== undefined)
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `a row of "${view.descriptor.name}" is many cells, one for each field and element, and explain shows one: quorate get shows the row`,
+    )
   const parts = await Promise.all(
     Array.from({ length: writePartsOf(view.descriptor) }, (_, part) =>
       explainPart(node, view, placeOfPart(view, { partitionKey, sortKey }, part)),

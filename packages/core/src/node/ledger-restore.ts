@@ -15,10 +15,13 @@ import { hexToString, u64ToString } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { OperationId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import { ledOf, type TableDescriptor } from '../catalog/table-descriptor.ts'
+import { placeOfField, type TableView } from '../catalog/catalog.ts'
+import { fieldsOf, ledOf, type TableDescriptor } from '../catalog/table-descriptor.ts'
 import { contextMax } from '../causality/context.ts'
 import { decodeTokenOfRow } from '../cells/context-token.ts'
-import { decodeDocument } from '../cells/document.ts'
+import { type Document, decodeDocument } from '../cells/document.ts'
+import { decodeAtom } from '../crdt/atom.ts'
+import { encodeFieldStep } from '../crdt/steps.ts'
 import { encodeStatement } from '../leader/change-input.ts'
 import type { Statement } from '../leader/log-body.ts'
 import type { LedgerEntry } from '../leaderless/ledger.ts'
@@ -27,7 +30,13 @@ import { rowKeyParts } from '../partitioning/row-key.ts'
 import { durable } from '../store/store-face.ts'
 import type { Update } from '../updates/update.ts'
 import { changeMessage } from '../wire/led-messages.ts'
-import { type ReadRequest, readMessage, writeMessage } from '../wire/messages.ts'
+import {
+  type MergeRequest,
+  mergeMessage,
+  type ReadRequest,
+  readMessage,
+  writeMessage,
+} from '../wire/messages.ts'
 
 export interface Restored {
   readonly entry: LedgerEntry
@@ -88,14 +97,9 @@ async function write(node: NodeContext, entry: LedgerEntry, options: RestoreOpti
   const self = node.self as string as PeerId
   if (ledOf(view.descriptor) === undefined) {
     const operation = (u64ToString(entry.dot.stamp) + hexToString(entry.dot.actor)) as string as OperationId
-    const request = {
-      ...row,
-      operation,
-      context: undefined,
-      session: undefined,
-      value: entry.value,
-      strict: false,
-    }
+    const write = { ...row, operation, context: undefined, session: undefined, strict: false }
+    if (fieldsOf(view.descriptor) !== undefined) return restoreField(node, view, entry, write)
+    const request = { ...write, value: entry.value }
     return (await node.rpc.request(self, writeMessage, request, limits.requestTimeoutMs)).repeated
   }
   const isForced = options.force === true
@@ -115,6 +119,29 @@ async function write(node: NodeContext, entry: LedgerEntry, options: RestoreOpti
   const { applied, repeated } = await node.rpc.request(self, changeMessage, request, limits.requestTimeoutMs)
   if (!applied) throw refused(entry.id, 'the row was written just now')
   return repeated
+}
+
+/** Only values of last-write-wins fields are ever discarded: set once more. */
+async function restoreField(
+  node: NodeContext,
+  view: TableView,
+  entry: LedgerEntry,
+  write: Omit<MergeRequest, 'value' | 'field'>,
+): Promise<boolean> {
+  const { row, field } = placeOfField(view, entry.rowKey)
+  const { sortKey } = rowKeyParts(row)
+  const value = encodeFieldStep({ op: 'set', to: valueOfEntry(view, entry) ?? null })
+  const request = { ...write, sortKey, field, value }
+  const self = node.self as string as PeerId
+  return (await node.rpc.request(self, mergeMessage, request, limits.requestTimeoutMs)).repeated
+}
+
+/** What was lost, as its user wrote it; undefined: a deletion. */
+export function valueOfEntry(view: TableView, { value }: LedgerEntry): Document | undefined {
+  if (value === undefined) return undefined
+  if (fieldsOf(view.descriptor) === undefined) return decodeDocument(value)
+  const atom = decodeAtom(value)
+  return atom.kind === 'value' ? atom.value : undefined
 }
 
 function refuseUntellable(entry: LedgerEntry, { logSince }: RestoreOptions): void {

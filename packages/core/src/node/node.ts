@@ -12,6 +12,8 @@ import { randomBelow } from '../base/prng.ts'
 import { Catalog, type TableView } from '../catalog/catalog.ts'
 import { ClockReservation } from '../causality/clock-reservation.ts'
 import { ClusterTime } from '../causality/cluster-time.ts'
+import type { MergeFunction } from '../cells/merge-functions.ts'
+import { MergeModules } from '../cells/merge-modules.ts'
 import { HotPartitions } from '../hotkeys/hot-partitions.ts'
 import { Admission } from '../leaderless/admission.ts'
 import { type Counters, newCounters } from '../leaderless/counters.ts'
@@ -64,6 +66,8 @@ export interface World {
   readonly transport: Transport
   /** Registers held elsewhere (etcd); without them the nodes hold them themselves. */
   readonly registers?: MakeRegisters
+  /** Of rules `merge:NAME` that are not built in: operators bring them. */
+  readonly mergeFunctions?: ReadonlyMap<string, MergeFunction>
 }
 
 export interface NodeHooks {
@@ -154,7 +158,8 @@ export class Node {
     this.store = store
     this.trees = trees
     this.#clock = clock
-    this.catalog = new Catalog()
+    const { mergeFunctions = new Map<string, MergeFunction>() } = world
+    this.catalog = new Catalog(new MergeModules(mergeFunctions, message => hooks.onTrouble?.(message)))
     this.counters = newCounters()
     this.#startedMs = clock.monotonicMs()
     this.time = new ClusterTime(clock, limits.clockDriftMaxMs / 2)
@@ -191,7 +196,7 @@ export class Node {
       recheckMs: sweepRecheckMs,
     })
     this.proofs = new ProofAges(clock, config.id, this.catalog, this.sweeper.provenEqual, sweepIntervalMs)
-    this.collector = new Collector(this.context, collectIntervalMs)
+    this.collector = new Collector(this.context, collectIntervalMs, config.tuning.lateWriteMs)
     this.scrubber = new Scrubber(this.context, store, trees, scrubIntervalMs)
     this.#replayer = new HintReplayer(this.context)
     this.#healer = new DamageHealer(this.context, (table, partition, key) =>

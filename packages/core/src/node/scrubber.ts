@@ -104,14 +104,14 @@ export class Scrubber {
 
   async #leaves(report: ScrubReport): Promise<void> {
     const { catalog, rows, self } = this.#node
-    for (const { descriptor, map } of catalog.views()) {
+    for (const { descriptor, map, rule } of catalog.views()) {
       for (const { id, holders } of map.partitions) {
         if (!holders.includes(self)) continue
         let leaf = 0
         while (leaf < this.#trees.leafCount(descriptor.id, id)) {
           if (this.#stopped) return
           const step = this.#trees.scrubLeaves(descriptor.id, id, leaf, STEP_CELLS, (key, bytes) =>
-            rows.noteScrubbed(key, bytes),
+            rows.noteScrubbed(rule, key, bytes),
           )
           report.wrongLeaves += step.wrong
           leaf = step.nextLeaf

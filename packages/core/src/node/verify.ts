@@ -8,6 +8,7 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, NodeId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { TableView } from '../catalog/catalog.ts'
+import { fieldsOf } from '../catalog/table-descriptor.ts'
 import { isTombstone } from '../cells/cell.ts'
 import { decodeCell } from '../cells/cell-codec.ts'
 import { describeRow } from '../leaderless/describe-row.ts'
@@ -137,11 +138,12 @@ function compare(
       }
     }
   }
+  const isMerging = fieldsOf(view.descriptor) !== undefined
   for (const [key, { cell, count, equal }] of byKey) {
     verdict.rows++
     const decoded = decodeCell(cell)
     if (isTombstone(decoded)) verdict.tombstones++
-    else if (view.rule.read(decoded).length > 1) verdict.siblings++
+    else if (!isMerging && view.rule.read(decoded).length > 1) verdict.siblings++
     if (!equal || count < pages.length) suspects.push(key)
   }
 }

@@ -9,7 +9,7 @@
 import { prefixEnd, stringToU32, u32ToString } from '../base/bytes.ts'
 import { QuorateError } from '../base/errors.ts'
 import type { ByteString, TableId, Token } from '../base/ids.ts'
-import { assertEncodedKey, decodeKeyAt } from '../base/key-encoding.ts'
+import { decodeKeyAt } from '../base/key-encoding.ts'
 import { limits } from '../base/limits.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 import { keyspaces } from '../store/keyspace.ts'
@@ -121,9 +121,9 @@ export function tokenRange(table: TableId, start: number, end: number): { from: 
 
 /**
  * Refuses bytes that are not the key of a row of this table, whose keys have so many parts: what comes from a peer passes
- * here before it is kept.
+ * here before it is kept. Gives what stands behind the partition key, which is for the caller to judge.
  */
-export function assertRowKey(table: TableId, order: RowOrder, parts: number, key: ByteString): void {
+export function assertRowKey(table: TableId, order: RowOrder, parts: number, key: ByteString): ByteString {
   if (key.charAt(0) !== keyspaces.row || key.length < HEADER || rowTable(key) !== table) {
     throw new QuorateError('BAD_REQUEST', 'the row key does not belong to the table')
   }
@@ -135,5 +135,5 @@ export function assertRowKey(table: TableId, order: RowOrder, parts: number, key
     )
   if (rowToken(key) !== placeOf(order, part === 0 ? partitionKey : splitKey(partitionKey, part, parts)))
     throw new QuorateError('BAD_REQUEST', 'the row key does not stand at its token')
-  if (sortKey !== '') assertEncodedKey(sortKey, 'sort key')
+  return sortKey
 }

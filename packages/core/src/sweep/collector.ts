@@ -13,6 +13,9 @@
  *      how many hints from before the cut it holds for it: any means stop here.
  *   4. drop: every home removes the rows that are still exactly so (or, where values live on, rewrites them
  *      without what they superseded), with the watermark in the same batch.
+ * Values that have gathered (`Gathering`) are put together by the same four steps, but that homes need agree only on what
+ * was written up to a moment ago: what is tried again has its names among that, once it is old enough.
+ *
  * What arrives later was read after its home had that cell (and is that cell, or what was left of it, or
  * newer) or is refused. A home that missed step 4 still has all of it; a sweep spreads it again and a later
  * round collects it. Rounds may overlap and stop anywhere: each step is idempotent and safe alone.
@@ -24,8 +27,16 @@ import type { TableView } from '../catalog/catalog.ts'
 import { contextMax } from '../causality/context.ts'
 import { stampSpan } from '../causality/hybrid-clock.ts'
 import type { Cell } from '../cells/cell.ts'
-import { type Digest, decodeCell, describeDigest, digestCell, encodeCell } from '../cells/cell-codec.ts'
+import {
+  type Digest,
+  decodeCell,
+  describeDigest,
+  digestCell,
+  digestsEqual,
+  encodeCell,
+} from '../cells/cell-codec.ts'
 import { afterCollection, isCollectable } from '../cells/collectable.ts'
+import type { ConflictRule } from '../cells/conflict-rule.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { refuseRowsOutside } from '../leaderless/partition-doors.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -41,6 +52,8 @@ import {
 import { partitionOf } from './sweep-server.ts'
 
 const REQUEST_MS = 5_000
+/** Writes of the last moments are on their way to some homes: of what has gathered, homes agree on what is older. */
+const ARRIVING_MS = 2_000
 
 interface Candidate {
   readonly key: ByteString
@@ -50,11 +63,13 @@ interface Candidate {
 export class Collector {
   readonly #node: NodeContext
   readonly #intervalMs: number
+  readonly #lateWriteMs: number
   #stopped = false
 
-  constructor(node: NodeContext, intervalMs: number) {
+  constructor(node: NodeContext, intervalMs: number, lateWriteMs: number) {
     this.#node = node
     this.#intervalMs = intervalMs
+    this.#lateWriteMs = lateWriteMs
   }
 
   start(): void {
@@ -83,8 +98,21 @@ export class Collector {
   async round(view: TableView, partition: Partition): Promise<number> {
     // A node that is getting the rows may have an old value and not yet the tombstone: nothing goes until it has all.
     if (partition.move !== undefined) return 0
-    const keys = this.#node.rows.nextCollectable(partition)
+    const keys = this.#node.rows.nextCollectable(view.rule, partition)
     if (keys.length === 0) return 0
+    const collected = await this.#collect(view, partition, keys, 0 as Stamp)
+    if (view.rule.gathering === undefined) return collected
+    const upTo = (this.#node.hybrid.peek() - stampSpan(ARRIVING_MS)) as Stamp
+    return collected + (await this.#collect(view, partition, keys, upTo))
+  }
+
+  /** `upTo` 0: tombstones and what was superseded. Otherwise what has gathered up to that stamp. */
+  async #collect(
+    view: TableView,
+    partition: Partition,
+    keys: readonly ByteString[],
+    upTo: Stamp,
+  ): Promise<number> {
     const { id, version } = partition
     const address = { table: view.descriptor.id, mapVersion: version, partition: id }
     try {
@@ -94,7 +122,7 @@ export class Collector {
       if (members.some(member => this.#node.isSuspected(member))) return 0
       const reports = await Promise.all(
         partition.replicas.map(home =>
-          this.#ask(home, collectReportMessage, { ...address, candidates: keys }),
+          this.#ask(home, collectReportMessage, { ...address, candidates: keys, upTo }),
         ),
       )
       const rows = agreedByAll(reports.map(report => report.rows))
@@ -105,8 +133,11 @@ export class Collector {
       const cut = Math.max(...clocks.map(answer => answer.clock)) as Stamp
       const fences = await fenceAll(cut)
       if (fences.some(fence => fence.hints > 0 || !fence.ready)) return 0
+      const settledTo = Math.max(0, upTo - stampSpan(this.#lateWriteMs)) as Stamp
       await Promise.all(
-        partition.replicas.map(home => this.#ask(home, collectDropMessage, { ...address, cut, rows })),
+        partition.replicas.map(home =>
+          this.#ask(home, collectDropMessage, { ...address, cut, rows, upTo, settledTo }),
+        ),
       )
       return rows.length
     } catch (error) {
@@ -126,6 +157,30 @@ function isSettled(cell: Cell, now: Stamp, lateWriteMs: number): boolean {
   return now - contextMax(cell.context) >= stampSpan(lateWriteMs)
 }
 
+/** Of what every home must have alike; undefined: it is no candidate. */
+function digestToAgreeOn(
+  { gathering }: ConflictRule,
+  key: ByteString,
+  stored: Uint8Array,
+  upTo: Stamp,
+  isOldEnough: (cell: Cell) => boolean = () => true,
+): Digest | undefined {
+  const cell = decodeCell(stored)
+  if (upTo === 0) return isCollectable(cell) && isOldEnough(cell) ? digestCell(key, stored) : undefined
+  if (gathering === undefined || !gathering.isDue(cell)) return undefined
+  return digestCell(key, encodeCell(gathering.upTo(cell, upTo)))
+}
+
+/** Undefined: nothing; the same cell: there is nothing to do. */
+function leftOf(
+  { gathering }: ConflictRule,
+  cell: Cell,
+  { upTo, settledTo }: { readonly upTo: Stamp; readonly settledTo: Stamp },
+): Cell | undefined {
+  if (upTo === 0 || gathering === undefined) return afterCollection(cell)
+  return gathering.putTogether(cell, upTo, settledTo) ?? cell
+}
+
 /** Rows reported with one and the same digest by every home. Pure. */
 export function agreedByAll(reports: readonly (readonly Candidate[])[]): Candidate[] {
   const votes = new Map<string, { candidate: Candidate; count: number }>()
@@ -140,15 +195,17 @@ export function agreedByAll(reports: readonly (readonly Candidate[])[]): Candida
   return [...votes.values()].filter(vote => vote.count === reports.length).map(vote => vote.candidate)
 }
 
+interface Address {
+  readonly table: number
+  readonly mapVersion: number
+  readonly partition: number
+}
+
 /** `lateWriteMs`: a write may still be tried again, and come anew, this long after it was first applied. */
 export function serveCollection(node: NodeContext, lateWriteMs: number): void {
   const { rpc, catalog, fences, store, hybrid, hints, rows, counters } = node
 
-  const settled = (request: {
-    table: number
-    mapVersion: number
-    partition: number
-  }): [TableView, Partition] => {
+  const settled = (request: Address): [TableView, Partition] => {
     const [view, partition] = partitionOf(catalog, request)
     if (partition.move === undefined) return [view, partition]
     throw new QuorateError('STALE_MAP', 'the partition is being moved: nothing of it is collected', {
@@ -157,15 +214,15 @@ export function serveCollection(node: NodeContext, lateWriteMs: number): void {
   }
 
   rpc.handle(collectReportMessage, (request, respond) => {
-    const [, partition] = settled(request)
+    const [view, partition] = settled(request)
     refuseRowsOutside(partition, request.candidates)
+    const isOldEnough = (cell: Cell): boolean => isSettled(cell, hybrid.peek(), lateWriteMs)
     const found: Candidate[] = []
     for (const key of request.candidates) {
       const stored = store.get(key)
       if (stored === undefined || stored === DAMAGED || rows.damagedKeys.has(key)) continue
-      const cell = decodeCell(stored)
-      if (isCollectable(cell) && isSettled(cell, hybrid.peek(), lateWriteMs))
-        found.push({ key, digest: digestCell(key, stored) })
+      const digest = digestToAgreeOn(view.rule, key, stored, request.upTo, isOldEnough)
+      if (digest !== undefined) found.push({ key, digest })
     }
     store.whenDurable(store.handed, () => respond.ok({ rows: found }))
   })
@@ -194,8 +251,11 @@ export function serveCollection(node: NodeContext, lateWriteMs: number): void {
     for (const { key, digest } of request.rows) {
       const stored = store.get(key)
       if (stored === undefined || stored === DAMAGED) continue
-      if (describeDigest(digestCell(key, stored)) !== describeDigest(digest)) continue
-      const left = afterCollection(decodeCell(stored))
+      const now = digestToAgreeOn(view.rule, key, stored, request.upTo)
+      if (now === undefined || !digestsEqual(now, digest)) continue
+      const cell = decodeCell(stored)
+      const left = leftOf(view.rule, cell, request)
+      if (left === cell) continue
       const after = left === undefined ? undefined : encodeCell(left)
       batch.push({ key, value: after })
       collected.push({ key, before: stored, after })

