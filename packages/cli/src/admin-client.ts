@@ -69,16 +69,41 @@ export interface LedgerDocument {
     readonly table: string
     readonly key: string
     readonly sort: string | null
+    /** In a table whose rows merge by fields. */
+    readonly field: string | null
     readonly dot: string
     readonly at: string
     readonly operation: string
     readonly reason: string
     readonly value: unknown
+    /** What it lost to, as it was then; null: not one write, or not known. */
+    readonly winner: { readonly at: string; readonly operation: string; readonly value: unknown } | null
     readonly node: string
     /** Names the entry, on every node that has a copy of it. */
     readonly id: string
     readonly restored: boolean
   }[]
+}
+
+export interface LedgerFilters {
+  readonly table?: string | undefined
+  /** Milliseconds since 1970. */
+  readonly since?: number | undefined
+  readonly reason?: string | undefined
+  /** As JSON. */
+  readonly key?: string | undefined
+}
+
+export interface LedgerIds {
+  /** There are more than were told. */
+  readonly more: boolean
+  readonly entries: readonly (readonly [id: string, table: string, at: string, reason: string])[]
+}
+
+function queryOf(options: object): URLSearchParams {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(options)) if (value !== undefined) query.set(name, String(value))
+  return query
 }
 
 export interface LeadersDocument {
@@ -166,15 +191,12 @@ export class AdminClient {
     return this.#ask(`/api/v1/verify/${encodeURIComponent(table)}/${partition}`, { timeoutMs: LONG_MS })
   }
 
-  ledger(options: {
-    table?: string | undefined
-    since?: number | undefined
-    limit?: number
-  }): Promise<LedgerDocument> {
-    const query = new URLSearchParams()
-    for (const [name, value] of Object.entries(options))
-      if (value !== undefined) query.set(name, String(value))
-    return this.#ask(`/api/v1/ledger?${query}`)
+  ledger(options: LedgerFilters & { limit?: number }): Promise<LedgerDocument> {
+    return this.#ask(`/api/v1/ledger?${queryOf(options)}`)
+  }
+
+  ledgerIds(options: LedgerFilters): Promise<LedgerIds> {
+    return this.#ask(`/api/v1/ledger/ids?${queryOf(options)}`)
   }
 
   hot(options: { readonly table: string | undefined; readonly limit: number }): Promise<HotDocument> {

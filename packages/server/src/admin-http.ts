@@ -17,13 +17,8 @@ import {
   type Partition,
   partitionTokens,
   QuorateError,
-  restoreEntry,
-  rowWords,
-  stampAt,
-  stampMs,
   type TableView,
   tableDocument,
-  valueOfEntry,
   verifyPartition,
 } from '@quorate/core'
 import { Hono, type MiddlewareHandler } from 'hono'
@@ -31,10 +26,9 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { movementOf, serveCluster } from './cluster-http.ts'
 import { serveHotPartitions } from './hot-http.ts'
 import { serveLeaders } from './leader-http.ts'
+import { serveLedger } from './ledger-http.ts'
 import { metricsText } from './metrics.ts'
 import { openApi } from './open-api.ts'
-
-const LEDGER_MAX = 10_000
 
 export interface AdminOptions {
   readonly node: Node
@@ -152,48 +146,6 @@ function serveInsight(app: Hono, node: Node): void {
     }
     const { merged, ...found } = await explainRow(node.context, descriptor.id, encodeKey(key), sortKey)
     return context.json({ ...found, merged: { ...merged, values: merged.values.map(documentToJson) } })
-  })
-}
-
-function serveLedger(app: Hono, node: Node): void {
-  app.get('/api/v1/ledger', context => {
-    const name = context.req.query('table')
-    const table = name === undefined ? undefined : node.catalog.named(name).descriptor.id
-    const since = stampAt(Number(context.req.query('since') ?? 0))
-    const limit = Math.min(LEDGER_MAX, Number(context.req.query('limit') ?? 100))
-    if (!Number.isFinite(limit) || limit < 1)
-      throw new QuorateError('BAD_REQUEST', 'limit must be a whole number from 1')
-    const entries = [...node.context.ledger.list(table, since, limit)].map(entry => {
-      const view = node.catalog.view(entry.table)
-      const lost = valueOfEntry(view, entry)
-      return {
-        table: view.descriptor.name,
-        ...rowWords(view, entry.rowKey),
-        dot: `${entry.dot.actor.slice(0, 8)}:${entry.dot.stamp}`,
-        at: new Date(stampMs(entry.dot.stamp)).toISOString(),
-        operation: entry.operation,
-        reason: entry.reason,
-        value: lost === undefined ? null : documentToJson(lost),
-        node: entry.node,
-        id: entry.id,
-        restored: entry.restored,
-      }
-    })
-    return context.json({
-      total: node.context.ledger.count,
-      dropped: node.context.ledger.dropped,
-      entries,
-    })
-  })
-
-  app.post('/api/v1/ledger/restore/:id', async context => {
-    const { entry } = await restoreEntry(node.context, context.req.param('id'), {
-      force: context.req.query('force') === 'true',
-      logSince: node.leaders.logSince.bind(node.leaders),
-    })
-    const view = node.catalog.view(entry.table)
-    const table = view.descriptor.name
-    return context.json({ id: entry.id, table, ...rowWords(view, entry.rowKey), node: node.config.id })
   })
 }
 

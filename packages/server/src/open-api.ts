@@ -12,6 +12,16 @@ const table = parameter('table', 'path', 'Name of a table')
 const body = (description: string) => ({
   requestBody: { description, content: { 'application/json': { schema: { type: 'object' } } } },
 })
+const ledgerFilters = [
+  parameter('table', 'query', 'Only this table'),
+  parameter('since', 'query', 'Milliseconds since 1970'),
+  parameter(
+    'reason',
+    'query',
+    'Only these: concurrent-loser, expired-hint, cut-unacknowledged, cut-possibly-acknowledged',
+  ),
+  parameter('key', 'query', 'Partition key as JSON'),
+]
 const task = body('{task?}: its id; without one, whichever runs')
 const changes = { security: [{ token: [] }] }
 
@@ -90,12 +100,11 @@ export const openApi = {
     '/api/v1/ledger': {
       get: {
         ...ok('Discarded writes on this node'),
-        parameters: [
-          parameter('table', 'query', 'Only this table'),
-          parameter('since', 'query', 'Milliseconds since 1970'),
-          parameter('limit', 'query', 'Entries at most'),
-        ],
+        parameters: [...ledgerFilters, parameter('limit', 'query', 'Entries at most')],
       },
+    },
+    '/api/v1/ledger/ids': {
+      get: { ...ok('Names of discarded writes on this node, to be counted'), parameters: ledgerFilters },
     },
     '/api/v1/verify/{table}/{partition}': {
       get: {

@@ -1,17 +1,16 @@
-/** status, health, ring, explain, ledger: what is where, and why. */
+/** status, health, ring, explain: what is where, and why. */
 
 import { isQuorateError } from '@quorate/client'
-import type { LedgerDocument, RingDocument } from '../admin-client.ts'
+import type { RingDocument } from '../admin-client.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { explainLines, type RouteTaken } from '../output/explain-text.ts'
 import { valueText } from '../output/json-value.ts'
 import { ledLines, ledTables } from '../output/led-text.ts'
-import { type Column, tableLines } from '../output/output.ts'
+import { tableLines } from '../output/output.ts'
 import { overdueProofs } from '../output/proof-text.ts'
 import { ringLines, shareColumns } from '../output/ring-text.ts'
 import { gatherStatus, nodeColumns, statusHeadline } from '../output/status-text.ts'
-import { count, duration } from '../output/words.ts'
 import { healthChecks, healthExit, statusExit } from './health.ts'
 import { keyOf } from './rows.ts'
 
@@ -127,92 +126,4 @@ async function readNow(
     if (!isQuorateError(error)) throw error
     return { route: [], answered: [], guarantee: null, problem: `${error.code}: ${error.message}` }
   }
-}
-
-type LedgerItem = LedgerDocument['entries'][number] & { nodes: string[] }
-
-const ledgerColumns: readonly Column<LedgerItem>[] = [
-  { name: 'AT', value: item => item.at },
-  { name: 'TABLE', value: item => item.table },
-  { name: 'KEY', value: item => (item.sort === null ? item.key : `${item.key} / ${item.sort}`) },
-  { name: 'REASON', value: item => item.reason, paint: (text, _, style) => style.yellow(text) },
-  { name: 'DOT', value: item => item.dot },
-  { name: 'RECORDED ON', value: item => item.nodes.join(' ') },
-  { name: 'VALUE', value: item => (item.value === null ? '(a delete)' : valueText(item.value)) },
-  { name: 'RESTORED', value: item => (item.restored ? 'yes' : '') },
-  { name: 'ID', value: item => item.id },
-]
-
-/** Entries of all nodes; several replicas record the same discarded write, which shows once. */
-export async function ledger(
-  { access, output }: CommandContext,
-  table: string | undefined,
-  options: { sinceMs: number | undefined; limit: number },
-): Promise<ExitCode> {
-  const since = options.sinceMs === undefined ? undefined : Date.now() - options.sinceMs
-  const byDot = new Map<string, LedgerItem>()
-  const warnings: string[] = []
-  let dropped = 0
-  for (const { id, admin } of await access.nodes()) {
-    try {
-      const found = await admin.ledger({ table, since, limit: options.limit })
-      dropped += found.dropped
-      for (const entry of found.entries) {
-        const known = byDot.get(entry.dot)
-        if (known === undefined) byDot.set(entry.dot, { ...entry, nodes: [id] })
-        else known.nodes.push(id)
-      }
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'UNKNOWN_TABLE') throw error
-      warnings.push(`${id} does not answer: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-  const partial = warnings.length > 0
-  if (dropped > 0) warnings.push(`${dropped} older entries have been dropped because a ledger was full`)
-  const items = [...byDot.values()]
-    .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
-    .slice(-options.limit)
-  output.answer({
-    kind: 'ledger',
-    items,
-    columns: ledgerColumns,
-    warnings,
-    partial,
-    footer:
-      items.length === 0
-        ? `nothing was discarded${options.sinceMs === undefined ? '' : ` in the last ${duration(options.sinceMs)}`}`
-        : `${count(items.length, 'discarded write')}; their values are kept here`,
-  })
-  return partial ? exitCodes.partial : exitCodes.ok
-}
-
-/** Asks each node that has the entry until one has restored it. */
-export async function restore(
-  { access, output }: CommandContext,
-  id: string,
-  force: boolean,
-): Promise<ExitCode> {
-  let missing: unknown
-  for (const { id: node, admin } of await access.nodes()) {
-    try {
-      const { table, key } = await admin.restore(id, force)
-      output.answer({
-        kind: 'restored',
-        items: [{ id, table, key, node }],
-        columns: [
-          { name: 'TABLE', value: item => item.table },
-          { name: 'KEY', value: item => item.key },
-          { name: 'RESTORED BY', value: item => item.node },
-        ],
-        warnings: [],
-        partial: false,
-      })
-      return exitCodes.ok
-    } catch (error) {
-      // Entries are kept by the nodes that discarded: another one may have it.
-      if (!(error instanceof Error && 'code' in error && error.code === 'NOT_FOUND')) throw error
-      missing = error
-    }
-  }
-  throw missing
 }

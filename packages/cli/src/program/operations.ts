@@ -1,7 +1,7 @@
 /** Commands that look at a cluster, and those that put it right or under load. */
 
 import { type Command, Option } from 'commander'
-import { integer, milliseconds, positiveMilliseconds } from '../arguments.ts'
+import { integer, keyValue, milliseconds, positiveMilliseconds } from '../arguments.ts'
 import { outputOf, outputOptions, type ProgramResult, talking, withContext } from '../command-context.ts'
 
 export function addOperations(program: Command, result: ProgramResult): void {
@@ -44,6 +44,7 @@ function addInsight(program: Command, result: ProgramResult): void {
         (await import('../commands/hot.ts')).hot(context, table, { limit: options.limit }),
       ),
     )
+  const commands = () => import('../commands/ledger.ts')
   const ledger = program.command('ledger').argument('[table]')
   talking(ledger)
     .description(
@@ -51,9 +52,25 @@ function addInsight(program: Command, result: ProgramResult): void {
     )
     .option('--since <duration>', 'only the last 1h, 30m, …', milliseconds('--since'))
     .option('--limit <count>', 'entries at most', integer('--limit'), 100)
+    .addOption(
+      new Option('--reason <reason>', 'only these').choices([
+        'concurrent-loser',
+        'expired-hint',
+        'cut-unacknowledged',
+        'cut-possibly-acknowledged',
+      ]),
+    )
+    .option('--key <key>', 'only of rows with this partition key', keyValue)
+    .option('--count', 'how many for each table and hour, and not which')
     .action((table, options) =>
       withContext(options, result, async context =>
-        (await insight()).ledger(context, table, { sinceMs: options.since, limit: options.limit }),
+        (await commands()).ledger(context, table, {
+          sinceMs: options.since,
+          limit: options.limit,
+          reason: options.reason,
+          key: options.key,
+          count: options.count === true,
+        }),
       ),
     )
   talking(ledger.command('restore').argument('<id>'))
@@ -61,7 +78,7 @@ function addInsight(program: Command, result: ProgramResult): void {
     .option('--force', 'also where it may be done twice, or in the place of something newer')
     .action((id, options) =>
       withContext(options, result, async context =>
-        (await insight()).restore(context, id, options.force === true),
+        (await commands()).restore(context, id, options.force === true),
       ),
     )
 }

@@ -29,6 +29,7 @@ export const ERROR_CODES = [
   'OVERLOADED',
   'CLOCK_DRIFT',
   'FENCED',
+  'CAUSAL_GAP',
   'DAMAGED_CELL',
   'STORE_FULL',
   'STORE_DAMAGED',

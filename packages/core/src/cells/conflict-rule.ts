@@ -89,6 +89,11 @@ export interface ConflictRule {
   /** What the writer has seen once `write` is applied to `cell`; without: `seenAfter`. */
   seenAfter?(write: WriteOperation, cell: Cell): Seen
   merge(a: Cell, b: Cell): MergeResult
+  /**
+   * Of rules whose cells grow: what a write has added to `base`, as a cell that who has seen all before it merges to the
+   * same. Undefined: only the whole cell says it.
+   */
+  deltaOf?(base: Cell, after: Cell, operation: OperationId): Cell | undefined
   /** Of rules whose cells gather what can be put together. */
   readonly gathering?: Gathering
   /** Encoded documents to give to a reader, in a deterministic order; more than one is a conflict. */

@@ -34,6 +34,7 @@ import {
   type WriteOperation,
   type WriteResult,
 } from '../cells/conflict-rule.ts'
+import { deltaWith } from '../cells/delta.ts'
 import { type Document, encodeDocument } from '../cells/document.ts'
 import { lwwRule } from '../cells/lww.ts'
 import { writeBeside } from '../cells/siblings.ts'
@@ -92,6 +93,11 @@ export const fieldRule: ConflictRule = {
     if (kind === 'edit' || kind === 'merged') return updatesOf(cell.values).map(one => encodeDocument(one))
     const value = shownBy(cell)
     return value === undefined ? [] : [encodeDocument(value)]
+  },
+
+  deltaOf(base: Cell, after: Cell, operation: OperationId): Cell | undefined {
+    const value = after.values.find(one => one.operation === operation)
+    return value?.value === undefined || kindOf(after) === 'value' ? undefined : deltaWith(base, after, value)
   },
 
   gathering: {

@@ -52,6 +52,7 @@ export function writeAsFallback(
     seen: seenBy(view.rule, write, result.cell),
     repeated: result.repeated,
     holdBack: baseInFlight || result.discarded.length > 0,
+    delta: undefined,
     asOf,
   }
 }

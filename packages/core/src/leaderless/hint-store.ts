@@ -23,7 +23,7 @@ import type { KeyRange } from '../sweep/fences.ts'
 import { ByteReader } from '../wire/byte-reader.ts'
 import { ByteWriter } from '../wire/byte-writer.ts'
 import type { Counters } from './counters.ts'
-import type { Ledger } from './ledger.ts'
+import { type Ledger, winnerOf } from './ledger.ts'
 
 const NEWEST_FIRST = Number.MAX_SAFE_INTEGER
 
@@ -111,7 +111,8 @@ export class HintStore {
       const table = rowTable(key)
       const result = this.#catalog.view(table).rule.merge(decodeCell(before.cell), decodeCell(cell))
       merged = encodeCell(result.cell)
-      batch.push(...this.#ledger.entries(table, key, result.discarded, 'concurrent-loser'))
+      const winner = winnerOf(result.cell)
+      batch.push(...this.#ledger.entries(table, key, result.discarded, 'concurrent-loser', { winner }))
       batch.push({ key: orderKey(target, before.since, key), value: undefined })
     }
     const hint = {

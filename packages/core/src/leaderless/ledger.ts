@@ -15,7 +15,7 @@ import {
 } from '../base/bytes.ts'
 import type { ByteString, NodeId, Stamp, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { CellValue } from '../cells/cell.ts'
+import type { Cell, CellValue } from '../cells/cell.ts'
 import { type Document, decodeDocument, encodeDocument } from '../cells/document.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
@@ -46,10 +46,30 @@ export interface LedgerEntry {
   /** `value` is a statement that its log shipped, not a row. */
   readonly isStatement: boolean
   readonly restored: boolean
+  /** What it lost to, as it was then; undefined: that was not one write, or is not known. */
+  readonly winner: LedgerWinner | undefined
 }
 
-/** Row key, operation and reason, in text. */
-const ENVELOPE_BYTES = 8 * 1024
+export interface LedgerWinner {
+  readonly stamp: Stamp
+  readonly operation: string
+  /** Encoded document; undefined for a delete. */
+  readonly value: Uint8Array | undefined
+}
+
+export interface EntryOptions {
+  readonly isStatement?: boolean
+  readonly winner?: CellValue | undefined
+}
+
+const winnerDocument = ({ stamp, operation, value }: CellValue): Document => ({
+  stamp,
+  operation: stringToHex(operation),
+  value: value ?? null,
+})
+
+/** Two values, what was lost and what it lost to; row key, operation and reason, in text. */
+const ENTRY_BYTES_MAX = 2 * limits.valueBytesMax + 8 * 1024
 
 /** Of a full ledger at once: to count it takes a look at every entry. */
 const DROPPED_SHARE = 0.01
@@ -86,7 +106,7 @@ export class Ledger {
     rowKey: ByteString,
     discarded: readonly CellValue[],
     reason: LedgerReason,
-    isStatement = false,
+    { isStatement = false, winner }: EntryOptions = {},
   ): TableWrite[] {
     const writes: TableWrite[] = []
     for (const loser of discarded) {
@@ -106,10 +126,10 @@ export class Ledger {
             value: loser.value ?? null,
             reason,
             ...(isStatement ? { isStatement } : {}),
-            // An entry is a value and its envelope: what may be a row must fit.
+            ...(winner === undefined ? {} : { winner: winnerDocument(winner) }),
           },
           'ledger entry',
-          limits.valueBytesMax + ENVELOPE_BYTES,
+          ENTRY_BYTES_MAX,
         ),
       })
     }
@@ -140,11 +160,7 @@ export class Ledger {
   markRestored(id: string): Position {
     const key = keyOfId(id)!
     const document = decodeDocument(this.#store.get(key) as Uint8Array) as Record<string, Document>
-    const value = encodeDocument(
-      { ...document, restored: true },
-      'ledger entry',
-      limits.valueBytesMax + ENVELOPE_BYTES,
-    )
+    const value = encodeDocument({ ...document, restored: true }, 'ledger entry', ENTRY_BYTES_MAX)
     return this.#store.commit([{ key, value }])
   }
 
@@ -164,6 +180,10 @@ export class Ledger {
   }
 }
 
+/** What a rule has kept where it keeps one value. */
+export const winnerOf = ({ values }: Cell): CellValue | undefined =>
+  values.length === 1 ? values[0] : undefined
+
 function decodeEntry(key: ByteString, bytes: Uint8Array, node: NodeId): LedgerEntry {
   const document = decodeDocument(bytes) as {
     rowKey: string
@@ -172,7 +192,9 @@ function decodeEntry(key: ByteString, bytes: Uint8Array, node: NodeId): LedgerEn
     reason: LedgerReason
     isStatement?: boolean
     restored?: boolean
+    winner?: { stamp: Stamp; operation: string; value: Uint8Array | null }
   }
+  const { winner } = document
   return {
     table: keyTable(key),
     rowKey: hexToString(document.rowKey),
@@ -184,6 +206,7 @@ function decodeEntry(key: ByteString, bytes: Uint8Array, node: NodeId): LedgerEn
     id: stringToHex(key.slice(1)),
     isStatement: document.isStatement === true,
     restored: document.restored === true,
+    winner: winner === undefined ? undefined : { ...winner, value: winner.value ?? undefined },
   }
 }
 

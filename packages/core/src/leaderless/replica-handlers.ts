@@ -17,6 +17,7 @@ import {
   storeHintMessage,
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
+import { winnerOf } from './ledger.ts'
 import { collectedUpTo } from './losses.ts'
 import type { NodeContext } from './node-context.ts'
 import { type PartitionDoors, refuseOutside } from './partition-doors.ts'
@@ -50,7 +51,10 @@ class ReplicaHandlers {
         fences.check(request.key, request.kind, request.asOf)
         counters.replicaWrites++
         if (request.kind === 'hint') counters.hintsReceived++
-        const { position } = rows.merge(view, request.key, request.cell)
+        const { position } =
+          request.kind === 'delta'
+            ? rows.mergeDelta(view, request.key, request.cell)
+            : rows.merge(view, request.key, request.cell)
         store.whenDurable(position, () => respond.ok({}))
       })
     })
@@ -166,7 +170,11 @@ class ReplicaHandlers {
       cell = merged.cell
       // What is answered covers the loser, whose only other record is a hint: the ledger has it first.
       if (merged.discarded.length > 0) {
-        store.commit(ledger.entries(view.descriptor.id, key, merged.discarded, 'concurrent-loser'))
+        store.commit(
+          ledger.entries(view.descriptor.id, key, merged.discarded, 'concurrent-loser', {
+            winner: winnerOf(merged.cell),
+          }),
+        )
       }
     }
     store.whenDurable(store.handed, () =>

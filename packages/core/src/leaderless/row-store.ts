@@ -21,6 +21,7 @@ import type { HybridClock } from '../causality/hybrid-clock.ts'
 import { type Cell, type CellValue, emptyCell } from '../cells/cell.ts'
 import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
 import { type ConflictRule, isWorthCollecting, seenBy, type WriteOperation } from '../cells/conflict-rule.ts'
+import { hasGapBefore } from '../cells/delta.ts'
 import type { Seen } from '../cells/superseded.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
@@ -30,7 +31,7 @@ import type { Trees } from '../sweep/trees.ts'
 import { encodeBounded } from './bounded-cell.ts'
 import { CollectableIndex } from './collectable-index.ts'
 import { describeRow } from './describe-row.ts'
-import type { Ledger } from './ledger.ts'
+import { type Ledger, winnerOf } from './ledger.ts'
 import { lossMark } from './losses.ts'
 import type { RecentOperations } from './recent-operations.ts'
 
@@ -50,7 +51,12 @@ export interface Written extends Applied {
    * record is the ledger entry in that batch, or in one before it that is still in flight.
    */
   readonly holdBack: boolean
+  /** What the write has added, where that is much less than the row; merged into what was there before, it makes `bytes`. */
+  readonly delta: Uint8Array | undefined
 }
+
+/** Cells up to here travel whole. */
+const DELTA_FROM_BYTES = 512
 
 export interface RowStoreOptions {
   readonly store: Store
@@ -155,12 +161,31 @@ export class RowStore {
       seen,
       repeated: false,
       holdBack: baseInFlight || result.discarded.length > 0,
+      delta: bytes.length < DELTA_FROM_BYTES ? undefined : this.#delta(view, base, result.cell, write),
     }
+  }
+
+  #delta(view: TableView, base: Cell, after: Cell, { operation }: WriteOperation): Uint8Array | undefined {
+    const delta = view.rule.deltaOf?.(base, after, operation)
+    return delta === undefined ? undefined : encodeCell(delta)
   }
 
   #repeated(key: ByteString, bytes: Uint8Array, seen: Seen): Written {
     const position = this.#store.positionOf(key)
-    return { bytes, position, changed: false, seen, repeated: true, holdBack: false }
+    return { bytes, position, changed: false, seen, repeated: true, holdBack: false, delta: undefined }
+  }
+
+  /** Merges what a peer's write has added. Throws CAUSAL_GAP when this replica lacks something before it. */
+  mergeDelta(view: TableView, key: ByteString, delta: Uint8Array): Applied {
+    const stored = this.#store.get(key)
+    const isKnown = stored !== DAMAGED && !this.#damaged.has(key)
+    const cell = stored === undefined || !isKnown ? emptyCell : decodeCell(stored as Uint8Array)
+    if (hasGapBefore(cell, decodeCell(delta)))
+      throw new QuorateError(
+        'CAUSAL_GAP',
+        'what was written before this is not here yet: send the whole cell',
+      )
+    return this.merge(view, key, delta)
   }
 
   /** Merges a cell that came from a peer. Throws BAD_FRAME, CLOCK_DRIFT or STORE_FULL; nothing is changed then. */
@@ -209,7 +234,8 @@ export class RowStore {
       discarded.push(...merged.discarded)
     }
     const batch: TableWrite[] = [{ key: damageKey(key), value: undefined }]
-    batch.push(...this.#ledger.entries(view.descriptor.id, key, discarded, 'concurrent-loser'))
+    const winner = winnerOf(cell)
+    batch.push(...this.#ledger.entries(view.descriptor.id, key, discarded, 'concurrent-loser', { winner }))
     const empty = cell.context.length === 0
     batch.push({ key, value: empty ? undefined : encodeCell(cell) })
     const position = this.#store.commit(batch)
@@ -325,7 +351,10 @@ export class RowStore {
   ): Position {
     const table = view.descriptor.id
     const batch: TableWrite[] = [{ key, value: after }]
-    if (discarded.length > 0) batch.push(...this.#ledger.entries(table, key, discarded, 'concurrent-loser'))
+    if (discarded.length > 0) {
+      const winner = winnerOf(decodeCell(after))
+      batch.push(...this.#ledger.entries(table, key, discarded, 'concurrent-loser', { winner }))
+    }
     const position = this.#store.commit(batch)
     this.onShown(key)
     if (this.#damaged.size > 0 && this.#damaged.has(key)) this.#trees.recount(table, key)

@@ -237,19 +237,21 @@ export class WriteFlow {
     }
     if (alive.length === 0) return
     this.#open += alive.length
+    // Under another version of the partition there are homes that have none of the row.
+    const delta = round === 0 ? this.#written!.delta : undefined
     const message = {
       table: view.descriptor.id,
       mapVersion: partition.version,
-      kind: 'write' as const,
+      kind: delta === undefined ? ('write' as const) : ('delta' as const),
       key,
-      cell: this.#written!.bytes,
+      cell: delta ?? this.#written!.bytes,
       asOf: this.#asOf,
     }
     const onReply = (from: PeerId, error: QuorateError | undefined): void => {
       const home = from as string as NodeId
       if (round !== this.#round) return this.#settled()
       if (error === undefined) this.#tally.ack(home)
-      else if (error.code === 'FENCED') this.#sendAgain(home)
+      else if (error.code === 'FENCED' || error.code === 'CAUSAL_GAP') this.#sendAgain(home)
       else if (knowsBetter(error, partition)) this.#moveOn(from)
       else {
         this.#attempts.push(`${home}: ${error.code}`)

@@ -27,7 +27,7 @@ export function cutRecords(
   const { operation, actor, stamp } = body
   const losers = valuesOf(body).map(({ key, value }) => ({ key, value: { operation, actor, stamp, value } }))
   const isStatement = body.kind === 'statement' && 'update' in decodeStatement(body.statement)
-  return losers.flatMap(({ key, value }) => node.ledger.entries(table, key, [value], reason, isStatement))
+  return losers.flatMap(({ key, value }) => node.ledger.entries(table, key, [value], reason, { isStatement }))
 }
 
 /** Rows that the entry would have made; of a shipped statement, the statement: what it would make depends on the row. */

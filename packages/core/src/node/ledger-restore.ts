@@ -136,8 +136,8 @@ async function restoreField(
   return (await node.rpc.request(self, mergeMessage, request, limits.requestTimeoutMs)).repeated
 }
 
-/** What was lost, as its user wrote it; undefined: a deletion. */
-export function valueOfEntry(view: TableView, { value }: LedgerEntry): Document | undefined {
+/** What was lost, or what it lost to, as its user wrote it; undefined: a deletion. */
+export function valueOfEntry(view: TableView, { value }: Pick<LedgerEntry, 'value'>): Document | undefined {
   if (value === undefined) return undefined
   if (fieldsOf(view.descriptor) === undefined) return decodeDocument(value)
   const atom = decodeAtom(value)

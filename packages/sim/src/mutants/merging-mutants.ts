@@ -87,4 +87,15 @@ export const mergingMutants: readonly Mutant[] = [
     scenario: 'swarm',
     overrides,
   },
+  {
+    name: 'delta-claims-what-it-lacks',
+    patches: [
+      { file: 'cells/delta.js', find: 'isJoined ? before + 1 : stamp, stamp', replace: '1, stamp' },
+      { file: 'cells/delta.js', find: 'return from !== to &&', replace: 'return from === undefined &&' },
+    ],
+    expects: ['conservation', 'or-set'],
+    seeds: 20,
+    scenario: 'swarm',
+    overrides,
+  },
 ]
