@@ -127,4 +127,32 @@ describe('the ledger', () => {
     const again = await nodes.command(['ledger', 'restore', items[0]!.id])
     expect(again.code).toBe(6)
   })
+
+  it('a live table is measured against siblings, and answers as before', async () => {
+    const made = await nodes.command(['table', 'create', 'plain', '--key', 'id', '--conflict', 'lww'])
+    expect(made.code, made.stderr).toBe(0)
+    const rows = db.table(table<Cart>('plain', { key: 'id' }))
+    await rows.put({ id: 'a', items: [], n: 1 })
+    const altered = await nodes.command(['table', 'alter', 'plain', '--shadow', 'siblings'])
+    expect(altered.code, altered.stderr).toBe(0)
+    // Over a value that nobody had said to have seen; then with its context; then over nothing.
+    await rows.put({ id: 'a', items: [], n: 2 })
+    const { context } = await rows.get('a')
+    await rows.put({ id: 'a', items: [], n: 3 }, { context })
+    await rows.put({ id: 'b', items: [], n: 4 })
+    expect((await rows.get('a')).value?.n).toBe(3)
+    const { items } = await nodes.json<{
+      shadow: string
+      measured: { hours: { writes: number; overwriting: number }[] }
+    }>(['table', 'show', 'plain'])
+    const [shown] = items
+    expect(shown!.shadow).toBe('siblings')
+    const sum = (of: 'writes' | 'overwriting') =>
+      shown!.measured.hours.reduce((total, hour) => total + hour[of], 0)
+    expect([sum('writes'), sum('overwriting')]).toEqual([3, 1])
+    const wrong = await nodes.command(['table', 'alter', 'cart', '--shadow', 'siblings'])
+    expect(wrong.code).toBe(2)
+    expect(wrong.stderr).toContain('measures what rule lww replaces')
+    expect((await nodes.command(['table', 'alter', 'plain', '--shadow', 'none'])).code).toBe(0)
+  })
 })

@@ -85,6 +85,17 @@ export interface LedgerDocument {
   }[]
 }
 
+/** What one node has coordinated of a table that is measured against another rule. */
+export interface ShadowDocument {
+  readonly rule: string | null
+  readonly hours: readonly {
+    /** Milliseconds since 1970, when it began. */
+    readonly fromMs: number
+    readonly writes: number
+    readonly overwriting: number
+  }[]
+}
+
 export interface LedgerFilters {
   readonly table?: string | undefined
   /** Milliseconds since 1970. */
@@ -189,6 +200,10 @@ export class AdminClient {
 
   verify(table: string, partition: number): Promise<VerdictDocument> {
     return this.#ask(`/api/v1/verify/${encodeURIComponent(table)}/${partition}`, { timeoutMs: LONG_MS })
+  }
+
+  shadow(table: string): Promise<ShadowDocument> {
+    return this.#ask(`/api/v1/shadow/${encodeURIComponent(table)}`)
   }
 
   ledger(options: LedgerFilters & { limit?: number }): Promise<LedgerDocument> {

@@ -7,6 +7,7 @@
  */
 
 import {
+  alterTableMessage,
   type Clock,
   clusterMessage,
   createTableMessage,
@@ -149,6 +150,19 @@ export class QuorateClient {
     const made = decodeDocument(reply.descriptor) as { id: number }
     await this.#awaitTable(made.id, options)
     return describeTable(made.id, made)
+  }
+
+  /** Changes what is measured of a table; undefined: nothing. */
+  async alterTable(
+    name: string,
+    { shadow }: { readonly shadow: TableSpecification['shadow'] },
+    options: CallOptions = {},
+  ): Promise<TableDescriptor> {
+    const request = { operation: this.newOperation(), name, shadow }
+    const reply = await this.passOn(alterTableMessage, request, options)
+    const altered = decodeDocument(reply.descriptor) as { id: number }
+    await this.router.refresh()
+    return describeTable(altered.id, altered)
   }
 
   async #awaitTable(id: number, options: CallOptions): Promise<void> {

@@ -25,7 +25,10 @@ export interface ConnectOptions<H> extends CallOptions {
 
 /** A connection: the tables by name, and everything else of the client. */
 export type Database<H> = Clients<H> &
-  Pick<QuorateClient, 'createTable' | 'table' | 'tables' | 'describe' | 'session' | 'close' | 'router'> &
+  Pick<
+    QuorateClient,
+    'createTable' | 'alterTable' | 'table' | 'tables' | 'describe' | 'session' | 'close' | 'router'
+  > &
   AsyncDisposable
 
 /** What a connect string says besides whom to ask first. */
@@ -93,6 +96,7 @@ export async function connect<const H extends object = Record<never, never>>(
     tables[name] = client.table(handle)
   const base = {
     createTable: client.createTable.bind(client),
+    alterTable: client.alterTable.bind(client),
     table: client.table.bind(client),
     tables: client.tables.bind(client),
     session: client.session.bind(client),

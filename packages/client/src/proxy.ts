@@ -12,6 +12,7 @@
  */
 
 import {
+  alterTableMessage,
   type ByteString,
   changeMessage,
   changesMessage,
@@ -230,6 +231,12 @@ export class RoutingProxy {
       const chunk = router.catalog.chunk(table as TableId, index)
       respond.ok({ chunk: chunk === undefined ? undefined : encodeChunk(this.#ownChunk(chunk)) })
     })
+    rpc.handle(alterTableMessage, (request, respond, _, deadline) =>
+      this.#answer(
+        this.#client.passOn(alterTableMessage, request, { timeoutMs: this.#left(deadline) }),
+        respond,
+      ),
+    )
     rpc.handle(createTableMessage, (request, respond, _, deadline) => {
       const made = this.#client.passOn(createTableMessage, request, { timeoutMs: this.#left(deadline) })
       this.#answer(

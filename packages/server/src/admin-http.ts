@@ -101,6 +101,10 @@ function serveHealth(app: Hono, { node, tokenFile }: AdminOptions): void {
       memory: { rss: memory.rss, heapUsed: memory.heapUsed },
     })
   })
+  app.get('/api/v1/shadow/:table', context => {
+    const { descriptor } = node.catalog.named(context.req.param('table'))
+    return context.json({ rule: descriptor.shadow ?? null, hours: node.shadow.of(descriptor.id) })
+  })
   app.get('/api/v1/tables', context =>
     context.json({ tables: node.catalog.views().map(view => tableDocument(view.descriptor)) }),
   )

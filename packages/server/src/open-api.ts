@@ -40,6 +40,12 @@ export const openApi = {
     '/api/v1/openapi.json': { get: ok('This description') },
     '/api/v1/status': { get: ok('What the node says of itself') },
     '/api/v1/tables': { get: ok('Tables and their settings') },
+    '/api/v1/shadow/{table}': {
+      get: {
+        ...ok('What this node has coordinated of a measured table, by the hour'),
+        parameters: [table],
+      },
+    },
     '/api/v1/ring/{table}': { get: { ...ok('Partitions and replicas'), parameters: [table] } },
     '/api/v1/explain/{table}': {
       get: {

@@ -7,6 +7,7 @@ import { CommandError, isKnown, usageError } from '../command-error.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { fieldsText } from '../output/fields-text.ts'
 import type { Column } from '../output/output.ts'
+import { type Measured, shadowLines } from '../output/shadow-text.ts'
 import { presetNotes, presetsLike, type TableItem, type TableMap, tableText } from '../output/table-text.ts'
 import { count } from '../output/words.ts'
 import { splitPointsOfFile } from './split-sample.ts'
@@ -117,12 +118,16 @@ async function showTable(
   if (found === undefined)
     throw new CommandError(exitCodes.notFound, `there is no table "${name}"`, { next: 'quorate table list' })
   const map = await mapOf(access, name)
+  const shadow = found.shadow === undefined ? undefined : await measured(access, name)
   output.answer({
     kind: 'tables',
-    items: [{ ...found, like: presetsLike(found), map: map ?? null }],
+    items: [{ ...found, like: presetsLike(found), map: map ?? null, measured: shadow ?? null }],
     columns,
-    warnings: map === undefined ? ['no admin interface answers: its partitions are not shown'] : [],
-    drawing: style => tableText(found, map, style),
+    warnings: [
+      ...(map === undefined ? ['no admin interface answers: its partitions are not shown'] : []),
+      ...(shadow?.missing ?? []).map(id => `${id} does not answer: what it coordinated is not counted`),
+    ],
+    drawing: style => [...tableText(found, map, style), ...shadowLines(found, shadow, style)],
   })
   return exitCodes.ok
 }
@@ -136,4 +141,42 @@ async function mapOf(access: CommandContext['access'], name: string): Promise<Ta
     if (error instanceof CommandError || isKnown(error)) return undefined
     throw error
   }
+}
+
+/** What all nodes have coordinated, by the hour. */
+async function measured(access: CommandContext['access'], table: string): Promise<Measured> {
+  const hours = new Map<number, { fromMs: number; writes: number; overwriting: number }>()
+  const missing: string[] = []
+  for (const { id, admin } of await access.nodes()) {
+    const found = await admin.shadow(table).catch(() => undefined)
+    if (found === undefined) missing.push(id)
+    for (const { fromMs, writes, overwriting } of found?.hours ?? []) {
+      const hour = hours.get(fromMs) ?? { fromMs, writes: 0, overwriting: 0 }
+      hour.writes += writes
+      hour.overwriting += overwriting
+      hours.set(fromMs, hour)
+    }
+  }
+  return { hours: [...hours.values()].sort((a, b) => a.fromMs - b.fromMs), missing }
+}
+
+export async function alterTable(
+  { access, output }: CommandContext,
+  name: string,
+  { shadow }: { readonly shadow: 'siblings' | 'none' },
+): Promise<ExitCode> {
+  const db = await access.database()
+  const altered = (await db.alterTable(name, {
+    shadow: shadow === 'none' ? undefined : shadow,
+  })) as TableItem
+  output.answer({
+    kind: 'tables',
+    items: [altered],
+    columns,
+    footer:
+      altered.shadow === undefined
+        ? `nothing of ${name} is measured any more`
+        : `answers of ${name} stay as they are; what rule ${altered.shadow} would have kept is counted from now on: quorate table show ${name}`,
+  })
+  return exitCodes.ok
 }

@@ -26,6 +26,7 @@ export interface TableItem {
   }
   readonly conflict: { readonly kind: string; readonly fields?: Fields | undefined }
   readonly hotKeys?: { readonly writeParts: number } | undefined
+  readonly shadow?: string | undefined
 }
 
 /** How its map stands now; undefined when no admin interface could be asked. */

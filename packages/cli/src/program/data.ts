@@ -131,6 +131,21 @@ function addTables(program: Command, result: ProgramResult): void {
 }
 
 function addTableViews(tables: Command, result: ProgramResult): void {
+  talking(tables.command('alter').argument('<name>'))
+    .description('changes what is measured of a table; its answers stay as they are')
+    .addOption(
+      new Option(
+        '--shadow <rule>',
+        'of a table with rule lww: count what siblings would have kept; none: no more',
+      )
+        .choices(['siblings', 'none'])
+        .makeOptionMandatory(),
+    )
+    .action((name, options) =>
+      withContext(options, result, async context =>
+        (await import('../commands/tables.ts')).alterTable(context, name, options),
+      ),
+    )
   talking(tables.command('list'))
     .description('all tables')
     .action(options =>

@@ -91,7 +91,9 @@ export class Catalog {
     const changed = new Set<TableId>()
     for (const known of chunks) if (this.#takeChunk(known)) changed.add(known.table)
     for (const table of this.#tables.tables) {
-      if (moved || changed.has(table.id) || !this.#views.has(table.id)) this.#look(table)
+      const view = this.#views.get(table.id)
+      const isAltered = view !== undefined && view.descriptor.shadow !== table.shadow
+      if (moved || changed.has(table.id) || view === undefined || isAltered) this.#look(table)
     }
     if (moved || defined || changed.size > 0) for (const listener of this.#listeners) listener()
   }

@@ -126,6 +126,7 @@ export function tableDocument(table: TableDescriptor): Record<string, unknown> {
     replication: { ...table.replication },
     conflict: { ...table.conflict },
     ...(table.hotKeys === undefined ? {} : { hotKeys: { ...table.hotKeys } }),
+    ...(table.shadow === undefined ? {} : { shadow: table.shadow }),
     chunks: table.chunks,
   }
 }

@@ -29,6 +29,8 @@ export interface TableDescriptor {
   readonly replication: Replication
   readonly conflict: Conflict
   readonly hotKeys: HotKeys | undefined
+  /** What its conflicts are measured against; changes nothing (leaderless/shadow.ts). */
+  readonly shadow: ShadowRule | undefined
   /** Pieces its partition map is kept in; not a setting. */
   readonly chunks: number
 }
@@ -56,6 +58,7 @@ export interface TableSpecification {
   readonly replication?: ReplicationSpecification
   readonly conflict?: Conflict
   readonly hotKeys?: HotKeys | undefined
+  readonly shadow?: ShadowRule | undefined
 }
 
 /** Turns what a user gave into a full descriptor, or says which field is wrong and why. */
@@ -67,6 +70,7 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
     'replication',
     'conflict',
     'hotKeys',
+    'shadow',
     'id',
     'chunks',
   ])
@@ -90,6 +94,7 @@ export function describeTable(id: number, given: unknown): TableDescriptor {
     replication,
     conflict,
     hotKeys: hotKeysOf(spec.hotKeys, partitioning, conflict),
+    shadow: shadowOf(spec.shadow, conflict),
     chunks: typeof spec.chunks === 'number' ? spec.chunks : 0,
   }
 }
@@ -189,6 +194,22 @@ function hotKeysOf(
       `parts are written without knowing of each other, so all their values must stand until somebody has seen them: that is rule siblings, not ${conflict.kind}`,
     )
   return { writeParts: parts }
+}
+
+export const SHADOW_RULES = ['siblings'] as const
+/** What a table can be measured against. */
+export type ShadowRule = (typeof SHADOW_RULES)[number]
+
+function shadowOf(given: unknown, { kind }: Conflict): ShadowRule | undefined {
+  if (given === undefined) return undefined
+  if (!SHADOW_RULES.includes(given as ShadowRule))
+    throw bad('shadow', `is ${SHADOW_RULES.join(', ')}; not ${JSON.stringify(given)}`)
+  if (kind !== 'lww')
+    throw bad(
+      'shadow',
+      `measures what rule lww replaces without its having been seen; this table has ${kind}`,
+    )
+  return given as ShadowRule
 }
 
 /** Parts that the writes of each key of a table go to: 1 where they are not split. */

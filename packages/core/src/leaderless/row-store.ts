@@ -34,6 +34,7 @@ import { describeRow } from './describe-row.ts'
 import { type Ledger, winnerOf } from './ledger.ts'
 import { lossMark } from './losses.ts'
 import type { RecentOperations } from './recent-operations.ts'
+import type { ShadowCounts } from './shadow.ts'
 
 export interface Applied {
   /** Canonical bytes of the row as it is now. */
@@ -64,6 +65,7 @@ export interface RowStoreOptions {
   readonly ledger: Ledger
   readonly trees: Trees
   readonly recent: RecentOperations
+  readonly shadow: ShadowCounts
   /** Stamp since which this store remembers all it minted: the clock's floor at this start. */
   readonly memoryFrom: Stamp
 }
@@ -74,6 +76,7 @@ export class RowStore {
   readonly #ledger: Ledger
   readonly #trees: Trees
   readonly #recent: RecentOperations
+  readonly #shadow: ShadowCounts
   readonly #damaged = new Set<ByteString>()
   readonly #collectable = new CollectableIndex()
   /**
@@ -93,6 +96,7 @@ export class RowStore {
     this.#ledger = options.ledger
     this.#trees = options.trees
     this.#recent = options.recent
+    this.#shadow = options.shadow
     this.#memoryFrom = options.memoryFrom
     for (const [key] of this.#store.scan(keyspaces.damage as ByteString, prefixEnd(keyspaces.damage))) {
       this.#damaged.add(key.slice(1) as ByteString)
@@ -153,6 +157,7 @@ export class RowStore {
     const baseInFlight = view.rule.discards && this.#store.positionOf(key) > 0
     const position = this.#commit(view, key, before, bytes, result.discarded)
     this.#recent.add(write.operation, key)
+    if (view.descriptor.shadow !== undefined) this.#shadow.note(view.descriptor.id, base, write)
     if (isWorthCollecting(view.rule, result.cell)) this.#collectable.add(key)
     return {
       bytes,

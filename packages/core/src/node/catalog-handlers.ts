@@ -16,7 +16,8 @@ import { describeTable, refuseTooManyTables, type TableDescriptor } from '../cat
 import { decodeDocument, encodeDocument } from '../cells/document.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { firstChunks } from '../partitioning/map-chunks.ts'
-import { clusterMessage, createTableMessage, joinMessage } from '../wire/messages.ts'
+import { alterTableMessage, clusterMessage, createTableMessage, joinMessage } from '../wire/messages.ts'
+import type * as s from '../wire/schema.ts'
 import type { Coordination } from './coordination.ts'
 
 const SPREAD_MS = 1_000
@@ -60,6 +61,44 @@ export function serveCatalog(node: NodeContext, coordination: Coordination): voi
       (error: unknown) => respond.fail(error),
     )
   })
+
+  rpc.handle(alterTableMessage, (request, respond, _, deadline) => {
+    const timeoutMs = Math.max(1, (deadline - node.clock.monotonicMs()) * ANSWER_SHARE)
+    void alterTable(node, coordination, request, timeoutMs).then(
+      descriptor => respond.ok({ descriptor: encodeDocument(tableDocument(descriptor)) }),
+      (error: unknown) => respond.fail(error),
+    )
+  })
+}
+
+/** What can be changed of a table that exists: what is measured of it. */
+async function alterTable(
+  node: NodeContext,
+  coordination: Coordination,
+  { name, shadow, operation }: s.Shaped<typeof alterTableMessage.request>,
+  timeoutMs: number,
+): Promise<TableDescriptor> {
+  const { descriptor } = node.catalog.named(name)
+  const altered = (table: TableDescriptor): TableDescriptor => {
+    const { shadow: _, ...rest } = tableDocument(table)
+    return describeTable(table.id, shadow === undefined ? rest : { ...rest, shadow })
+  }
+  // Refused before anything is asked of the registers.
+  altered(descriptor)
+  const after = await coordination.changeTables(
+    before =>
+      before.tables.some(table => table.id === descriptor.id)
+        ? {
+            ...before,
+            version: before.version + 1,
+            tables: before.tables.map(table => (table.id === descriptor.id ? altered(table) : table)),
+          }
+        : `there is no table "${name}"`,
+    operation,
+    timeoutMs,
+  )
+  await spread(node, after.version)
+  return after.tables.find(table => table.id === descriptor.id)!
 }
 
 /** The same name with the same settings is success; with others it is TABLE_EXISTS. */

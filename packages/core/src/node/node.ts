@@ -27,6 +27,7 @@ import { Ledger } from '../leaderless/ledger.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
 import { RecentOperations } from '../leaderless/recent-operations.ts'
 import { RowStore } from '../leaderless/row-store.ts'
+import { ShadowCounts } from '../leaderless/shadow.ts'
 import { UserLatency } from '../leaderless/user-latency.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -104,6 +105,7 @@ export class Node {
   readonly time: ClusterTime
   readonly store: LogStore
   readonly counters: Counters
+  readonly shadow: ShadowCounts
   readonly #clock: Clock
   readonly #reservation: ClockReservation
   readonly #sessionKey: SessionKey
@@ -158,6 +160,7 @@ export class Node {
     this.store = store
     this.trees = trees
     this.#clock = clock
+    this.shadow = new ShadowCounts(clock)
     const { mergeFunctions = new Map<string, MergeFunction>() } = world
     this.catalog = new Catalog(new MergeModules(mergeFunctions, message => hooks.onTrouble?.(message)))
     this.counters = newCounters()
@@ -250,7 +253,7 @@ export class Node {
       hybrid,
       rpc,
       catalog,
-      rows: new RowStore({ store, hybrid, ledger, trees, recent, memoryFrom: floor }),
+      rows: new RowStore({ store, hybrid, ledger, trees, recent, shadow: this.shadow, memoryFrom: floor }),
       ledger,
       hints: new HintStore(store, catalog, ledger, counters),
       fences: new Fences(store),

