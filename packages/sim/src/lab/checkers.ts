@@ -169,6 +169,104 @@ export function oneTaker(history: readonly LabEvent[]): Verdict {
   return judge(claim, violations, compared, 'looks at what was taken, none of which called it free')
 }
 
+/**
+ * The cart has what was put in last and not taken out since, and nothing that was taken out last: of what happens to one
+ * thing the later word counts, and of two at the same time that of who puts it in.
+ */
+export function cartAsMeant(history: readonly LabEvent[]): Verdict {
+  const changes = history.filter(event => event.kind === 'cart-change')
+  const final = history.findLast(event => event.kind === 'cart')
+  const claim = 'What was put in is in the cart until somebody takes it out, and is out from then on.'
+  if (final === undefined) return judge(claim, [], 0, '')
+  const violations: string[] = []
+  const items = [...new Set(changes.map(({ item }) => item))]
+  for (const item of items) {
+    const of = changes.filter(change => change.item === item)
+    const last = of.reduce((a, b) =>
+      b.callMs > a.returnMs || (b.deed === 'puts in' && b.returnMs > a.callMs) ? b : a,
+    )
+    const isThere = final.items.includes(item)
+    if (isThere === (last.deed === 'puts in')) continue
+    violations.push(
+      `${last.who} ${last.deed === 'puts in' ? 'put in' : 'took out'} ${item} at ${timeText(last.returnMs)} and was told that it is done; at the end it is ${isThere ? 'there' : 'not there'}`,
+    )
+  }
+  return judge(claim, violations, items.length, 'things, each where it belongs')
+}
+
+/** The last write of a key, of those that did not overlap, is what is found at the end. */
+export function lastWordCounts(history: readonly LabEvent[]): Verdict {
+  const violations: string[] = []
+  const stored = writes(history).filter(({ outcome }) => outcome === 'acknowledged')
+  const lastReads = new Map(reads(history).map(read => [read.key, read]))
+  let compared = 0
+  for (const [key, read] of lastReads) {
+    const last = stored.filter(write => write.key === key && write.returnMs < read.callMs).at(-1)
+    if (last === undefined) continue
+    compared++
+    if ((read.version ?? 0) >= last.version) continue
+    violations.push(
+      `${last.who} was told at ${timeText(last.returnMs)} that ${key} is stored (version ${last.version}); ${read.who} found ${seen(read)} at ${timeText(read.returnMs)}, which was written before`,
+    )
+  }
+  return judge(
+    'What was written last is what is found.',
+    violations,
+    compared,
+    'keys, all with the last write',
+  )
+}
+
+/** What was deleted is never found again. */
+export function staysDeleted(history: readonly LabEvent[]): Verdict {
+  const violations: string[] = []
+  let compared = 0
+  for (const write of writes(history)) {
+    if (write.version !== DELETED || write.outcome !== 'acknowledged') continue
+    for (const read of reads(history)) {
+      if (read.key !== write.key || read.callMs < write.returnMs) continue
+      compared++
+      if (read.version === undefined) continue
+      violations.push(
+        `${write.who} was told at ${timeText(write.returnMs)} that ${write.key} is deleted; ${read.who} found it (${seen(read)}) at ${timeText(read.returnMs)}`,
+      )
+    }
+  }
+  return judge(
+    'What was deleted is not found again.',
+    violations,
+    compared,
+    'later looks, none of which found it',
+  )
+}
+
+/** In place of the version of a write: it deletes. */
+export const DELETED = 0
+
+/** A row has a few values beside each other at the most, and takes every write. */
+export function fewSiblings(most: number): (history: readonly LabEvent[]) => Verdict {
+  return history => {
+    const piles = history.filter(event => event.kind === 'pile')
+    const refused = piles.filter(pile => pile.refused)
+    const greatest = Math.max(0, ...piles.map(({ values }) => values))
+    const violations = [
+      ...(greatest > most ? [`the row had up to ${greatest} values beside each other`] : []),
+      ...(refused.length > 0
+        ? [
+            `${refused.length} of ${piles.length} writes were refused (TOO_MANY_SIBLINGS), the first at ${timeText(refused[0]!.atMs)}`,
+          ]
+        : []),
+    ]
+    const claim = `A row never has more than ${most} values beside each other, and takes every write.`
+    return judge(
+      claim,
+      violations,
+      piles.length,
+      `writes, all taken; at most ${greatest} values beside each other`,
+    )
+  }
+}
+
 /** No acknowledged write took a round trip between the regions. */
 export function withinRegion(roundTripMs: number): (history: readonly LabEvent[]) => Verdict {
   return history => {

@@ -3,13 +3,18 @@
 import { expect, test } from 'vitest'
 import { drain } from '../node-runner/drain.ts'
 import {
+  cartAsMeant,
   causeBeforeEffect,
+  DELETED,
+  fewSiblings,
+  lastWordCounts,
   monotonicReads,
   nothingLost,
   oneTaker,
   ownOnly,
   readYourWrites,
   replicasAgree,
+  staysDeleted,
   withinRegion,
 } from './checkers.ts'
 import { runSetting } from './run-setting.ts'
@@ -164,4 +169,51 @@ test('a run in which nothing was compared proves nothing: neither way', () => {
 test('times are told in minutes, seconds and milliseconds', () => {
   expect(timeText(120.9)).toBe('00:00.120')
   expect(timeText(61_005)).toBe('01:01.005')
+})
+
+const change = (deed: 'puts in' | 'takes out', item: string, callMs: number, returnMs: number): LabEvent => ({
+  kind: 'cart-change',
+  who: 'a',
+  deed,
+  item,
+  callMs,
+  returnMs,
+})
+const cart = (...items: string[]): LabEvent => ({ kind: 'cart', items })
+
+test('cartAsMeant: the later word counts, and of two at once that of who puts in', () => {
+  const inThenOut = [change('puts in', 'milk', 0, 1), change('takes out', 'milk', 2, 3)]
+  expect(cartAsMeant([...inThenOut, cart()]).verdict).toBe('holds')
+  expect(cartAsMeant([...inThenOut, cart('milk')]).verdict).toBe('broken')
+  const atOnce = [change('puts in', 'milk', 0, 5), change('takes out', 'milk', 1, 4)]
+  expect(cartAsMeant([...atOnce, cart('milk')]).verdict).toBe('holds')
+  expect(cartAsMeant([...atOnce, cart()]).verdict).toBe('broken')
+  expect(cartAsMeant(inThenOut).verdict).toBe('undecided')
+})
+
+test('lastWordCounts: an earlier write found after a later one is broken', () => {
+  const writes = [write('a', 1, 0, 5), write('b', 2, 6, 7)]
+  expect(lastWordCounts([...writes, read('c', 2, 8, 9)]).verdict).toBe('holds')
+  expect(lastWordCounts([...writes, read('c', 1, 8, 9)]).verdict).toBe('broken')
+  expect(lastWordCounts([...writes, read('c', undefined, 8, 9)]).verdict).toBe('broken')
+})
+
+test('staysDeleted: what was deleted before a read began is not found by it', () => {
+  const deleted = [write('a', 1, 0, 1), write('a', DELETED, 2, 3)]
+  expect(staysDeleted([...deleted, read('b', undefined, 4, 5)]).verdict).toBe('holds')
+  expect(staysDeleted([...deleted, read('b', 1, 4, 5)]).verdict).toBe('broken')
+  expect(staysDeleted([...deleted, read('b', 1, 2, 5)]).verdict).toBe('undecided')
+})
+
+test('fewSiblings: many values, or a refused write, are broken', () => {
+  const pile = (values: number, refused = false): LabEvent => ({
+    kind: 'pile',
+    who: 'job',
+    values,
+    refused,
+    atMs: 0,
+  })
+  expect(fewSiblings(2)([pile(1), pile(2)]).verdict).toBe('holds')
+  expect(fewSiblings(2)([pile(3)]).verdict).toBe('broken')
+  expect(fewSiblings(2)([pile(1, true)]).verdict).toBe('broken')
 })

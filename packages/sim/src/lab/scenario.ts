@@ -25,6 +25,12 @@ export interface Setting {
   readonly sticky?: boolean
   /** An operator does not wait for those that do not answer, and has a leader elected at the price of what they have. */
   readonly operator?: boolean
+  /** Conflict rule of the shopping carts. */
+  readonly cart?: 'lww' | 'siblings' | 'merge:union' | 'crdt'
+  /** Conflict rule of the posts, in a table without leaders; default lww. */
+  readonly conflict?: 'lww' | 'siblings'
+  /** Writers give the context of what they read. */
+  readonly informed?: boolean
   /** Who gives out numbers: a row that is counted up, or the leader with `generatedId()`. */
   readonly numbers?: 'counted' | 'generated'
 }

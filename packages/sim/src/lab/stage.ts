@@ -10,6 +10,7 @@ import { defaultTuning, isQuorateError, pause, type QuorateError } from '@quorat
 import { SimCluster } from '../world/sim-cluster.ts'
 import type { Simulation } from '../world/simulation.ts'
 import { appOf, type NodeName, posts, THREE_NODES } from './cast.ts'
+import { DELETED } from './checkers.ts'
 import type { Setting } from './scenario.ts'
 import { Timeline } from './timeline.ts'
 import { Trouble } from './trouble.ts'
@@ -63,9 +64,9 @@ export class Stage {
   /** Table and clients are ready, and the story begins. */
   async open(): Promise<void> {
     for (const client of this.#apps.values()) await client.ready({ timeoutMs: READY_MS })
-    const { replication = {} } = this.#setting
+    const { replication = {}, conflict = 'lww' } = this.#setting
     const isLed = replication.kind === 'single-leader'
-    const shape = { key: 'key', replication, ...(isLed ? ONE_LOG : { conflict: { kind: 'lww' } }) }
+    const shape = { key: 'key', replication, ...(isLed ? ONE_LOG : { conflict: { kind: conflict } }) }
     for (const client of this.#apps.values())
       await client.createTable('posts', shape, { timeoutMs: READY_MS })
     this.timeline.begin()
@@ -121,6 +122,17 @@ export class Stage {
     }
   }
 
+  /** A person deletes a row, through the app server of `node`. */
+  async remove(who: string, node: NodeName, key: string): Promise<void> {
+    const { timeline } = this
+    const callMs = timeline.nowMs
+    timeline.step(who, `deletes ${key}, through the app server of ${node}`)
+    await this.steered(node).table(posts).delete(key, { w: this.#setting.w, timeoutMs: PATIENCE_MS })
+    const event = { kind: 'write' as const, who, key, version: DELETED, callMs }
+    timeline.history.push({ ...event, returnMs: timeline.nowMs, outcome: 'acknowledged' })
+    timeline.step(who, '← deleted')
+  }
+
   /** A person has a number drawn, by the statement that writes it. */
   async draw(who: string, node: NodeName, key: string): Promise<void> {
     const { timeline } = this
@@ -138,10 +150,11 @@ export class Stage {
     const callMs = timeline.nowMs
     timeline.step(who, `reads ${key}, through the app server of ${node}`)
     try {
-      const { value, receipt } = await client
+      const { value, siblings, receipt } = await client
         .table(posts)
         .get(key, { ...this.#readOptions(), session: this.#sessionOf(who), timeoutMs: PATIENCE_MS })
-      const version = value?.version
+      // Of several that stand beside each other, a reader has the newest, too.
+      const version = value?.version ?? siblings.map(one => one.version).sort((a, b) => b - a)[0]
       timeline.history.push({ kind: 'read', who, key, version, callMs, returnMs: timeline.nowMs })
       const nodes = receipt.answered.map(answer => answer.node).sort()
       const found = version === undefined ? 'nothing there' : `version ${version}`

@@ -53,7 +53,33 @@ export interface LabShown {
   readonly atMs: number
 }
 
-export type LabEvent = LabWrite | LabRead | LabFinal | LabShown
+/** Somebody put something into the cart, or took it out, and was told that it is done. */
+export interface LabCartChange {
+  readonly kind: 'cart-change'
+  readonly who: string
+  readonly deed: 'puts in' | 'takes out'
+  readonly item: string
+  readonly callMs: number
+  readonly returnMs: number
+}
+
+/** What is in the cart when all is at rest. */
+export interface LabCart {
+  readonly kind: 'cart'
+  readonly items: readonly string[]
+}
+
+/** Somebody tried to write, and how many values the row had then. */
+export interface LabPile {
+  readonly kind: 'pile'
+  readonly who: string
+  readonly values: number
+  /** The write was refused: there were too many. */
+  readonly refused: boolean
+  readonly atMs: number
+}
+
+export type LabEvent = LabWrite | LabRead | LabFinal | LabShown | LabCartChange | LabCart | LabPile
 
 export class Timeline {
   readonly steps: Step[] = []

@@ -49,7 +49,7 @@ export class Trouble {
     }
     await this.#until('all are equal', () => ledDifferences(this.#stage.cluster).length === 0)
     this.#stage.timeline.begin()
-    this.#tell(`${node} leads: writes go to it, and it passes them on to the others`)
+    this.tell(`${node} leads: writes go to it, and it passes them on to the others`)
   }
 
   /** All replicas have everything that the leader has. */
@@ -66,34 +66,38 @@ export class Trouble {
         network.cut(one, other)
         network.cut(other, one)
       }
-    this.#tell(words)
+    this.tell(words)
   }
 
   heal(words: string): void {
     this.#stage.cluster.network.healAll()
-    this.#tell(words)
+    this.tell(words)
   }
 
   powerCut(node: NodeName, words: string): void {
     this.#machine(node).crash('power cut')
-    this.#tell(words)
+    this.tell(words)
   }
 
   async start(node: NodeName, words: string): Promise<void> {
-    this.#tell(words)
+    this.tell(words)
     this.#machine(node).start()
     await this.#until(`${node} is up`, () => this.#machine(node).node !== undefined)
+  }
+
+  jumpClock(node: NodeName, byMs: number): void {
+    this.#machine(node).time.jumpWall(byMs)
   }
 
   /** The process stands still (its machine is suspended), knows nothing of it, and goes on afterwards. */
   suspend(node: NodeName, words: string): void {
     this.#machine(node).time.pause()
-    this.#tell(words)
+    this.tell(words)
   }
 
   resume(node: NodeName, words: string): void {
     this.#machine(node).time.resume()
-    this.#tell(words)
+    this.tell(words)
   }
 
   /** An operator at `node` has the cluster say what an unclean election would cost, and pays it. */
@@ -120,7 +124,7 @@ export class Trouble {
           held.seat.leading.epoch > item.epoch,
       ),
     )
-    this.#tell(`${item.to} leads now`)
+    this.tell(`${item.to} leads now`)
   }
 
   /** Until somebody whom the others follow leads again, or for `ms`. */
@@ -129,7 +133,7 @@ export class Trouble {
     const endMs = timeline.nowMs + ms
     const isThere = () => ![undefined, gone].includes(this.leader())
     while (!isThere() && timeline.nowMs < endMs) await this.#stage.pause(LOOK_MS)
-    this.#tell(
+    this.tell(
       isThere()
         ? `${this.leader()} leads now: the others have elected it by themselves`
         : 'nobody has been elected: the others cannot know what the old leader has acknowledged',
@@ -153,7 +157,7 @@ export class Trouble {
     const final: LabFinal = { kind: 'final', rows, ledger }
     timeline.history.push(final)
     const there = rows.map(({ key }) => key).join(', ') || 'nothing'
-    this.#tell(`all is mended and at rest. There is: ${there}`)
+    this.tell(`all is mended and at rest. There is: ${there}`)
     for (const { id } of cluster.machines) {
       const own = ledger.filter(entry => entry.node === id)
       const isThere = (entry: LabRow) =>
@@ -161,9 +165,9 @@ export class Trouble {
       const gone = own.filter(entry => !isThere(entry)).map(({ key }) => key)
       const again = own.filter(isThere).map(({ key }) => key)
       if (gone.length > 0)
-        this.#tell(`in the ledger of ${id}, since the table lacks them, ${gone.length}: ${gone.join(', ')}`)
+        this.tell(`in the ledger of ${id}, since the table lacks them, ${gone.length}: ${gone.join(', ')}`)
       if (again.length > 0)
-        this.#tell(`in the ledger of ${id}, its own try of what another leader wrote: ${again.join(', ')}`)
+        this.tell(`in the ledger of ${id}, its own try of what another leader wrote: ${again.join(', ')}`)
     }
   }
 
@@ -175,7 +179,7 @@ export class Trouble {
     return this.#machine(node).node!
   }
 
-  #tell(words: string): void {
+  tell(words: string): void {
     this.#stage.timeline.step('', words)
   }
 
