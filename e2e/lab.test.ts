@@ -13,6 +13,12 @@ const STORIES = [
   'github-2018',
   'split-brain',
   'unclean-election',
+  'lww-lost-update',
+  'clock-skew',
+  'cart-union',
+  'cart-or-set',
+  'sibling-explosion',
+  'zombie-tombstone',
 ]
 
 it('lab list names the stories', async () => {
