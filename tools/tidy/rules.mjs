@@ -25,6 +25,7 @@ export const roomOrder = [
   'leader',
   'leaderless',
   'led',
+  'consensus',
   'movement',
   'node',
 ]

@@ -13,6 +13,7 @@ import {
   type Document,
   decodeDocument,
   encodeDocument,
+  isAgreed,
   type OperationId,
   QuorateError,
   type Statement,
@@ -102,14 +103,17 @@ export function refuseUnordered(name: string, options: ChangeOptions): void {
 
 /** What only quorums understand is refused for tables with leaders. */
 export function refuseQuorums(
-  name: string,
+  { descriptor }: TableView,
   options: { readonly w?: unknown; readonly strict?: unknown },
 ): void {
+  const { name } = descriptor
   for (const field of ['w', 'strict'] as const)
     if (options[field] !== undefined)
       throw new QuorateError(
         'BAD_REQUEST',
-        `${field}: "${name}" has a leader for each partition; use ack: all, in-sync, majority, one or none, as many copies as the table promises or more`,
+        isAgreed(descriptor)
+          ? `${field}: more than half of the homes agree on each write of "${name}", always`
+          : `${field}: "${name}" has a leader for each partition; use ack: all, in-sync, majority, one or none, as many copies as the table promises or more`,
         { data: { field } },
       )
 }

@@ -1,6 +1,6 @@
 /** Who may answer a read, as the protocol of its table has it. */
 
-import { LEVEL_ONE, LEVEL_TABLE, ledOf, QuorateError, type TableView } from '@quorate/core'
+import { isAgreed, LEVEL_ONE, LEVEL_TABLE, ledOf, QuorateError, type TableView } from '@quorate/core'
 import { type Level, levelByte } from './level.ts'
 
 const READ_FROM = ['any', 'quorum', 'leader', 'session'] as const
@@ -33,6 +33,15 @@ export function wantedOf({ descriptor }: TableView, options: ReadOptions): ReadW
       'read',
       '"session" needs a session to read in: db.session(), or --session FILE on the command line',
     )
+  if (isAgreed(descriptor)) {
+    for (const [field, isGiven] of [
+      ['r', r !== undefined],
+      ['read', read === 'any' || read === 'session'],
+      ['maxStalenessMs', staleMs !== undefined],
+    ] as const)
+      if (isGiven) throw bad(field, `every read of "${name}" is linearizable: its rows are agreed on`)
+    return { level: LEVEL_TABLE, staleMs: 0, anyHome: true }
+  }
   if (ledOf(descriptor) === undefined) {
     for (const [field, isGiven] of [
       ['maxStalenessMs', staleMs !== undefined],

@@ -41,6 +41,7 @@ export type ReceiptKind = 'read' | 'write' | 'refused'
 
 export function makeReceipt(kind: ReceiptKind, wire: WireReceipt, replication: Replication): Receipt {
   if (replication.kind === 'single-leader') return ledReceipt(kind, wire)
+  if (replication.kind === 'consensus') return agreedReceipt(kind, wire)
   return leaderlessReceipt(kind === 'read' ? kind : 'write', wire, replication)
 }
 
@@ -68,6 +69,26 @@ function leaderlessReceipt(
     overlap,
     log: undefined,
     guarantee: guaranteeOf(kind, wire, copies, n, other, overlap),
+  }
+}
+
+function agreedReceipt(kind: ReceiptKind, wire: WireReceipt): Receipt {
+  const agreed = `more than half of the row’s ${wire.replicas} homes (${wire.homes.join(', ')}) agree`
+  return {
+    coordinator: wire.coordinator,
+    mapVersion: wire.mapVersion,
+    answered: answersOf(wire),
+    needed: wire.needed,
+    replicas: wire.replicas,
+    copies: wire.homes.length,
+    hinted: [],
+    repaired: [],
+    forwarded: wire.forwarded,
+    route: [...wire.via, wire.coordinator],
+    hedged: false,
+    overlap: true,
+    log: undefined,
+    guarantee: `${kind === 'write' ? 'written' : kind === 'read' ? 'linearizable' : 'nothing was changed'}: ${agreed} on what the row is`,
   }
 }
 

@@ -6,11 +6,11 @@ import {
   encodeDocument,
   encodeKey,
   fieldsOf,
+  isOrdered,
   isQuorateError,
   type KeyValue,
   keyOfRow,
   keyOfWrite,
-  ledOf,
   type MergeStep,
   type OperationId,
   placeOfPart,
@@ -132,7 +132,7 @@ export class TableClient<T extends object, Steps = unknown> {
     const key = this.#key(row as unknown as Row)
     const value = this.#encode(row, key)
     const view = this.#knownView() ?? (await this.#view())
-    if (ledOf(view.descriptor) !== undefined) return this.#change(view, key, { put: value }, options)
+    if (isOrdered(view.descriptor)) return this.#change(view, key, { put: value }, options)
     return this.#write(view, key, value, options)
   }
 
@@ -144,7 +144,7 @@ export class TableClient<T extends object, Steps = unknown> {
     options: PutOptions,
   ): Promise<PutResult> {
     const { name } = view.descriptor
-    refuseQuorums(name, options)
+    refuseQuorums(view, options)
     const operation = options.operation ?? this.#client.newOperation()
     const place = this.#placeOf(view, key.partitionKey, key.sortKey)
     try {
@@ -168,7 +168,7 @@ export class TableClient<T extends object, Steps = unknown> {
   async delete(key: KeyInput, options: PutOptions = {}): Promise<PutResult> {
     const encoded = this.#key(key)
     const view = this.#knownView() ?? (await this.#view())
-    if (ledOf(view.descriptor) !== undefined) return this.#change(view, encoded, { delete: true }, options)
+    if (isOrdered(view.descriptor)) return this.#change(view, encoded, { delete: true }, options)
     if (fieldsOf(view.descriptor) !== undefined) return this.#apply(view, encoded, clearAll(view), options)
     return this.#write(view, encoded, undefined, options)
   }
@@ -360,7 +360,7 @@ export class TableClient<T extends object, Steps = unknown> {
     const encoded = this.#key(key)
     const view = this.#knownView() ?? (await this.#view())
     const { name } = view.descriptor
-    if (ledOf(view.descriptor) === undefined)
+    if (!isOrdered(view.descriptor))
       throw new QuorateError(
         'BAD_REQUEST',
         `"${name}" is leaderless: steps have no one row to work on; give update a function of the row`,

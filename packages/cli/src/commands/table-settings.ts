@@ -27,6 +27,8 @@ export interface CreateOptions {
   readonly writeParts?: number
   /** One leader for each partition, and what only such tables know. */
   readonly singleLeader?: boolean
+  /** Rows are agreed on by their homes. */
+  readonly consensus?: boolean
   readonly ack?: string
   readonly minInSync?: number
   readonly log?: string
@@ -63,8 +65,7 @@ export function tableSettings(options: CreateOptions): TableSettings {
     freeze: options.freeze === undefined ? undefined : FREEZE[options.freeze],
     otherZone: options.otherZone,
   }).filter(([, value]) => value !== undefined)
-  const isLed = kind === 'single-leader'
-  const ofPreset = isLed ? undefined : preset?.conflict
+  const ofPreset = kind !== 'leaderless' ? undefined : preset?.conflict
   const conflict = conflictOf(options) ?? ofPreset
   return {
     key: { partition, sort },
@@ -112,6 +113,13 @@ function replicationKind(options: CreateOptions, ofPreset: string | undefined): 
       `${flag(leaderless[0]!)} is of leaderless tables, and ${led.length > 0 ? flag(led[0]!) : '--single-leader'} of tables with a leader for each partition`,
       'quorate table create --help',
     )
+  const other = led[0] ?? leaderless[0] ?? (options.singleLeader === true ? 'singleLeader' : undefined)
+  if (options.consensus === true && other !== undefined)
+    throw usageError(
+      `${flag(other)} has no meaning with --consensus: more than half of a row's homes agree on every write and read`,
+      'quorate table create --help',
+    )
+  if (options.consensus === true) return 'consensus'
   if (isLed) return 'single-leader'
   return leaderless.length > 0 ? 'leaderless' : (ofPreset ?? 'leaderless')
 }

@@ -132,9 +132,30 @@ function ledLines({ replication }: TableItem, line: Line): string[] {
   ]
 }
 
+function agreedLines({ replication: { n } }: TableItem, line: Line): string[] {
+  const majority = Math.floor(n / 2) + 1
+  return [
+    line('copies', `n = ${n} of each row, no leader`),
+    line('agreement', `${majority} of ${n} agree on each write, row by row, and no fewer can`),
+    line('reads', 'linearizable, through any node'),
+    line('conflicts', 'none: the homes of a row agree on the order of its writes'),
+  ]
+}
+
+function protocolLines(item: TableItem, line: Line): string[] {
+  switch (item.replication.kind) {
+    case 'single-leader':
+      return ledLines(item, line)
+    case 'consensus':
+      return agreedLines(item, line)
+    default:
+      return leaderlessLines(item, line)
+  }
+}
+
 /** Lines of `table show`. */
 export function tableText(item: TableItem, map: TableMap | undefined, style: Style): string[] {
-  const { name, key, replication } = item
+  const { name, key } = item
   const like = presetsLike(item)
   const line: Line = (label, text) => `  ${style.dim(label.padEnd(13))} ${text}`
   return [
@@ -154,7 +175,7 @@ export function tableText(item: TableItem, map: TableMap | undefined, style: Sty
             `${count(map.partitions, 'partition')}, version ${map.mapVersion}${map.moving === 0 ? '' : `, ${map.moving} on the move`}`,
           ),
         ]),
-    ...(replication.kind === 'single-leader' ? ledLines(item, line) : leaderlessLines(item, line)),
+    ...protocolLines(item, line),
     ...(item.hotKeys === undefined
       ? []
       : [

@@ -53,6 +53,10 @@ function withLeaders(command: Command): Command {
 function withConflicts(command: Command): Command {
   return command
     .option(
+      '--consensus',
+      'each row is agreed on by more than half of its replicas: linearizable, conditions with --if, no leader',
+    )
+    .option(
       '--conflict <rule>',
       'siblings, lww, merge:union, merge:max, merge:longest, merge:NAME of a module that the nodes were started with, or crdt: rows that merge field by field (default siblings)',
     )

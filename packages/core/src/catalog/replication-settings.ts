@@ -8,9 +8,10 @@ import {
   whyImpossible,
 } from '../leadership/acknowledgement.ts'
 import { LOG_KINDS, type LogKind } from '../leadership/log-kinds.ts'
+import { majorityOf } from '../quorum/quorum-tally.ts'
 import { bad, count, objectAt } from './settings.ts'
 
-export const REPLICATION_KINDS = ['leaderless', 'single-leader'] as const
+export const REPLICATION_KINDS = ['leaderless', 'single-leader', 'consensus'] as const
 
 export interface LeaderlessReplication {
   readonly kind: 'leaderless'
@@ -42,11 +43,19 @@ export interface SingleLeaderReplication {
   readonly otherZone: boolean
 }
 
-export type Replication = LeaderlessReplication | SingleLeaderReplication
+/** Each row is agreed on by more than half of its replicas, write by write; nobody leads. */
+export interface ConsensusReplication {
+  readonly kind: 'consensus'
+  readonly n: number
+}
+
+export type Replication = LeaderlessReplication | SingleLeaderReplication | ConsensusReplication
 
 /** Copies that a write has at least when it is acknowledged. */
-export const copiesAcknowledged = (replication: Replication): number =>
-  replication.kind === 'leaderless' ? replication.w : copiesPromised(replication)
+export function copiesAcknowledged(replication: Replication): number {
+  if (replication.kind === 'consensus') return majorityOf(replication.n)
+  return replication.kind === 'leaderless' ? replication.w : copiesPromised(replication)
+}
 
 type Settings<R extends Replication> = Partial<Omit<R, 'kind'>>
 
@@ -57,6 +66,7 @@ export type LeaderlessSpecification = Settings<LeaderlessReplication> & {
 export type ReplicationSpecification =
   | LeaderlessSpecification
   | (Settings<SingleLeaderReplication> & { readonly kind: 'single-leader' })
+  | (Settings<ConsensusReplication> & { readonly kind: 'consensus' })
 
 export const N_MAX = 7
 
@@ -64,6 +74,7 @@ export function replicationOf(given: unknown): Replication {
   const kind = (given as { kind?: unknown } | undefined)?.kind ?? 'leaderless'
   if (kind === 'leaderless') return leaderlessOf(given)
   if (kind === 'single-leader') return singleLeaderOf(given)
+  if (kind === 'consensus') return consensusOf(given)
   throw bad('replication.kind', `"${String(kind)}" is not known; known: ${REPLICATION_KINDS.join(', ')}`)
 }
 
@@ -85,6 +96,11 @@ function leaderlessOf(given: unknown): LeaderlessReplication {
     )
   }
   return { kind: 'leaderless', n, r, w, sloppy, readRepair }
+}
+
+function consensusOf(given: unknown): ConsensusReplication {
+  const spec = objectAt(given, 'replication', ['kind', 'n'])
+  return { kind: 'consensus', n: count(spec.n ?? 3, 'replication.n', 1, N_MAX) }
 }
 
 function singleLeaderOf(given: unknown): SingleLeaderReplication {

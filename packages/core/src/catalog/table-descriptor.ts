@@ -9,6 +9,7 @@ import { limits } from '../base/limits.ts'
 import { orderedRule } from '../cells/ordered.ts'
 import { fieldRule } from '../crdt/field-rule.ts'
 import { checkFields, type Fields } from '../crdt/fields.ts'
+import { majorityOf } from '../quorum/quorum-tally.ts'
 import { ruleNamed } from './conflict-rules.ts'
 import { type Partitioning, partitioningOf } from './partitioning-settings.ts'
 import {
@@ -105,6 +106,7 @@ const LED_PARTITIONS = 64
 /** A log belongs to one partition from its first entry on: the boundaries of a table with leaders stay where they are. */
 function partitionedFor(replication: Replication, given: unknown): Partitioning {
   if (replication.kind === 'leaderless') return partitioningOf(given)
+  if (replication.kind === 'consensus') return agreedPartitioning(given)
   if (given === undefined) return { kind: 'fixed', partitions: LED_PARTITIONS }
   const { kind, partitions, auto } = given as { kind?: unknown; partitions?: unknown; auto?: unknown }
   if (kind === 'fixed' && partitions === undefined)
@@ -120,6 +122,13 @@ function partitionedFor(replication: Replication, given: unknown): Partitioning 
     return partitioningOf({ ...(given as object), auto: false })
   }
   return partitioningOf(given)
+}
+
+/** A cut would part the promises of a row from it. */
+function agreedPartitioning(given: unknown): Partitioning {
+  const partitioning = partitioningOf(given)
+  if (partitioning.kind !== 'range' || partitioning.auto === false) return partitioning
+  return partitioningOf({ ...(given as object), auto: false })
 }
 
 function keyOf(given: unknown): TableDescriptor['key'] {
@@ -139,12 +148,12 @@ function conflictOf(given: unknown, replication: Replication): TableDescriptor['
   const { kind, fields } = objectAt(given, 'conflict', ['kind', 'fields'])
   if (typeof kind !== 'string') throw bad('conflict.kind', 'must be a string')
   const isOrdered = kind === orderedRule.kind
-  if (isOrdered !== (replication.kind === 'single-leader'))
+  if (isOrdered === (replication.kind === 'leaderless'))
     throw bad(
       'conflict.kind',
       isOrdered
-        ? 'needs one leader, which orders the writes of a row: replication.kind "single-leader"'
-        : `is of tables on which writes can be concurrent; a leader orders them ("${orderedRule.kind}")`,
+        ? 'needs somebody who orders the writes of a row: replication.kind "single-leader" or "consensus"'
+        : `is of tables on which writes can be concurrent; here they are ordered ("${orderedRule.kind}")`,
     )
   const rule = ruleNamed(kind)
   if (rule === fieldRule) return { kind, fields: checkFields(fields) }
@@ -156,12 +165,23 @@ function conflictOf(given: unknown, replication: Replication): TableDescriptor['
 export const fieldsOf = ({ conflict }: Pick<TableDescriptor, 'conflict'>): Fields | undefined =>
   conflict.fields
 
-/** The settings of a table whose reads and writes go to quorums. */
+/** The settings of a table whose reads and writes go to quorums; of consensus tables, which quorums those are. */
 export function leaderlessOf({
   name,
   replication,
 }: Pick<TableDescriptor, 'name' | 'replication'>): LeaderlessReplication {
   if (replication.kind === 'leaderless') return replication
+  if (replication.kind === 'consensus') {
+    const majority = majorityOf(replication.n)
+    return {
+      kind: 'leaderless',
+      n: replication.n,
+      r: majority,
+      w: majority,
+      sloppy: false,
+      readRepair: 'async',
+    }
+  }
   throw new QuorateError(
     'BAD_REQUEST',
     `table "${name}" has a leader for each partition (${replication.kind}): this is for leaderless tables`,
@@ -173,6 +193,14 @@ export const ledOf = ({
   replication,
 }: Pick<TableDescriptor, 'replication'>): SingleLeaderReplication | undefined =>
   replication.kind === 'single-leader' ? replication : undefined
+
+/** Has each row one state at a time, whoever orders its writes? */
+export const isOrdered = ({ replication }: Pick<TableDescriptor, 'replication'>): boolean =>
+  replication.kind !== 'leaderless'
+
+/** Are the writes of each row agreed on by its replicas, without a leader? */
+export const isAgreed = ({ replication }: Pick<TableDescriptor, 'replication'>): boolean =>
+  replication.kind === 'consensus'
 
 function hotKeysOf(
   given: unknown,

@@ -9,7 +9,7 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString } from '../base/ids.ts'
 import { assertEncodedKey } from '../base/key-encoding.ts'
 import { partOfWrite, placeOfPart, type RowPlace, type TableView } from '../catalog/catalog.ts'
-import { leaderlessOf, ledOf, writePartsOf } from '../catalog/table-descriptor.ts'
+import { isOrdered, leaderlessOf, writePartsOf } from '../catalog/table-descriptor.ts'
 import { type Cell, emptyCell } from '../cells/cell.ts'
 import { encodeContextToken } from '../cells/context-token.ts'
 import { checkEncodedDocument } from '../cells/document.ts'
@@ -60,7 +60,7 @@ export interface DataHandlersOptions {
   readonly onBehind: () => void
   /** May this node take client requests yet? Throws NOT_READY. */
   readonly refuseUnready: () => void
-  /** Requests about tables whose partitions have leaders. */
+  /** Requests about tables whose writes are ordered: by leaders, or by agreement. */
   readonly led: LedRequests
 }
 
@@ -123,7 +123,7 @@ export class DataHandlers {
       // Rubbish is refused here, once: stored, it would fail every reader of the row.
       if (request.value !== undefined) checkEncodedDocument(request.value, 'value')
       this.#doors.at(request, place.key, respond, from, routed => {
-        if (ledOf(view.descriptor) !== undefined)
+        if (isOrdered(view.descriptor))
           return this.#options.led.change(
             writeMessage,
             request,
@@ -150,7 +150,7 @@ export class DataHandlers {
       this.#options.refuseUnready()
       const view = this.#doors.view(request.table)
       const { key } = this.#place(view, request, 0)
-      if (ledOf(view.descriptor) === undefined) throw notOrdered(view)
+      if (!isOrdered(view.descriptor)) throw notOrdered(view)
       const { operation, context, ack, again, hops, session } = request
       const statement = statementOf(request.statement, keyFields(view, request))
       const condition = conditionOf(request.condition)
@@ -231,7 +231,7 @@ export class DataHandlers {
       const { key } = this.#place(this.#doors.view(request.table), request, 0)
       refuseRowReads(this.#doors.view(request.table))
       this.#doors.at(request, key, respond, from, routed => {
-        if (ledOf(routed.view.descriptor) !== undefined)
+        if (isOrdered(routed.view.descriptor))
           return this.#options.led.read(routed, key, request, respond, deadline)
         if (writePartsOf(routed.view.descriptor) > 1) this.#readParts(routed.view, request, respond, deadline)
         else this.#readRow(routed, key, request, respond, deadline)
@@ -316,7 +316,7 @@ export class DataHandlers {
       this.#options.refuseUnready()
       this.#doors.at(request, request.from, respond, from, ({ view, partition }) => {
         refuseOutside(partition, request)
-        if (ledOf(view.descriptor) !== undefined)
+        if (isOrdered(view.descriptor))
           return this.#options.led.range({ view, partition }, request, respond, deadline)
         const needed = answersNeeded(
           request.level,

@@ -7,6 +7,7 @@
  * than that it is gone (leaderless/read-demand.ts).
  */
 
+import { bytesToString, stringToBytes, stringToU64, u64ToString } from '../base/bytes.ts'
 import type { ByteString, Stamp } from '../base/ids.ts'
 import type { TableWrite } from '../ports/table.ts'
 import { keyspaces } from '../store/keyspace.ts'
@@ -21,4 +22,18 @@ export const lossMark: TableWrite = { key: KEY, value: new Uint8Array([1]) }
 export function collectedUpTo({ store, fences }: { store: Store; fences: Fences }, key: ByteString): Stamp {
   const { watermark } = fences.at(key)
   return watermark === 0 || store.get(KEY) === undefined ? watermark : (0 as Stamp)
+}
+
+const FLOOR_KEY = `${keyspaces.meta}promise-floor` as ByteString
+
+/** A store that takes the place of a lost one may have promised, and accepted, anything up to here. */
+export const promiseFloor = (stamp: Stamp): TableWrite => ({
+  key: FLOOR_KEY,
+  value: stringToBytes(u64ToString(stamp)),
+})
+
+/** 0: nothing was lost. */
+export function promiseFloorOf(store: Pick<Store, 'get'>): Stamp {
+  const stored = store.get(FLOOR_KEY)
+  return (stored instanceof Uint8Array ? stringToU64(bytesToString(stored), 0) : 0) as Stamp
 }

@@ -7,6 +7,7 @@ import { QuorateError } from '../base/errors.ts'
 import type { ByteString, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { assertKeyOf, type TableView } from '../catalog/catalog.ts'
+import { isAgreed } from '../catalog/table-descriptor.ts'
 import type { Cell } from '../cells/cell.ts'
 import { decodeCell, encodeCell } from '../cells/cell-codec.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
@@ -18,10 +19,11 @@ import {
 } from '../wire/messages.ts'
 import type { Respond } from '../wire/rpc.ts'
 import { winnerOf } from './ledger.ts'
-import { collectedUpTo } from './losses.ts'
+import { collectedUpTo, promiseFloorOf } from './losses.ts'
 import type { NodeContext } from './node-context.ts'
 import { type PartitionDoors, refuseOutside } from './partition-doors.ts'
 import { localPage } from './range-flow.ts'
+import { ballotOf } from './row-promises.ts'
 
 export function serveReplicas(node: NodeContext, doors: PartitionDoors): void {
   new ReplicaHandlers(node, doors).serve()
@@ -70,6 +72,7 @@ class ReplicaHandlers {
         this.#refuseRebuilding(view, partition)
         const asOf = hybrid.peek()
         const cell = rows.read(request.key)
+        if (isAgreed(view.descriptor)) this.#refuseUnconfirmed(cell)
         const position = rows.positionOf(request.key)
         const collected = collectedUpTo(this.#node, request.key)
         if (position === 0) respond.ok({ cell, asOf, collected })
@@ -129,6 +132,18 @@ class ReplicaHandlers {
         store.whenDurable(position, () => respond.ok({}))
       })
     })
+  }
+
+  /**
+   * What a store that took the place of a lost one has from others it may have promised not to accept; a round under a
+   * later ballot shows that it may stand.
+   */
+  #refuseUnconfirmed(cell: Uint8Array | undefined): void {
+    const floor = promiseFloorOf(this.#node.store)
+    if (floor === 0) return
+    const ballot = cell === undefined ? undefined : ballotOf(decodeCell(cell))
+    if ((ballot?.stamp ?? 0) <= floor)
+      throw new QuorateError('NOT_READY', 'this replica lost its disk, and the row was not agreed on since')
   }
 
   #refuseUnlessAmong(nodes: readonly string[], partition: Partition): void {

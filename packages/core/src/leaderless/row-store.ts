@@ -16,9 +16,10 @@ import type { ByteString, Stamp, TableId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { Slab } from '../base/slab.ts'
 import type { TableView } from '../catalog/catalog.ts'
+import { isAgreed } from '../catalog/table-descriptor.ts'
 import { contextMax } from '../causality/context.ts'
-import type { HybridClock } from '../causality/hybrid-clock.ts'
-import { type Cell, type CellValue, emptyCell } from '../cells/cell.ts'
+import { type HybridClock, stampSpan } from '../causality/hybrid-clock.ts'
+import { type Cell, type CellValue, type Dot, emptyCell } from '../cells/cell.ts'
 import { decodeCell, digestCell, encodeCell } from '../cells/cell-codec.ts'
 import { type ConflictRule, isWorthCollecting, seenBy, type WriteOperation } from '../cells/conflict-rule.ts'
 import { hasGapBefore } from '../cells/delta.ts'
@@ -34,6 +35,7 @@ import { describeRow } from './describe-row.ts'
 import { type Ledger, winnerOf } from './ledger.ts'
 import { lossMark } from './losses.ts'
 import type { RecentOperations } from './recent-operations.ts'
+import { ballotOf, isOlder, promisedFor, promiseKey, promiseOf } from './row-promises.ts'
 import type { ShadowCounts } from './shadow.ts'
 
 export interface Applied {
@@ -87,6 +89,8 @@ export class RowStore {
   #memoryFrom: Stamp
   /** Called once for each row found damaged. */
   onDamaged: (key: ByteString) => void = () => {}
+  /** Called when a replica of an agreed row was shown what it has promised not to accept: replicas differ until the next round. */
+  onPromised: (view: TableView, key: ByteString) => void = () => {}
   /** Called in the turn in which the store shows another state of a row, or none. */
   onShown: (key: ByteString) => void = () => {}
 
@@ -203,6 +207,11 @@ export class RowStore {
     }
     const theirs = decodeCell(incoming)
     this.#hybrid.observe(contextMax(theirs.context), 'a cell from a peer')
+    // A late message to accept something that this replica has promised not to.
+    if (isAgreed(view.descriptor) && isOlder(ballotOf(theirs), promisedFor(this.#store, key))) {
+      this.onPromised(view, key)
+      return { bytes: before ?? incoming, position: this.#store.positionOf(key), changed: false }
+    }
     if (before === undefined) {
       if (isWorthCollecting(view.rule, theirs)) this.#collectable.add(key)
       const bytes = this.#kept.copy(incoming)
@@ -242,12 +251,19 @@ export class RowStore {
     const winner = winnerOf(cell)
     batch.push(...this.#ledger.entries(view.descriptor.id, key, discarded, 'concurrent-loser', { winner }))
     const empty = cell.context.length === 0
+    if (isAgreed(view.descriptor)) batch.push(promiseOf(key, this.#beyondAllPromises()))
     batch.push({ key, value: empty ? undefined : encodeCell(cell) })
     const position = this.#store.commit(batch)
     this.#damaged.delete(key)
     this.onShown(key)
     this.#trees.recount(view.descriptor.id, key)
     return position
+  }
+
+  /** What this replica had accepted of a damaged row, and promised by that, others do not know. */
+  #beyondAllPromises(): Dot {
+    const stamp = (this.#hybrid.peek() + stampSpan(limits.clockDriftMaxMs)) as Stamp
+    return { actor: this.#store.incarnation, stamp }
   }
 
   /**
@@ -291,6 +307,8 @@ export class RowStore {
   /** Removes rows of a partition that is not kept here, or not yet: this node's copies, not the rows. */
   drop(view: TableView, keys: readonly ByteString[]): Position {
     const batch: TableWrite[] = keys.map(key => ({ key, value: undefined }))
+    if (isAgreed(view.descriptor))
+      batch.push(...keys.map(key => ({ key: promiseKey(key), value: undefined })))
     const marked = keys.filter(key => this.#damaged.has(key))
     batch.push(...marked.map(key => ({ key: damageKey(key), value: undefined })))
     const before = keys.map(key => this.#store.get(key))
@@ -356,6 +374,8 @@ export class RowStore {
   ): Position {
     const table = view.descriptor.id
     const batch: TableWrite[] = [{ key, value: after }]
+    // What is accepted is a promise, too.
+    if (isAgreed(view.descriptor)) batch.push({ key: promiseKey(key), value: undefined })
     if (discarded.length > 0) {
       const winner = winnerOf(decodeCell(after))
       batch.push(...this.#ledger.entries(table, key, discarded, 'concurrent-loser', { winner }))

@@ -112,7 +112,7 @@ export async function explainRow(
     ? reasonsOfParts(parts, leaderlessOf(view.descriptor))
     : replication.kind === 'single-leader'
       ? reasonsOfLed(replication, view.map.locate(row).lead, homeViews, values.length)
-      : reasons(conflict.kind, replication, homeViews, first, values.length)
+      : reasons(conflict.kind, leaderlessOf(view.descriptor), homeViews, first, values.length)
   return {
     table: view.descriptor.name,
     partitionKeyHash: `murmur3-x86-32(${stringToHex(partitionKey)})`,

@@ -6,14 +6,17 @@
  */
 
 import { QuorateError } from '../base/errors.ts'
-import type { NodeId, PeerId } from '../base/ids.ts'
+import type { NodeId, PeerId, Stamp } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import { randomBelow } from '../base/prng.ts'
 import { Catalog, type TableView } from '../catalog/catalog.ts'
 import { ClockReservation } from '../causality/clock-reservation.ts'
 import { ClusterTime } from '../causality/cluster-time.ts'
+import { stampSpan } from '../causality/hybrid-clock.ts'
 import type { MergeFunction } from '../cells/merge-functions.ts'
 import { MergeModules } from '../cells/merge-modules.ts'
+import { ConsensusTables } from '../consensus/consensus-tables.ts'
+import { serveRowAcceptor } from '../consensus/row-acceptor.ts'
 import { HotPartitions } from '../hotkeys/hot-partitions.ts'
 import { Admission } from '../leaderless/admission.ts'
 import { type Counters, newCounters } from '../leaderless/counters.ts'
@@ -25,6 +28,7 @@ import { HintStore } from '../leaderless/hint-store.ts'
 import type { HotReads } from '../leaderless/hot-reads.ts'
 import { Ledger } from '../leaderless/ledger.ts'
 import type { NodeContext } from '../leaderless/node-context.ts'
+import { PartitionDoors } from '../leaderless/partition-doors.ts'
 import { RecentOperations } from '../leaderless/recent-operations.ts'
 import { RowStore } from '../leaderless/row-store.ts'
 import { ShadowCounts } from '../leaderless/shadow.ts'
@@ -51,6 +55,7 @@ import { Coordination } from './coordination.ts'
 import { LeaderParts } from './leader-parts.ts'
 import { MovementParts } from './movement-parts.ts'
 import { checkNodeConfig, type NodeConfig } from './node-config.ts'
+import { orderedRequests } from './ordered-requests.ts'
 import { ProofAges } from './proof-ages.ts'
 import { Rebuild } from './rebuild.ts'
 import { Scrubber } from './scrubber.ts'
@@ -99,6 +104,7 @@ export class Node {
   readonly collector: Collector
   readonly scrubber: Scrubber
   readonly #movement: MovementParts
+  readonly #consensus: ConsensusTables
   readonly leaders: LeaderParts
   readonly trees: Trees
   readonly admission: Admission
@@ -168,7 +174,7 @@ export class Node {
     this.time = new ClusterTime(clock, limits.clockDriftMaxMs / 2)
     const trusts = (): boolean => this.#trustsClock()
     this.#reservation = new ClockReservation(store, clock, () => this.time.now(), trusts)
-    this.rebuild = new Rebuild(store, config.id)
+    this.rebuild = new Rebuild(store, config.id, () => this.#latestStamp())
     const rpc = new Rpc(world.transport, clock, {
       self: config.id as string as PeerId,
       firstCallId: randomBelow(random, FIRST_CALL_ID_MAX),
@@ -192,6 +198,7 @@ export class Node {
     this.catalog.onChange(() => this.#followMaps())
     this.admission = this.#makeAdmission()
     this.leaders = this.#makeLeaders(hooks)
+    this.#consensus = new ConsensusTables(this.context, this.admission)
     this.#serve()
     const { sweepIntervalMs, sweepRecheckMs, collectIntervalMs, scrubIntervalMs } = config.tuning
     this.sweeper = new Sweeper(this.context, trees, {
@@ -215,6 +222,11 @@ export class Node {
       leaders: this.leaders,
     })
     this.#start()
+  }
+
+  /** No clock of the cluster is further. */
+  #latestStamp(): Stamp {
+    return (this.#reservation.hybrid.peek() + stampSpan(limits.clockDriftMaxMs)) as Stamp
   }
 
   #makeSessionKey({ random, secrets }: World): SessionKey {
@@ -286,9 +298,10 @@ export class Node {
       hotReadCacheMs: this.config.tuning.hotReadCacheMs,
       onBehind: () => void this.coordination.refresh(),
       refuseUnready: () => this.#refuseUnready(),
-      led: this.leaders.tables,
+      led: orderedRequests(this.leaders.tables, this.#consensus),
     })
     this.#hotReads = hotReads
+    serveRowAcceptor(this.context, new PartitionDoors(this.context, () => void this.coordination.refresh()))
     serveCatalog(this.context, this.coordination)
     serveSweeps(this.context, this.trees)
     serveCollection(this.context, this.config.tuning.lateWriteMs)
@@ -304,6 +317,7 @@ export class Node {
     })
     this.sweeper.start()
     this.collector.start()
+    this.#consensus.settler.start()
     this.scrubber.start()
     this.#replayer.start()
     this.#healer.start()
@@ -428,6 +442,7 @@ export class Node {
     this.coordination.stop()
     this.sweeper.stop()
     this.collector.stop()
+    this.#consensus.settler.stop()
     this.scrubber.stop()
     this.#replayer.stop()
     this.#healer.stop()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { NodeId } from '../base/ids.ts'
+import type { NodeId, Stamp } from '../base/ids.ts'
 import type { TableView } from '../catalog/catalog.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import type { Store } from '../store/store-face.ts'
@@ -20,7 +20,7 @@ function kept(...replicas: string[]): [TableView, Partition] {
 test('old and new homes are not enough together: a write may be on the others of both', () => {
   // Of a write that was acknowledged by a and c of the old homes, and by a and x of the new ones, before a lost its
   // store: b and y have nothing.
-  const rebuild = new Rebuild(store, 'a' as NodeId)
+  const rebuild = new Rebuild(store, 'a' as NodeId, () => 1 as Stamp)
   const [before, after] = [kept('a', 'b', 'c'), kept('a', 'x', 'y')]
   rebuild.pulled(before[0], 0, 'b' as NodeId)
   rebuild.pulled(after[0], 0, 'y' as NodeId)
@@ -30,7 +30,7 @@ test('old and new homes are not enough together: a write may be on the others of
 })
 
 test('what was ready stays ready when the homes change', () => {
-  const rebuild = new Rebuild(store, 'a' as NodeId)
+  const rebuild = new Rebuild(store, 'a' as NodeId, () => 1 as Stamp)
   const before = kept('a', 'b', 'c')
   for (const peer of ['b', 'c']) rebuild.pulled(before[0], 0, peer as NodeId)
   expect(rebuild.isReady(...before)).toBe(true)

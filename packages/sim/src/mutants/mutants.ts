@@ -6,6 +6,7 @@
  * survivor. `overrides` make the bug likely; the unmutated code must pass the same seeds.
  */
 
+import { agreedMutants } from './agreed-mutants.ts'
 import { hotKeyMutants } from './hot-key-mutants.ts'
 import { ledMutants } from './led-mutants.ts'
 import { mergingMutants } from './merging-mutants.ts'
@@ -398,6 +399,7 @@ export const mutants: readonly Mutant[] = [
   ...hotKeyMutants,
   ...sessionMutants,
   ...mergingMutants,
+  ...agreedMutants,
   ...ledMutants,
 ]
 

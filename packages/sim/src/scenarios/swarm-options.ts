@@ -39,6 +39,9 @@ export interface SwarmOptions {
   /** Clients of a table whose rows merge by themselves; 0: there is none. */
   readonly mergingClients: number
   readonly mergingTable: SwarmOptions['sessionTable']
+  /** Clients of a table whose rows are agreed on; 0: there is none. */
+  readonly agreedClients: number
+  readonly agreedTable: Omit<TableSpecification, 'name'>
   /** Mean time between an operator's doings; 0: there is none. */
   readonly operatorEveryMs: number
   readonly tuning: NodeTuning
@@ -86,6 +89,7 @@ export function swarmOptions(seed: number, overrides: SwarmOverrides = {}): Swar
     sessionClients: randomChance(sessions, 0.5) ? 3 : 0,
     sessionTable: sessionTable(sessions, nodes),
     ...merging,
+    ...agreedOptions(seed, nodes, direct.agreedClients ?? (roles === undefined ? undefined : 0)),
     operatorEveryMs: randomPick(random, [0, 800, 2_000, 4_000]),
     tuning: {
       ...defaultTuning,
@@ -167,6 +171,28 @@ function mergingOptions(
   const random = new SeededRandom(seed ^ 0x3e46e)
   const drawn = randomChance(random, 0.3) ? 3 : 0
   return { mergingClients: asked ?? drawn, mergingTable: mergingTable(random, nodes) }
+}
+
+/** Of their own, so that older seeds keep their other options. */
+function agreedOptions(
+  seed: number,
+  nodes: number,
+  asked: number | undefined,
+): Pick<SwarmOptions, 'agreedClients' | 'agreedTable'> {
+  const random = new SeededRandom(seed ^ 0xa93ed)
+  const drawn = randomChance(random, 0.3) ? 3 : 0
+  return {
+    agreedClients: asked ?? drawn,
+    agreedTable: {
+      key: 'k',
+      partitioning: randomPick(random, [
+        { kind: 'ring' },
+        { kind: 'fixed', partitions: 2 },
+        { kind: 'range' },
+      ] as const),
+      replication: { kind: 'consensus', n: Math.min(nodes, randomPick(random, [3, 3, 5])) },
+    },
+  }
 }
 
 function mergingTable(random: SeededRandom, nodes: number): SwarmOptions['sessionTable'] {
@@ -271,7 +297,7 @@ export function describeOptions(options: SwarmOptions): string {
     const { n, r, w, sloppy } = specification.replication!
     return `${name}(${specification.conflict!.kind} by ${specification.partitioning!.kind}${specification.partitioning!.auto === true ? ' auto' : ''} ${n}/${r}/${w}${sloppy === true ? ' sloppy' : ''}${specification.hotKeys === undefined ? '' : ` in ${specification.hotKeys.writeParts} parts`})`
   })
-  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; ${options.sessionClients > 0 ? `${options.sessionClients} in sessions (${options.sessionTable.conflict!.kind}${options.sessionTable.replication.sloppy === true ? ' sloppy' : ''}); ` : ''}${options.mergingClients > 0 ? `${options.mergingClients} merging (${mergingText(options)}); ` : ''}faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
+  return `seed ${options.seed}: ${options.nodes} nodes in ${options.zones} zones; ${tables.join(' ')}${options.operatorEveryMs > 0 ? `; an operator every ${options.operatorEveryMs} ms` : ''}; ${options.sessionClients > 0 ? `${options.sessionClients} in sessions (${options.sessionTable.conflict!.kind}${options.sessionTable.replication.sloppy === true ? ' sloppy' : ''}); ` : ''}${options.mergingClients > 0 ? `${options.mergingClients} merging (${mergingText(options)}); ` : ''}${options.agreedClients > 0 ? `${options.agreedClients} agreeing; ` : ''}faults every ${options.faultEveryMs} ms: ${options.faults.join(', ')}`
 }
 
 function mergingText({ mergingTable: { replication } }: SwarmOptions): string {

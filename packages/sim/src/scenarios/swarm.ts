@@ -32,6 +32,7 @@ import { step } from '../workloads/workloads.ts'
 import { SimCluster } from '../world/sim-cluster.ts'
 import type { SimMachine } from '../world/sim-machine.ts'
 import { Simulation } from '../world/simulation.ts'
+import { AgreedWork } from './agreed-work.ts'
 import { MergingWork } from './merging-work.ts'
 import { describeOptions, type SwarmOptions } from './swarm-options.ts'
 
@@ -78,6 +79,7 @@ class SwarmRun {
   readonly #sessions = new SessionCast()
   readonly #sessionClients: SessionClient[] = []
   readonly #merging: MergingWork
+  readonly #agreed: AgreedWork
   readonly #violations: Violation[] = []
   readonly #actors: Actor[] = []
   readonly #coverage: Record<string, number> = {}
@@ -113,6 +115,7 @@ class SwarmRun {
       },
     })
     this.#merging = new MergingWork(this.#cluster, options)
+    this.#agreed = new AgreedWork(this.#cluster, options)
     faults.follow(this.#cluster)
     faults.onWipe = machine => {
       for (const tag of this.#lastLedgers.get(machine) ?? []) this.#lostLedgers.add(tag)
@@ -180,6 +183,7 @@ class SwarmRun {
       const { sessionClients, sessionTable } = this.#options
       if (sessionClients > 0) await client.createTable(SESSION_TABLE, sessionTable, { timeoutMs: 10_000 })
       await this.#merging.create(client)
+      await this.#agreed.create(client)
     }
     const failed = { error: undefined as unknown }
     const ended = await this.#drive(
@@ -205,7 +209,8 @@ class SwarmRun {
       this.#repeat(this.#random.fork(), 250, () => client.step())
     }
     this.#openSessions()
-    this.#merging.begin((random, everyMs, run) => this.#repeat(random, everyMs, run))
+    for (const work of [this.#merging, this.#agreed])
+      work.begin((random, everyMs, run) => this.#repeat(random, everyMs, run))
     this.#hireOperator()
     this.#faults.start()
     await this.#simulation.run(this.#simulation.nowMs + safetyMs)
@@ -380,7 +385,8 @@ class SwarmRun {
     if (!(await this.#drive(this.#merging.read(), 600_000)))
       this.#violate('liveness', 'the final reads did not end')
     const destroyed = this.#faults.destruction.destroyed.length > 0
-    for (const { checker, message } of this.#merging.judge(destroyed)) this.#violate(checker, message)
+    const found = [...this.#merging.judge(destroyed), ...this.#agreed.judge()]
+    for (const { checker, message } of found) this.#violate(checker, message)
     for (const { checker, message } of this.#maps.violations) this.#violate(checker, message)
     for (const { checker, message } of checkRegisters(this.#registerHistory)) this.#violate(checker, message)
   }
@@ -407,7 +413,7 @@ class SwarmRun {
   }
 
   #sumCoverage(): void {
-    Object.assign(this.#coverage, this.#merging.coverage)
+    Object.assign(this.#coverage, this.#merging.coverage, this.#agreed.coverage)
     for (const [name, count] of Object.entries(this.#operator?.counts ?? {}))
       this.#coverage[`operator ${name}`] = count
     const history = this.#cluster.machines.flatMap(({ node }) => node?.control.changes.history ?? [])
