@@ -5,6 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import {
+  benchAgreed,
+  benchDocument,
+  benchMerges,
+  benchSets,
+  conflictLines,
+  conflictRatios,
+} from './conflicts.mjs'
 import { benchCatchUp, benchFailover, benchLeaders, leaderLines, leaderRatios } from './leaders.mjs'
 import { appendLimit, echoLimit, storeLimit } from './limits.mjs'
 import { round } from './measure.mjs'
@@ -26,6 +34,7 @@ const { values } = parseArgs({
     keys: { type: 'string', default: '50000' },
     behind: { type: 'string', default: '100000' },
     kills: { type: 'string', default: '50' },
+    elements: { type: 'string', default: '100000' },
   },
 })
 const seconds = Number(values.seconds)
@@ -79,6 +88,14 @@ try {
       benchFailover(join(directory, 'failover'), Number(values.kills)),
     ),
   }
+  result.conflicts = {
+    merges: await step('conflicts: merges', () => benchMerges(seconds / 3)),
+    document: await step('conflicts: a document', () => benchDocument()),
+    sets: await step(`conflicts: sets of ${values.elements}`, () =>
+      benchSets(join(directory, 'sets'), Number(values.elements)),
+    ),
+    agreed: await step('conflicts: agreed rows', () => benchAgreed(join(directory, 'agreed'), seconds)),
+  }
   result.millionRows =
     Number(values.rows) > 0
       ? await step(`${values.rows} rows on one node`, () =>
@@ -104,6 +121,7 @@ result.ratios = {
   'get R=1 @256 / bare echo @256 (aim >= 0.5)': ratio(result.quorate?.getOne[256], result.echo?.[256]),
   'put W=2 @256 / bare store commit @256': ratio(result.quorate?.put[256], result.storeCommit?.[256]),
   ...leaderRatios(result.leaders, result),
+  ...conflictRatios(result.conflicts),
   ...movementRatios(result.movement, result.storeCommit),
 }
 
@@ -132,6 +150,7 @@ else {
       `memory of a node: ${JSON.stringify(result.quorate?.memory)}   rows: ${JSON.stringify(result.millionRows)}`,
     )
   for (const text of leaderLines(result.leaders)) console.log(text)
+  for (const text of conflictLines(result.conflicts)) console.log(text)
   for (const text of movementLines(result.movement)) console.log(text)
   for (const [name, value] of Object.entries(result.ratios).filter(([, found]) => found !== null))
     console.log(`${name}: ${value}`)

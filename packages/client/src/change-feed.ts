@@ -77,7 +77,8 @@ export type ChangeEvent<T> =
       readonly resume: string
     }
 
-const WAIT_MS = 2_000
+/** Of a partition with nothing to tell. Less than a try at one node lasts (tries.ts): else waiting would look like not answering. */
+const WAIT_MS = 1_000
 
 type Places = Map<number, LogPoint>
 

@@ -294,3 +294,27 @@ test('the place of a reader with a name is kept while nothing more comes', async
     expect((await again.next()).done).toBe(true)
   })
 })
+
+test('a feed waits for as long as nothing happens, and asks no node in vain meanwhile', async () => {
+  await withCluster({ seed: 5 }, async world => {
+    const { client } = world
+    await client.createTable('posts', led())
+    const db = client.table(posts)
+    await db.put({ id: 'p', n: 0 })
+    // An answer takes its time to come back.
+    for (const { peer } of world.cluster.machines) world.cluster.network.slow(peer, 'c1', 20)
+    const seen: string[] = []
+    const following = (async () => {
+      for await (const event of db.changes({ from: 'start' })) {
+        if (event.kind === 'change') seen.push(String(event.key[0]))
+        if (seen.length === 2) return
+      }
+    })()
+    await pause(client.clock, 60_000)
+    const began = client.clock.monotonicMs()
+    await db.put({ id: 'q', n: 1 })
+    await following
+    expect(seen).toEqual(['p', 'q'])
+    expect(client.clock.monotonicMs() - began).toBeLessThan(1_000)
+  })
+})

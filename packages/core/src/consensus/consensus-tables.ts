@@ -69,6 +69,7 @@ export class ConsensusTables implements LedRequests {
     this.#serve(respond, async () => {
       const session = this.#sessions.joined([input.session])
       let [applied, repeated] = [true, false]
+      let isOwn = false
       let current: Uint8Array | undefined
       const agreed = await this.#proposer.change(
         view,
@@ -76,14 +77,18 @@ export class ConsensusTables implements LedRequests {
         (row, ballot) => {
           // Of this round alone: an earlier one may have found the row otherwise.
           ;[applied, repeated, current] = [true, false, undefined]
-          repeated = isApplied(row, input.operation)
-          if (repeated) return undefined
+          if (isApplied(row, input.operation)) {
+            // By an earlier ballot of this very try, perhaps.
+            repeated = !isOwn
+            return undefined
+          }
           applied = mayApply(row, input, key)
           if (!applied) {
             current = documentIn(row)
             return undefined
           }
           const value = carriedOut(row, input.statement, this.#calls())
+          isOwn = true
           return withValue(row, input.operation, value, ballot)
         },
         deadline,

@@ -3,6 +3,7 @@
  * proposed, and the operations that were applied before it are kept as superseded, so that a retry is found.
  */
 
+import { u64ToString } from '../base/bytes.ts'
 import type { ByteString, OperationId } from '../base/ids.ts'
 import { type Cell, type Dot, emptyCell } from '../cells/cell.ts'
 import { decodeTokenOfRow, encodeContextToken } from '../cells/context-token.ts'
@@ -40,6 +41,10 @@ export function withValue(
     last === undefined ? before.superseded : uniteSuperseded(before.superseded, [last.operation])
   return { context: contextOf(ballot), values: [{ ...ballot, operation, value }], superseded }
 }
+
+/** That there is no row, as something to agree on; under a name that no write has. */
+export const noRow = (ballot: Dot): Cell =>
+  withValue(emptyCell, (ballot.actor + u64ToString(ballot.stamp)) as string as OperationId, undefined, ballot)
 
 const contextOf = ({ actor, stamp }: Dot): Cell['context'] => [{ actor, intervals: [stamp, stamp] }]
 

@@ -29,7 +29,7 @@ import { pause } from '../ports/pause.ts'
 import { majorityOf, QuorumTally } from '../quorum/quorum-tally.ts'
 import { rowAcceptMessage, rowPrepareMessage } from '../wire/agreed-messages.ts'
 import { type Message, replicaReadMessage, replicaWriteMessage } from '../wire/messages.ts'
-import { underBallot } from './row-change.ts'
+import { noRow, underBallot } from './row-change.ts'
 
 export interface Agreed {
   readonly cell: Cell
@@ -123,7 +123,7 @@ export class RowProposer {
   ): Promise<Agreed> {
     let isProposed = false
     for (let attempt = 0; ; attempt++) {
-      const done = await this.#round(view, key, change, deadline, () => {
+      const done = await this.#attempt(view, key, change, deadline, isProposed, () => {
         isProposed = true
       })
       if (done !== undefined) return done
@@ -137,12 +137,31 @@ export class RowProposer {
     }
   }
 
+  /** What the change throws is of this row; an earlier ballot may still be chosen by others, and is not excused by that. */
+  async #attempt(
+    view: TableView,
+    key: ByteString,
+    change: RowChange,
+    deadline: number,
+    wasProposed: boolean,
+    proposing: () => void,
+  ): Promise<Agreed | undefined> {
+    try {
+      return await this.#round(view, key, change, deadline, wasProposed, proposing)
+    } catch (error) {
+      if (!wasProposed || !isQuorateError(error) || error.outcome !== 'not-applied') throw error
+      const { code, message, data } = error
+      throw new QuorateError(code, message, { data, outcome: 'unknown', cause: error })
+    }
+  }
+
   /** One ballot. Undefined: it came to nothing, or nobody knows. `proposing`: from here on the change may happen. */
   async #round(
     view: TableView,
     key: ByteString,
     change: RowChange,
     deadline: number,
+    wasProposed: boolean,
     proposing: () => void,
   ): Promise<Agreed | undefined> {
     const { hybrid, store } = this.#node
@@ -171,10 +190,11 @@ export class RowProposer {
     }
     const next = change(row, ballot)
     const isSame = next === undefined
-    // Nobody of a quorum has it, and nobody can choose an older one any more: there is no such row.
-    if (isSame && row.values.length === 0)
+    // Nobody of a quorum has it, and nobody can choose an older one any more: there is no such row. Unless one of the
+    // change's own ballots is accepted by somebody: then that there is none must be agreed on, too.
+    if (isSame && row.values.length === 0 && !wasProposed)
       return { cell: row, homes: [...promises.replies.keys()], partition }
-    const proposed = next ?? underBallot(row, ballot)
+    const proposed = next ?? (row.values.length === 0 ? noRow(ballot) : underBallot(row, ballot))
     if (!isSame) proposing()
     const promisers = [...promises.replies.keys()]
     const request = { ...address, cell: encodeCell(proposed) }
