@@ -11,8 +11,7 @@
 import {
   addressOf,
   type ByteString,
-  base64ToBytes,
-  bytesToBase64,
+  bytesToString,
   checkFields,
   checkMergeSteps,
   type Document,
@@ -39,6 +38,7 @@ import {
   prefixEnd,
   QuorateError,
   rowKeyParts,
+  stringToBytes,
   type TableView,
   updatesTogether,
   type WriteReply,
@@ -219,27 +219,27 @@ function whatFailed(failed: readonly unknown[], done: number): unknown {
 
 /** Behind one another: what was seen of each field. */
 function encodeSeen(seen: SeenFields): ContextToken {
-  const fields = Object.fromEntries([...seen].map(([field, token]) => [field, bytesToBase64(token)]))
-  return encodeDocument(fields, 'context', Number.MAX_SAFE_INTEGER)
+  const flat = [...seen].flatMap(([field, token]) => [stringToBytes(field), token])
+  return encodeDocument(flat, 'context', Number.MAX_SAFE_INTEGER)
 }
 
 function decodeSeen(context: ContextToken): SeenFields {
   const bad = (): QuorateError =>
     new QuorateError('BAD_CONTEXT', 'the context is not one that a read of such a row gave out')
-  let fields: Document
+  let flat: Document
   try {
-    fields = decodeDocument(context)
+    flat = decodeDocument(context)
   } catch {
     throw bad()
   }
-  if (typeof fields !== 'object' || fields === null) throw bad()
-  return new Map(
-    Object.entries(fields).map(([field, token]): [ByteString, Uint8Array] => {
-      const bytes = typeof token === 'string' ? base64ToBytes(token) : undefined
-      if (bytes === undefined) throw bad()
-      return [field as ByteString, bytes]
-    }),
-  )
+  if (!Array.isArray(flat) || flat.length % 2 !== 0) throw bad()
+  const seen = new Map<ByteString, Uint8Array>()
+  for (let at = 0; at < flat.length; at += 2) {
+    const [field, token] = [flat[at], flat[at + 1]] as [unknown, unknown]
+    if (!(field instanceof Uint8Array) || !(token instanceof Uint8Array)) throw bad()
+    seen.set(bytesToString(field) as ByteString, token)
+  }
+  return seen
 }
 
 /** A row, and the last cell of it. */
